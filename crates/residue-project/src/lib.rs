@@ -1,0 +1,22 @@
+//! From a directory and package patterns to parsed Go packages, imports before importers.
+//!
+//! [`load`] reads `go.mod`, selects module versions, finds packages in the tree, in `vendor`, in the module cache and
+//! in the embedded standard library, applies build constraints, and parses. It never runs the go command, never uses
+//! the network, never reads the process environment, and sees files only through a [`FileSystem`].
+//!
+//! What is broken, unreadable or missing becomes a [`Diagnostic`] or a [`Missing`] entry; the rest is still loaded.
+
+mod config;
+mod diagnostic;
+pub mod fs;
+mod project;
+mod version;
+
+pub use config::{Config, Env, StubPackage, Target};
+pub use diagnostic::{Diagnostic, LoadError, Missing, Place, Problem, Severity};
+pub use fs::{FileSystem, OsFileSystem};
+pub use project::{
+    LoadStats, Module, ModuleId, ModuleKind, Origin, Package, PackageId, Project, SourceFile,
+    Variant,
+};
+pub use version::GoVersion;
