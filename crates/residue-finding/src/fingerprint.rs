@@ -75,9 +75,9 @@ pub fn normalise_expression(source: &str) -> String {
         let taken = if rest.starts_with("//") {
             gap = true;
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
+        } else if let Some(comment) = rest.strip_prefix("/*") {
             gap = true;
-            rest[2..].find("*/").map_or(rest.len(), |at| at + 4)
+            comment.find("*/").map_or(rest.len(), |at| at + 4)
         } else if c.is_whitespace() {
             gap = true;
             c.len_utf8()
