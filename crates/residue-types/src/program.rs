@@ -1,0 +1,235 @@
+//! All packages of a project, declared; bodies on demand.
+
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+use residue_project::{Origin, PackageId, Project};
+use residue_syntax::ast::{Expr, ExprId, File};
+
+use crate::check::Checker;
+use crate::info::{FileInfo, Mode, Res, SelectionKind};
+use crate::lookup::Objects;
+use crate::object::{ObjId, Object, PkgId};
+use crate::symbol::{Symbol, SymbolMap};
+use crate::types::Type;
+use crate::universe::{self, Builtin};
+
+/// The declarations of one package; immutable.
+#[derive(Debug, Default)]
+pub struct Declarations {
+    pub(crate) objects: Vec<Box<Object>>,
+    pub(crate) scope: SymbolMap<ObjId>,
+    /// Symbols of each file's names.
+    pub(crate) symbols: Vec<Vec<Symbol>>,
+}
+
+impl Declarations {
+    /// The package-level object of a name.
+    pub fn lookup(&self, name: Symbol) -> Option<ObjId> {
+        self.scope.get(&name).copied()
+    }
+
+    /// All objects with their indices, methods and type parameters included.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = &Object> {
+        self.objects.iter().map(|o| &**o)
+    }
+}
+
+/// A project with all its declarations typed.
+#[derive(Debug)]
+pub struct Program {
+    project: Arc<Project>,
+    packages: Vec<OnceLock<Declarations>>,
+}
+
+impl Program {
+    /// Types the declarations of all packages, in parallel where imports allow.
+    pub fn new(project: Arc<Project>) -> Self {
+        let count = project.packages.len();
+        let mut depth = vec![0usize; count];
+        let mut levels: Vec<Vec<usize>> = Vec::new();
+        for (i, package) in project.packages.iter().enumerate() {
+            let imports = package.imports.values().flatten().map(|p| p.index()).filter(|&p| p < i);
+            depth[i] = imports.map(|p| depth[p] + 1).max().unwrap_or(0);
+            if levels.len() <= depth[i] {
+                levels.resize_with(depth[i] + 1, Vec::new);
+            }
+            levels[depth[i]].push(i);
+        }
+        let program = Self { project, packages: (0..count).map(|_| OnceLock::new()).collect() };
+        for level in levels {
+            level.into_par_iter().with_max_len(1).for_each(|i| {
+                let declared = Checker::declare(&program, PkgId(i as u32));
+                let _ = program.packages[i].set(declared);
+            });
+        }
+        program
+    }
+
+    /// The project.
+    pub fn project(&self) -> &Arc<Project> {
+        &self.project
+    }
+
+    /// The declarations of a package.
+    pub fn declarations(&self, pkg: PkgId) -> Option<&Declarations> {
+        self.packages.get(pkg.index())?.get()
+    }
+
+    /// Types the bodies of a package. The result is not kept: the caller drops it when done with the package.
+    pub fn bodies(&self, package: PackageId) -> Bodies<'_> {
+        Checker::check_bodies(self, PkgId(package.0))
+    }
+
+    /// The import path of a package; empty for predeclared things.
+    pub fn package_path(&self, pkg: PkgId) -> &str {
+        match pkg {
+            PkgId::UNSAFE => "unsafe",
+            _ => self.project.packages.get(pkg.index()).map_or("", |p| &p.import_path),
+        }
+    }
+
+    /// Whether a package's declarations come from a model because the package itself was not found.
+    pub fn is_model(&self, pkg: PkgId) -> bool {
+        self.project.packages.get(pkg.index()).is_some_and(|p| p.origin == Origin::Model)
+    }
+
+    /// The package-level object `path.name`, the one importers see.
+    pub fn lookup(&self, path: &str, name: &str) -> Option<ObjId> {
+        let name = Symbol::new(name);
+        let found = self.project.packages().find(|(_, p)| &*p.import_path == path)?;
+        self.declarations(PkgId(found.0.0))?.lookup(name)
+    }
+}
+
+impl Objects for Program {
+    fn object(&self, id: ObjId) -> Option<&Object> {
+        let index = id.index as usize;
+        match id.pkg {
+            PkgId::UNIVERSE => universe::universe().objects.get(index),
+            PkgId::UNSAFE => universe::package_unsafe().objects.get(index),
+            pkg => self.declarations(pkg)?.objects.get(index).map(|o| &**o),
+        }
+    }
+
+    fn program(&self) -> &Program {
+        self
+    }
+}
+
+/// The typed bodies of one package.
+#[derive(Debug)]
+pub struct Bodies<'p> {
+    pub(crate) program: &'p Program,
+    pub(crate) pkg: PkgId,
+    pub(crate) first_local: usize,
+    pub(crate) locals: Vec<Box<Object>>,
+    pub(crate) files: Vec<FileInfo>,
+}
+
+impl Objects for Bodies<'_> {
+    fn object(&self, id: ObjId) -> Option<&Object> {
+        match (id.index as usize).checked_sub(self.first_local) {
+            Some(local) if id.pkg == self.pkg => self.locals.get(local).map(|o| &**o),
+            _ => self.program.object(id),
+        }
+    }
+
+    fn program(&self) -> &Program {
+        self.program
+    }
+}
+
+/// What a call calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Callee {
+    /// A declared function, or a declared method of a concrete receiver.
+    Func(ObjId),
+    /// A method through an interface or a type parameter.
+    Interface {
+        /// The interface or type parameter.
+        recv: Type,
+        /// The method's name.
+        method: Symbol,
+    },
+    /// A predeclared function.
+    Builtin(Builtin),
+    /// Not a call: a conversion to this type.
+    Conversion(Type),
+    /// A function literal called where it stands.
+    Literal(ExprId),
+    /// A function value.
+    Dynamic,
+    /// Not known, for lack of a package.
+    Unknown,
+}
+
+impl<'p> Bodies<'p> {
+    /// The program.
+    pub fn program(&self) -> &'p Program {
+        self.program
+    }
+
+    /// The package.
+    pub fn package(&self) -> PkgId {
+        self.pkg
+    }
+
+    /// What is known of the package's `i`-th file.
+    pub fn file(&self, i: usize) -> &FileInfo {
+        &self.files[i]
+    }
+
+    /// The tree of the package's `i`-th file.
+    pub fn syntax(&self, i: usize) -> &'p File {
+        &self.program.project.packages[self.pkg.index()].files[i].file
+    }
+
+    /// Number of files.
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What the call expression `call` of the `i`-th file calls.
+    pub fn callee(&self, i: usize, call: ExprId) -> Callee {
+        let (tree, info) = (self.syntax(i), self.file(i));
+        let Expr::Call { fun, .. } = tree.expr(call) else { return Callee::Unknown };
+        let mut fun = fun;
+        if info.expr(fun).mode == Mode::Type {
+            return Callee::Conversion(info.type_of(fun).clone());
+        }
+        loop {
+            match tree.expr(fun) {
+                Expr::Paren(x) => fun = x,
+                Expr::Index { x, .. } if matches!(info.type_of(x), Type::Func(_)) => fun = x,
+                Expr::Ident(ident) => return self.callee_of_res(info.res(ident)),
+                Expr::FuncLit { .. } => return Callee::Literal(fun),
+                Expr::Selector { sel, .. } => {
+                    let Some(selection) = info.selections.get(&fun) else {
+                        return self.callee_of_res(info.res(sel));
+                    };
+                    return match &selection.kind {
+                        SelectionKind::Field => Callee::Dynamic,
+                        SelectionKind::Method(obj) => Callee::Func(*obj),
+                        SelectionKind::InterfaceMethod { recv } => Callee::Interface {
+                            recv: recv.clone(),
+                            method: Symbol::new(tree.ident_text(sel)),
+                        },
+                    };
+                }
+                _ if info.type_of(fun).is_unknown() => return Callee::Unknown,
+                _ => return Callee::Dynamic,
+            }
+        }
+    }
+
+    fn callee_of_res(&self, res: Res) -> Callee {
+        let (Res::Use(id) | Res::Def(id)) = res else { return Callee::Unknown };
+        match self.object(id).map(|o| &o.kind) {
+            Some(crate::ObjKind::Func(_)) => Callee::Func(id),
+            Some(crate::ObjKind::Builtin(builtin)) => Callee::Builtin(*builtin),
+            Some(crate::ObjKind::Var(_)) => Callee::Dynamic,
+            _ => Callee::Unknown,
+        }
+    }
+}
