@@ -1,0 +1,195 @@
+//! Questions to the shape of a graph: order, cycles, dominators and loops.
+
+use crate::cfg::{BlockId, Cfg};
+
+/// The blocks that can be reached from the entry, each before its successors where there is no cycle.
+pub fn reverse_postorder(cfg: &Cfg) -> Vec<BlockId> {
+    let mut seen = vec![false; cfg.len()];
+    let mut order = Vec::with_capacity(cfg.len());
+    let mut stack = vec![(cfg.entry(), 0)];
+    seen[cfg.entry().index()] = true;
+    while let Some((block, next)) = stack.last_mut() {
+        match cfg.block(*block).succs.get(*next) {
+            Some(edge) => {
+                *next += 1;
+                if !std::mem::replace(&mut seen[edge.to.index()], true) {
+                    stack.push((edge.to, 0));
+                }
+            }
+            None => {
+                order.push(*block);
+                stack.pop();
+            }
+        }
+    }
+    order.reverse();
+    order
+}
+
+/// Per block, whether a path leads from it back to itself. Unreachable code is looked at too.
+pub(crate) fn cyclic(cfg: &Cfg) -> Vec<bool> {
+    // Tarjan's strongly connected components, with an explicit stack.
+    const NEW: u32 = u32::MAX;
+    let n = cfg.len();
+    let mut index = vec![NEW; n];
+    let mut low = vec![0u32; n];
+    let mut open = vec![false; n];
+    let mut out = vec![false; n];
+    let mut component = Vec::new();
+    let mut count = 0;
+    let mut stack = Vec::new();
+    for root in 0..n {
+        if index[root] != NEW {
+            continue;
+        }
+        stack.push((root, 0));
+        while let Some(&mut (v, ref mut next)) = stack.last_mut() {
+            if *next == 0 {
+                index[v] = count;
+                low[v] = count;
+                count += 1;
+                component.push(v);
+                open[v] = true;
+            }
+            if let Some(edge) = cfg.block(BlockId::new(v)).succs.get(*next) {
+                *next += 1;
+                let w = edge.to.index();
+                if w == v {
+                    out[v] = true;
+                }
+                if index[w] == NEW {
+                    stack.push((w, 0));
+                } else if open[w] {
+                    low[v] = low[v].min(index[w]);
+                }
+                continue;
+            }
+            stack.pop();
+            if let Some(&(parent, _)) = stack.last() {
+                low[parent] = low[parent].min(low[v]);
+            }
+            if low[v] == index[v] {
+                let start = component.iter().rposition(|&w| w == v).unwrap_or(0);
+                let alone = component.len() - start == 1;
+                for w in component.drain(start..) {
+                    open[w] = false;
+                    out[w] |= !alone;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The dominator tree of the reachable blocks.
+#[derive(Clone, Debug)]
+pub struct Dominators {
+    /// Per block, its immediate dominator; none for the entry and for unreachable blocks.
+    idom: Vec<Option<BlockId>>,
+    /// Per block, its place in reverse postorder.
+    order: Vec<u32>,
+}
+
+impl Dominators {
+    /// Computes the dominators of a graph (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
+    pub fn new(cfg: &Cfg) -> Self {
+        let rpo = reverse_postorder(cfg);
+        let mut order = vec![u32::MAX; cfg.len()];
+        for (i, block) in rpo.iter().enumerate() {
+            order[block.index()] = i as u32;
+        }
+        let mut this = Self { idom: vec![None; cfg.len()], order };
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for &block in rpo.iter().skip(1) {
+                let mut idom = None;
+                for &pred in &cfg.block(block).preds {
+                    let known = pred == cfg.entry() || this.idom[pred.index()].is_some();
+                    if known && cfg.block(pred).live {
+                        idom = Some(idom.map_or(pred, |other| this.meet(other, pred)));
+                    }
+                }
+                if idom != this.idom[block.index()] {
+                    this.idom[block.index()] = idom;
+                    changed = true;
+                }
+            }
+        }
+        this
+    }
+
+    fn meet(&self, a: BlockId, b: BlockId) -> BlockId {
+        let (mut a, mut b) = (a, b);
+        while a != b {
+            let (ia, ib) = (self.order[a.index()], self.order[b.index()]);
+            let later = if ia > ib { &mut a } else { &mut b };
+            match self.idom[later.index()] {
+                Some(up) => *later = up,
+                None => return a.min(b),
+            }
+        }
+        a
+    }
+
+    /// The immediate dominator; none for the entry and for unreachable blocks.
+    pub fn immediate(&self, block: BlockId) -> Option<BlockId> {
+        self.idom[block.index()]
+    }
+
+    /// Whether every path from the entry to `b` passes `a`. Every block dominates itself.
+    pub fn dominates(&self, a: BlockId, b: BlockId) -> bool {
+        let mut at = Some(b);
+        while let Some(block) = at {
+            if block == a {
+                return true;
+            }
+            at = self.idom[block.index()];
+        }
+        false
+    }
+}
+
+/// A natural loop: the blocks that can come back to a header which dominates them.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// Where it is entered.
+    pub header: BlockId,
+    /// All its blocks, the header included, sorted.
+    pub blocks: Vec<BlockId>,
+}
+
+impl Loop {
+    /// Whether a block is part of it.
+    pub fn contains(&self, block: BlockId) -> bool {
+        self.blocks.binary_search(&block).is_ok()
+    }
+}
+
+/// The natural loops of a graph, outer ones before those inside them. Back edges to one header make one loop. A cycle
+/// with two entries, as `goto` can make, is no natural loop; [`Cfg::repeats`] sees it all the same.
+pub fn loops(cfg: &Cfg, dominators: &Dominators) -> Vec<Loop> {
+    let mut out = Vec::new();
+    for header in reverse_postorder(cfg) {
+        let mut blocks = vec![header];
+        let mut stack: Vec<_> = (cfg.block(header).preds.iter().copied())
+            .filter(|&pred| cfg.block(pred).live && dominators.dominates(header, pred))
+            .collect();
+        if stack.is_empty() {
+            continue;
+        }
+        let mut inside = vec![false; cfg.len()];
+        inside[header.index()] = true;
+        while let Some(block) = stack.pop() {
+            if !std::mem::replace(&mut inside[block.index()], true) {
+                blocks.push(block);
+                stack.extend(cfg.block(block).preds.iter().copied().filter(|&p| cfg.block(p).live));
+            }
+        }
+        blocks.sort_unstable();
+        out.push(Loop { header, blocks });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
