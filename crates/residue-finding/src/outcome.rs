@@ -132,8 +132,12 @@ pub struct Missing {
     pub path: String,
     /// The version the build would use, when known.
     pub version: Option<String>,
-    /// How many of the analysed packages import something from it.
+    /// The import paths that were looked for, sorted.
+    pub packages: Vec<String>,
+    /// How many packages import something from it.
     pub importers: usize,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// Something wrong with the input: a file, a manifest, a model.
