@@ -1,8 +1,10 @@
 //! What to load, for which build set, in which environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::FileSystem;
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -11,11 +13,15 @@ pub struct Config {
     pub dir: PathBuf,
     /// Directories, `./...`, `dir/...`, or import paths of the main module; none means `.`.
     pub patterns: Vec<String>,
+    /// Whether a directory means the whole tree below it, as for other linters; where false its package alone, as for
+    /// the go command.
+    pub trees: bool,
     /// Whether `_test.go` files are loaded.
     pub tests: bool,
     /// Whether packages below `vendor` are roots.
     pub include_vendor: bool,
-    /// Globs of paths that are never roots, relative to `dir`, as in `.gitignore`.
+    /// Globs of paths that are not reported on, relative to `dir`, as in `.gitignore`: directories are no roots, files
+    /// are marked [`crate::SourceFile::excluded`].
     pub exclude: Vec<String>,
     /// Build tags beside those of `GOFLAGS`.
     pub tags: Vec<String>,
@@ -37,13 +43,14 @@ pub struct Config {
 
 impl Config {
     /// The default of [`Config::max_file_bytes`].
-    pub const MAX_FILE_BYTES: u64 = 64 << 20;
+    pub const MAX_FILE_BYTES: u64 = 32 << 20;
 
     /// `./...` of a directory, for the host.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             patterns: vec!["./...".to_owned()],
+            trees: true,
             tests: false,
             include_vendor: false,
             exclude: Vec::new(),
@@ -79,6 +86,7 @@ pub struct Env {
 impl Env {
     /// The variables that loading looks at.
     pub const NAMES: &'static [&'static str] = &[
+        "APPDATA",
         "CGO_ENABLED",
         "GO111MODULE",
         "GO386",
@@ -129,6 +137,79 @@ impl Env {
     pub fn set(&mut self, name: &str, value: &str) {
         self.vars.insert(name.to_owned(), value.to_owned());
     }
+
+    /// Completes the environment with the file that `go env -w` writes; what is set already wins.
+    pub(crate) fn with_go_env_file(&self, fs: &dyn FileSystem) -> Self {
+        let mut env = self.clone();
+        let path = match self.get("GOENV") {
+            Some("off") => None,
+            Some(path) => Some(PathBuf::from(path)),
+            None => self.user_config_dir().map(|dir| dir.join("go").join("env")),
+        };
+        let Some(text) = path.and_then(|path| fs.read(&path).ok()) else { return env };
+        for line in String::from_utf8_lossy(&text).lines() {
+            if let Some((name, value)) = line.split_once('=')
+                && Self::NAMES.contains(&name.trim())
+                && self.get(name.trim()).is_none()
+            {
+                env.set(name.trim(), value);
+            }
+        }
+        env
+    }
+
+    /// Where Go keeps a user's configuration on the machine that this program was built for.
+    fn user_config_dir(&self) -> Option<PathBuf> {
+        if cfg!(windows) {
+            return self.get("APPDATA").map(PathBuf::from);
+        }
+        if cfg!(target_os = "macos") {
+            return self.get("HOME").map(|home| Path::new(home).join("Library/Application Support"));
+        }
+        let xdg = self.get("XDG_CONFIG_HOME").map(PathBuf::from);
+        xdg.or_else(|| self.get("HOME").map(|home| Path::new(home).join(".config")))
+    }
+
+    /// The home directory.
+    fn home(&self) -> Option<&str> {
+        self.get("HOME").or_else(|| self.get("USERPROFILE"))
+    }
+
+    /// The module cache.
+    pub(crate) fn module_cache(&self) -> Option<PathBuf> {
+        if let Some(path) = self.get("GOMODCACHE") {
+            return Some(PathBuf::from(path));
+        }
+        let gopath = match self.get("GOPATH") {
+            Some(list) => PathBuf::from(list.split(if cfg!(windows) { ';' } else { ':' }).next()?),
+            None => Path::new(self.home()?).join("go"),
+        };
+        Some(gopath.join("pkg").join("mod"))
+    }
+
+    /// The value of `-name=value` in `GOFLAGS`; the last one counts.
+    pub(crate) fn goflag(&self, name: &str) -> Option<String> {
+        let flags = split_quoted(self.get("GOFLAGS")?);
+        flags.iter().rev().find_map(|flag| {
+            let flag = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'))?;
+            Some(flag.strip_prefix(name)?.strip_prefix('=')?.to_owned())
+        })
+    }
+}
+
+/// Splits at blanks; a word may be put in single or double quotes, as in `GOFLAGS`.
+fn split_quoted(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, tail) = match first {
+            '\'' | '"' => rest[1..].split_once(first).unwrap_or((&rest[1..], "")),
+            _ => rest.split_once([' ', '\t', '\n', '\r']).unwrap_or((rest, "")),
+        };
+        words.push(word.to_owned());
+        rest = tail.trim_start();
+    }
+    words
 }
 
 /// One build set: the operating system, architecture and tags that select files.
@@ -142,4 +223,45 @@ pub struct Target {
     pub cgo: bool,
     /// Custom tags, sorted.
     pub tags: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Env;
+    use crate::fs::MemoryFileSystem;
+    use std::path::Path;
+
+    #[test]
+    fn keeps_only_what_matters() {
+        let env = Env::from_vars([("GOFLAGS", ""), ("AWS_SECRET_ACCESS_KEY", "x"), ("GOOS", "plan9")]);
+        assert_eq!(env, Env::from_vars([("GOFLAGS", ""), ("GOOS", "plan9")]));
+        assert_eq!(env.get("GOFLAGS"), None);
+    }
+
+    #[test]
+    fn reads_goflags() {
+        let env = Env::from_vars([("GOFLAGS", " -mod=mod  '-tags=a b' --tags=c \"-ldflags=-X y=z")]);
+        assert_eq!(env.goflag("mod").as_deref(), Some("mod"));
+        assert_eq!(env.goflag("tags").as_deref(), Some("c"));
+        assert_eq!(env.goflag("ldflags").as_deref(), Some("-X y=z"));
+        assert_eq!(env.goflag("mo"), None);
+    }
+
+    #[test]
+    fn finds_the_module_cache() {
+        let cache = |vars: &[(&str, &str)]| Env::from_vars(vars.iter().copied()).module_cache();
+        assert_eq!(cache(&[("GOMODCACHE", "/c"), ("GOPATH", "/g")]).as_deref(), Some(Path::new("/c")));
+        assert_eq!(cache(&[("GOPATH", "/g"), ("HOME", "/h")]).as_deref(), Some(Path::new("/g/pkg/mod")));
+        assert_eq!(cache(&[("HOME", "/h")]).as_deref(), Some(Path::new("/h/go/pkg/mod")));
+        assert_eq!(cache(&[]), None);
+    }
+
+    #[test]
+    fn reads_the_go_env_file() {
+        let fs = MemoryFileSystem::new([("/e", "GOOS=plan9\nGOARCH=arm\nnonsense\nHTTP_PROXY=x\n")]);
+        let env = Env::from_vars([("GOENV", "/e"), ("GOARCH", "amd64")]).with_go_env_file(&fs);
+        assert_eq!((env.get("GOOS"), env.get("GOARCH"), env.get("HTTP_PROXY")), (Some("plan9"), Some("amd64"), None));
+        let off = Env::from_vars([("GOENV", "off")]).with_go_env_file(&fs);
+        assert_eq!(off.get("GOOS"), None);
+    }
 }

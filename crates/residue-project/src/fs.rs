@@ -1,5 +1,9 @@
 //! The file system as loading sees it.
 
+mod memory;
+
+pub use memory::MemoryFileSystem;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -6,10 +6,15 @@
 //!
 //! What is broken, unreadable or missing becomes a [`Diagnostic`] or a [`Missing`] entry; the rest is still loaded.
 
+mod build;
 mod config;
+mod constraint;
 mod diagnostic;
 pub mod fs;
+mod glob;
+mod modfile;
 mod project;
+mod semver;
 mod version;
 
 pub use config::{Config, Env, StubPackage, Target};

@@ -219,6 +219,8 @@ pub struct SourceFile {
     pub errors: Vec<ast::SyntaxError>,
     /// Whether it says `// Code generated … DO NOT EDIT.`
     pub generated: bool,
+    /// Whether a pattern of [`crate::Config::exclude`] matches it: analysed, not reported on.
+    pub excluded: bool,
     /// Whether its name ends in `_test.go`.
     pub test: bool,
     /// Whether it imports `"C"`.
