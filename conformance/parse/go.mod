@@ -1,0 +1,3 @@
+module residue.test/conformance/parse
+
+go 1.27

@@ -1,0 +1,630 @@
+//! The lexer: one token ahead, no token list. Comments go to a list of their own; line ends become semicolons here.
+
+use memchr::{memchr, memchr2};
+
+use crate::ast::{Comment, Span, SyntaxError};
+use crate::token::{ENDS_STATEMENT, Tok, keyword};
+use crate::unicode;
+
+/// Reading stops after so many errors: what follows would say nothing new.
+pub(crate) const MAX_ERRORS: usize = 100;
+
+/// What bytes can be within a name or number.
+const IDENT_PART: u8 = 1;
+const DECIMAL: u8 = 2;
+
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 128 {
+        let c = b as u8;
+        if c.is_ascii_alphanumeric() || c == b'_' {
+            table[b] |= IDENT_PART;
+        }
+        if c.is_ascii_digit() {
+            table[b] |= DECIMAL;
+        }
+        b += 1;
+    }
+    table
+};
+
+#[inline]
+fn is(b: u8, class: u8) -> bool {
+    CLASS[b as usize] & class != 0
+}
+
+/// The byte at `i`; 0 beyond the end. A NUL in the file has been reported before lexing starts.
+#[inline]
+pub(crate) fn at(src: &[u8], i: usize) -> u8 {
+    src.get(i).copied().unwrap_or(0)
+}
+
+/// Reads tokens. The fields `tok`, `start` and `end` are the current one.
+pub(crate) struct Lexer<'a> {
+    /// The file.
+    pub(crate) text: &'a str,
+    /// Its bytes.
+    pub(crate) src: &'a [u8],
+    /// Where to read on.
+    pos: usize,
+    /// Whether to act as if the file ended here.
+    stopped: bool,
+    /// Kind of the current token.
+    pub(crate) tok: Tok,
+    /// Its first byte.
+    pub(crate) start: u32,
+    /// One past its last byte.
+    pub(crate) end: u32,
+    /// Whether the current token is a semicolon made of a line end or the end of the file.
+    pub(crate) line_end: bool,
+    /// Whether a line end here is a semicolon.
+    pub(crate) insert_semi: bool,
+    /// All comments met.
+    pub(crate) comments: Vec<Comment>,
+    /// All errors kept.
+    pub(crate) errors: Vec<SyntaxError>,
+    /// The line of the last error kept; further ones on it are likely consequences.
+    error_line: Span,
+}
+
+impl<'a> Lexer<'a> {
+    /// Starts before the first token of a file without invalid bytes.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            src: text.as_bytes(),
+            pos: if text.starts_with('\u{feff}') { 3 } else { 0 },
+            stopped: false,
+            tok: Tok::Eof,
+            start: 0,
+            end: 0,
+            line_end: false,
+            insert_semi: false,
+            comments: Vec::new(),
+            errors: Vec::new(),
+            error_line: Span::new(1, 0),
+        }
+    }
+
+    /// Keeps an error, unless it stands on the line of the one before.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn error(&mut self, pos: usize, message: impl Into<String>) {
+        let pos = pos.min(self.text.len());
+        if (self.error_line.start as usize..=self.error_line.end as usize).contains(&pos) {
+            return;
+        }
+        if self.errors.len() >= MAX_ERRORS {
+            return;
+        }
+        let line_start = memchr::memrchr(b'\n', &self.src[..pos]).map_or(0, |i| i + 1);
+        let line_end = memchr(b'\n', &self.src[pos..]).map_or(self.src.len(), |i| pos + i);
+        self.error_line = Span::new(line_start as u32, line_end as u32);
+        self.errors.push(SyntaxError { pos: pos as u32, message: message.into() });
+        if self.errors.len() == MAX_ERRORS {
+            self.stop();
+        }
+    }
+
+    /// Makes the next token the end of the file.
+    #[cold]
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+        self.insert_semi = false;
+    }
+
+    /// Goes on after a closing brace that ends at `end`, and reads the token after it.
+    pub(crate) fn resume_after_brace(&mut self, end: usize) {
+        self.set(Tok::RBrace, end - 1, end);
+        self.next();
+    }
+
+    /// The source of the current token.
+    #[inline]
+    pub(crate) fn spelling(&self) -> &'a str {
+        self.text.get(self.start as usize..self.end as usize).unwrap_or("")
+    }
+
+    /// Whether the current token is the first of its line and not indented.
+    pub(crate) fn at_line_start(&self) -> bool {
+        self.start == 0 || at(self.src, self.start as usize - 1) == b'\n'
+    }
+
+    #[inline]
+    fn set(&mut self, tok: Tok, start: usize, end: usize) {
+        self.tok = tok;
+        self.start = start as u32;
+        self.end = end as u32;
+        self.pos = end;
+        self.insert_semi = ENDS_STATEMENT.has(tok);
+    }
+
+    /// Makes the current token a semicolon for the line end at `start`, reading on at `pos`.
+    #[inline]
+    fn set_line_end(&mut self, start: usize, end: usize, pos: usize) {
+        self.tok = Tok::Semi;
+        self.line_end = true;
+        self.start = start as u32;
+        self.end = end as u32;
+        self.pos = pos;
+        self.insert_semi = false;
+    }
+
+    /// Reads the next token.
+    #[inline]
+    pub(crate) fn next(&mut self) {
+        let src = self.src;
+        let mut i = if self.stopped { src.len() } else { self.pos };
+        loop {
+            let b = at(src, i);
+            let second = || at(src, i + 1);
+            let third = || at(src, i + 2);
+            let (tok, len) = match b {
+                b' ' | b'\t' | b'\r' => {
+                    i += 1;
+                    continue;
+                }
+                b'\n' => {
+                    if self.insert_semi {
+                        return self.set_line_end(i, i + 1, i + 1);
+                    }
+                    i += 1;
+                    continue;
+                }
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.ident(i),
+                b'0'..=b'9' => return self.number(i),
+                b'"' => return self.string(i),
+                b'`' => return self.raw_string(i),
+                b'\'' => return self.rune(i),
+                b'(' => (Tok::LParen, 1),
+                b')' => (Tok::RParen, 1),
+                b'[' => (Tok::LBrack, 1),
+                b']' => (Tok::RBrack, 1),
+                b'{' => (Tok::LBrace, 1),
+                b'}' => (Tok::RBrace, 1),
+                b',' => (Tok::Comma, 1),
+                b';' => {
+                    self.line_end = false;
+                    (Tok::Semi, 1)
+                }
+                b'~' => (Tok::Tilde, 1),
+                b'.' => match second() {
+                    b'0'..=b'9' => return self.number(i),
+                    b'.' if third() == b'.' => (Tok::Ellipsis, 3),
+                    _ => (Tok::Period, 1),
+                },
+                b':' => match second() {
+                    b'=' => (Tok::Define, 2),
+                    _ => (Tok::Colon, 1),
+                },
+                b'=' => match second() {
+                    b'=' => (Tok::Eq, 2),
+                    _ => (Tok::Assign, 1),
+                },
+                b'!' => match second() {
+                    b'=' => (Tok::Ne, 2),
+                    _ => (Tok::Not, 1),
+                },
+                b'+' => match second() {
+                    b'+' => (Tok::Inc, 2),
+                    b'=' => (Tok::AddAssign, 2),
+                    _ => (Tok::Add, 1),
+                },
+                b'-' => match second() {
+                    b'-' => (Tok::Dec, 2),
+                    b'=' => (Tok::SubAssign, 2),
+                    _ => (Tok::Sub, 1),
+                },
+                b'*' => match second() {
+                    b'=' => (Tok::MulAssign, 2),
+                    _ => (Tok::Mul, 1),
+                },
+                b'%' => match second() {
+                    b'=' => (Tok::RemAssign, 2),
+                    _ => (Tok::Rem, 1),
+                },
+                b'^' => match second() {
+                    b'=' => (Tok::XorAssign, 2),
+                    _ => (Tok::Xor, 1),
+                },
+                b'|' => match second() {
+                    b'|' => (Tok::LogOr, 2),
+                    b'=' => (Tok::OrAssign, 2),
+                    _ => (Tok::Or, 1),
+                },
+                b'&' => match (second(), third()) {
+                    (b'&', _) => (Tok::LogAnd, 2),
+                    (b'=', _) => (Tok::AndAssign, 2),
+                    (b'^', b'=') => (Tok::AndNotAssign, 3),
+                    (b'^', _) => (Tok::AndNot, 2),
+                    _ => (Tok::And, 1),
+                },
+                b'<' => match (second(), third()) {
+                    (b'-', _) => (Tok::Arrow, 2),
+                    (b'=', _) => (Tok::Le, 2),
+                    (b'<', b'=') => (Tok::ShlAssign, 3),
+                    (b'<', _) => (Tok::Shl, 2),
+                    _ => (Tok::Lt, 1),
+                },
+                b'>' => match (second(), third()) {
+                    (b'=', _) => (Tok::Ge, 2),
+                    (b'>', b'=') => (Tok::ShrAssign, 3),
+                    (b'>', _) => (Tok::Shr, 2),
+                    _ => (Tok::Gt, 1),
+                },
+                b'/' => match second() {
+                    b'/' => {
+                        i = self.line_comment(i);
+                        continue;
+                    }
+                    b'*' => match self.block_comment(i) {
+                        (end, Some(newline)) if self.insert_semi => {
+                            return self.set_line_end(newline, newline + 1, end);
+                        }
+                        (end, _) => {
+                            i = end;
+                            continue;
+                        }
+                    },
+                    b'=' => (Tok::QuoAssign, 2),
+                    _ => (Tok::Quo, 1),
+                },
+                0 if i >= src.len() => {
+                    let end = src.len();
+                    if self.insert_semi {
+                        return self.set_line_end(end, end, end);
+                    }
+                    (self.tok, self.start, self.end, self.pos) = (Tok::Eof, end as u32, end as u32, end);
+                    return;
+                }
+                _ => match self.text[i..].chars().next() {
+                    Some(c) if !c.is_ascii() && unicode::is_letter(c) => return self.ident(i),
+                    c => return self.illegal(i, c.unwrap_or('\0')),
+                },
+            };
+            return self.set(tok, i, i + len);
+        }
+    }
+
+    /// Reads a name or keyword.
+    #[inline]
+    fn ident(&mut self, start: usize) {
+        let mut i = start;
+        while is(at(self.src, i), IDENT_PART) {
+            i += 1;
+        }
+        let tok = if at(self.src, i) < 0x80 {
+            keyword(self.src.get(start..i).unwrap_or_default())
+        } else {
+            i = self.ident_beyond_ascii(i);
+            Tok::Ident
+        };
+        self.set(tok, start, i);
+    }
+
+    /// Where a name ends that has read up to `from`.
+    #[cold]
+    fn ident_beyond_ascii(&self, from: usize) -> usize {
+        let part = |c: char| match c {
+            '_' => true,
+            c if c.is_ascii() => c.is_ascii_alphanumeric(),
+            c => unicode::is_letter(c) || unicode::is_digit(c),
+        };
+        let rest = &self.text[from..];
+        from + rest.find(|c| !part(c)).unwrap_or(rest.len())
+    }
+
+    #[cold]
+    fn illegal(&mut self, start: usize, c: char) {
+        let insert_semi = self.insert_semi;
+        match c {
+            // Reported before lexing began.
+            '\0' | '\u{feff}' => {}
+            '\u{201c}' | '\u{201d}' => self.error(start, format!("curly quotation mark {c} (use neutral \")")),
+            c => self.error(start, format!("illegal character {c:?} (U+{:04X})", u32::from(c))),
+        }
+        self.set(Tok::Illegal, start, start + c.len_utf8());
+        self.insert_semi = insert_semi;
+    }
+
+    /// Reads a `//` comment; returns where it ends.
+    #[inline]
+    fn line_comment(&mut self, start: usize) -> usize {
+        let src = self.src;
+        let end = memchr(b'\n', &src[start..]).map_or(src.len(), |n| start + n);
+        let text_end = end - usize::from(src[end - 1] == b'\r');
+        self.comments.push(Comment { span: Span::new(start as u32, text_end as u32) });
+        if src[start + 2..].starts_with(b"line ") && (start == 0 || src[start - 1] == b'\n') {
+            self.line_directive(&src[start + 7..text_end.max(start + 7)], start + 7);
+        }
+        end
+    }
+
+    /// Reads a `/*` comment; returns where it ends and its first line end.
+    fn block_comment(&mut self, start: usize) -> (usize, Option<usize>) {
+        let src = self.src;
+        let mut newline = None;
+        let mut i = start + 2;
+        // Line ends are looked for until the first.
+        while let Some(n) = if newline.is_none() { memchr2(b'*', b'\n', &src[i..]) } else { memchr(b'*', &src[i..]) } {
+            i += n + 1;
+            if src[i - 1] == b'\n' {
+                newline = Some(i - 1);
+            } else if at(src, i) == b'/' {
+                let end = i + 1;
+                self.comments.push(Comment { span: Span::new(start as u32, end as u32) });
+                if src[start + 2..].starts_with(b"line ") {
+                    self.line_directive(&src[start + 7..end - 2], start + 7);
+                }
+                return (end, newline);
+            }
+        }
+        self.comments.push(Comment { span: Span::new(start as u32, src.len() as u32) });
+        self.error(start, "comment not terminated");
+        (src.len(), newline)
+    }
+
+    /// Checks the numbers of a `line` directive: `file:line` or `file:line:column`.
+    #[cold]
+    fn line_directive(&mut self, text: &[u8], pos: usize) {
+        // Go keeps the numbers in signed 64 bits, and takes those that wrap.
+        let number = |digits: &[u8]| -> Option<i64> {
+            let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            valid.then(|| str::from_utf8(digits).ok()?.parse::<u64>().ok()).flatten().map(u64::cast_signed)
+        };
+        let valid = |n: i64| n != 0 && n <= 1 << 30;
+        let Some(last) = memchr::memrchr(b':', text) else { return };
+        let Some(n) = number(&text[last + 1..]) else {
+            return self.error(pos + last + 1, "invalid line number in a line directive");
+        };
+        let before = &text[..last];
+        let column = memchr::memrchr(b':', before).and_then(|colon| Some((colon, number(&before[colon + 1..])?)));
+        match column {
+            Some(_) if !valid(n) => self.error(pos + last + 1, "invalid column number in a line directive"),
+            Some((colon, line)) if !valid(line) => {
+                self.error(pos + colon + 1, "invalid line number in a line directive");
+            }
+            None if !valid(n) => self.error(pos + last + 1, "invalid line number in a line directive"),
+            _ => {}
+        }
+    }
+
+    /// Reads an interpreted string.
+    #[inline]
+    fn string(&mut self, start: usize) {
+        let src = self.src;
+        let mut i = start + 1;
+        loop {
+            match at(src, i) {
+                b'"' => return self.set(Tok::String, start, i + 1),
+                b'\\' => i = self.escape(i + 1, b'"').0,
+                b'\n' => break,
+                0 if i >= src.len() => break,
+                _ => i += 1,
+            }
+        }
+        self.error(start, "string literal not terminated");
+        self.set(Tok::String, start, i);
+    }
+
+    fn raw_string(&mut self, start: usize) {
+        let src = self.src;
+        let end = if let Some(n) = memchr(b'`', &src[start + 1..]) {
+            start + 1 + n + 1
+        } else {
+            self.error(start, "raw string literal not terminated");
+            src.len()
+        };
+        self.set(Tok::String, start, end);
+    }
+
+    fn rune(&mut self, start: usize) {
+        let src = self.src;
+        let mut i = start + 1;
+        let mut chars = 0;
+        let mut valid = true;
+        loop {
+            match at(src, i) {
+                b'\'' => {
+                    i += 1;
+                    break;
+                }
+                b'\\' => {
+                    let (next, ok) = self.escape(i + 1, b'\'');
+                    (i, valid) = (next, valid && ok);
+                    chars += 1;
+                }
+                b if b == b'\n' || i >= src.len() => {
+                    self.error(start, "rune literal not terminated");
+                    valid = false;
+                    break;
+                }
+                b => {
+                    // Each character counts at its first byte.
+                    chars += usize::from(b & 0xc0 != 0x80);
+                    i += 1;
+                }
+            }
+        }
+        if valid && chars != 1 {
+            self.error(start, "illegal rune literal");
+        }
+        self.set(Tok::Char, start, i);
+    }
+
+    /// Checks the escape sequence whose backslash stands before `start`; returns where to read on, and whether it is
+    /// valid. An offending character is not part of it.
+    #[inline]
+    fn escape(&mut self, start: usize, quote: u8) -> (usize, bool) {
+        match at(self.src, start) {
+            b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' => (start + 1, true),
+            b if b == quote => (start + 1, true),
+            b'0'..=b'7' => self.numeric_escape(start, start, 3, 8, 255),
+            b'x' => self.numeric_escape(start, start + 1, 2, 16, 255),
+            b'u' => self.numeric_escape(start, start + 1, 4, 16, 0x10_ffff),
+            b'U' => self.numeric_escape(start, start + 1, 8, 16, 0x10_ffff),
+            _ => {
+                let what = if start >= self.src.len() { "escape sequence not terminated" } else { "unknown escape sequence" };
+                self.error(start, what);
+                (start, false)
+            }
+        }
+    }
+
+    fn numeric_escape(&mut self, start: usize, digits: usize, count: usize, base: u32, max: u32) -> (usize, bool) {
+        let mut value = 0u32;
+        for i in digits..digits + count {
+            let Some(digit) = char::from(at(self.src, i)).to_digit(base) else {
+                let what = if i >= self.src.len() {
+                    "escape sequence not terminated"
+                } else {
+                    "illegal character in escape sequence"
+                };
+                self.error(i, what);
+                return (i, false);
+            };
+            value = value.wrapping_mul(base).wrapping_add(digit);
+        }
+        let end = digits + count;
+        if value > max || (0xd800..0xe000).contains(&value) {
+            self.error(start, "escape sequence is invalid Unicode code point");
+            return (end, false);
+        }
+        (end, true)
+    }
+
+    /// Reads a number; the usual one is a few decimal digits.
+    #[inline]
+    fn number(&mut self, start: usize) {
+        let mut i = start;
+        while is(at(self.src, i), DECIMAL) {
+            i += 1;
+        }
+        let next = at(self.src, i);
+        if is(next, IDENT_PART) || next == b'.' || (i - start > 1 && at(self.src, start) == b'0') {
+            return self.any_number(start);
+        }
+        self.set(Tok::Int, start, i);
+    }
+
+    /// Reads a number of any form.
+    fn any_number(&mut self, start: usize) {
+        let src = self.src;
+        let mut i = start;
+        let mut tok = Tok::Int;
+        let mut base = 10;
+        // 0 for decimal, '0' for an octal of the old form, else the letter of the prefix.
+        let mut prefix = 0;
+        let mut digits = Digits::default();
+        if at(src, i) != b'.' {
+            if at(src, i) == b'0' {
+                i += 1;
+                (base, prefix) = match at(src, i) | 0x20 {
+                    b'x' => (16, b'x'),
+                    b'o' => (8, b'o'),
+                    b'b' => (2, b'b'),
+                    _ => (8, b'0'),
+                };
+                if prefix == b'0' {
+                    digits.any = true;
+                } else {
+                    i += 1;
+                }
+            }
+            i = digits.read(src, i, base);
+        }
+        let kind = match prefix {
+            b'x' => "hexadecimal literal",
+            b'o' | b'0' => "octal literal",
+            b'b' => "binary literal",
+            _ => "decimal literal",
+        };
+        if at(src, i) == b'.' {
+            tok = Tok::Float;
+            if matches!(prefix, b'o' | b'b') {
+                self.error(i, format!("invalid radix point in {kind}"));
+            }
+            i = digits.read(src, i + 1, base);
+        }
+        if !digits.any {
+            self.error(i, format!("{kind} has no digits"));
+        }
+        let exponent = at(src, i) | 0x20;
+        if matches!(exponent, b'e' | b'p') {
+            if exponent == b'e' && !matches!(prefix, 0 | b'0') {
+                self.error(i, "'e' exponent requires decimal mantissa");
+            } else if exponent == b'p' && prefix != b'x' {
+                self.error(i, "'p' exponent requires hexadecimal mantissa");
+            }
+            tok = Tok::Float;
+            i += 1;
+            if matches!(at(src, i), b'+' | b'-') {
+                i += 1;
+            }
+            let mut power = Digits::default();
+            i = power.read(src, i, 10);
+            digits.separators |= power.separators;
+            if !power.any {
+                self.error(i, "exponent has no digits");
+            }
+        } else if prefix == b'x' && tok == Tok::Float {
+            self.error(i, "hexadecimal mantissa requires a 'p' exponent");
+        }
+        if at(src, i) == b'i' {
+            tok = Tok::Imag;
+            i += 1;
+        }
+        if let (Tok::Int, Some(invalid)) = (tok, digits.invalid) {
+            self.error(invalid, format!("invalid digit {:?} in {kind}", char::from(at(src, invalid))));
+        }
+        if digits.separators
+            && let Some(n) = misplaced_separator(src.get(start..i).unwrap_or_default())
+        {
+            self.error(start + n, "'_' must separate successive digits");
+        }
+        self.set(tok, start, i);
+    }
+}
+
+/// What has been seen of a number's digits.
+#[derive(Default)]
+struct Digits {
+    any: bool,
+    separators: bool,
+    /// The first digit that is too large for the base.
+    invalid: Option<usize>,
+}
+
+impl Digits {
+    /// Reads digits and separators; returns where they end. A base up to ten takes any decimal digit.
+    fn read(&mut self, src: &[u8], start: usize, base: u8) -> usize {
+        let mut i = start;
+        loop {
+            match at(src, i) {
+                b'_' => self.separators = true,
+                b @ b'0'..=b'9' => {
+                    self.any = true;
+                    if b - b'0' >= base && self.invalid.is_none() {
+                        self.invalid = Some(i);
+                    }
+                }
+                b'a'..=b'f' | b'A'..=b'F' if base == 16 => self.any = true,
+                _ => return i,
+            }
+            i += 1;
+        }
+    }
+}
+
+/// The first `_` of a number that does not stand between two digits; a prefix counts as a digit.
+fn misplaced_separator(number: &[u8]) -> Option<usize> {
+    let prefixed = number.first() == Some(&b'0') && matches!(at(number, 1) | 0x20, b'x' | b'o' | b'b');
+    let hexadecimal = prefixed && at(number, 1) | 0x20 == b'x';
+    let digit = |b: u8| b.is_ascii_digit() || hexadecimal && b.is_ascii_hexdigit();
+    let first = if prefixed { 2 } else { 0 };
+    (first..number.len()).find(|&i| {
+        number[i] == b'_'
+            && !((i == first && prefixed || i > first && digit(number[i - 1])) && digit(at(number, i + 1)))
+    })
+}
