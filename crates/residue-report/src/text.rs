@@ -1,0 +1,515 @@
+//! Findings for people: excerpts as rustc shows them, at most 100 columns wide.
+
+use std::fmt::Write as _;
+use std::io;
+
+use annotate_snippets::renderer::Renderer;
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Snippet};
+use residue_finding::{Finding, Help, Severity, Site, Span};
+
+use crate::source::SourceCache;
+use crate::{Report, mask, visible};
+
+/// No line of a report is wider, unless one word is.
+const WIDTH_MAX: usize = 100;
+
+/// How a text report looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextStyle {
+    /// With terminal colours. Nothing is said by colour alone.
+    pub colour: bool,
+}
+
+/// Writes the findings of a run, one block each, with a blank line between.
+pub fn write_text(
+    report: &Report<'_>,
+    style: TextStyle,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let sources = SourceCache::new(report.sources);
+    for finding in &report.outcome.findings {
+        let block = render(finding, &sources, style);
+        writeln!(out, "{}\n", block.trim_end())?;
+    }
+    Ok(())
+}
+
+/// One finding. Labels that would pass the right edge are written below the
+/// excerpt instead.
+fn render(finding: &Finding, sources: &SourceCache<'_>, style: TextStyle) -> String {
+    let renderer = |style: TextStyle| {
+        let renderer = if style.colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        renderer.term_width(WIDTH_MAX)
+    };
+    for labels in [Labels::Beside, Labels::Below] {
+        let block = Block::new(finding, sources, labels);
+        let plain = renderer(TextStyle::default()).render(&block.groups());
+        if labels == Labels::Beside && plain.lines().any(|line| width(line) > WIDTH_MAX) {
+            continue;
+        }
+        if !style.colour {
+            return block.place(plain);
+        }
+        return block.place(renderer(style).render(&block.groups()));
+    }
+    unreachable!("labels below the excerpt are always accepted")
+}
+
+/// Where the words about a span go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    /// Beside the underline.
+    Beside,
+    /// Numbered, and written out below the excerpt where they are long.
+    Below,
+}
+
+/// What the renderer borrows from while it works.
+struct Block {
+    severity: Severity,
+    title: String,
+    code: String,
+    excerpts: Vec<Excerpt>,
+    notes: Vec<String>,
+    help: Option<(String, Vec<Change>)>,
+}
+
+/// Spans of one file.
+struct Excerpt {
+    path: String,
+    line: usize,
+    column: usize,
+    /// The line and column as counted in what is shown.
+    shown: (usize, usize),
+    /// The text and its first line; none when the source isn't known.
+    window: Option<(usize, String)>,
+    marks: Vec<Mark>,
+}
+
+struct Mark {
+    primary: bool,
+    span: std::ops::Range<usize>,
+    label: String,
+}
+
+/// Edits of one file.
+struct Change {
+    path: String,
+    first_line: usize,
+    text: String,
+    patches: Vec<(std::ops::Range<usize>, String)>,
+}
+
+/// A span with what is said about it.
+struct Marked<'a> {
+    site: &'a Site,
+    primary: bool,
+    label: String,
+}
+
+impl Block {
+    fn new(finding: &Finding, sources: &SourceCache<'_>, labels: Labels) -> Self {
+        let mut notes = Vec::new();
+        let mut marked = vec![Marked {
+            site: &finding.site,
+            primary: true,
+            label: clean(&finding.label),
+        }];
+        marked.extend(finding.steps.iter().map(|step| Marked {
+            site: &step.site,
+            primary: false,
+            label: clean(&step.message),
+        }));
+        if labels == Labels::Below {
+            for mark in &mut marked {
+                shorten(mark, &mut notes);
+            }
+        }
+        let excerpts = excerpts(marked, sources, &mut notes);
+        notes.extend(finding.notes.iter().map(|note| wrap(&clean(note), 6)));
+        let indent = finding.severity.as_str().len() + "[R201]: ".len();
+        Self {
+            severity: finding.severity,
+            title: wrap(&clean(&finding.message), indent),
+            code: finding.rule.to_string(),
+            excerpts,
+            notes,
+            help: finding.help.as_ref().map(|help| {
+                let title = wrap(&clean(&help.message), "help: ".len());
+                (title, changes(help, sources))
+            }),
+        }
+    }
+
+    /// The renderer counts columns in the text it shows; masked literals and
+    /// characters beyond ASCII make that differ from the file.
+    fn place(&self, mut rendered: String) -> String {
+        for excerpt in &self.excerpts {
+            let (line, column) = excerpt.shown;
+            if excerpt.window.is_some() && excerpt.column != column {
+                let shown = format!("{}:{line}:{column}", excerpt.path);
+                let real = format!("{}:{}:{}", excerpt.path, excerpt.line, excerpt.column);
+                rendered = rendered.replacen(&shown, &real, 1);
+            }
+        }
+        rendered
+    }
+
+    fn groups(&self) -> Vec<Group<'_>> {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let title = level.primary_title(&self.title).id(&self.code);
+        let mut group = Group::with_title(title);
+        for excerpt in &self.excerpts {
+            group = excerpt.add_to(group);
+        }
+        for note in &self.notes {
+            group = group.element(Level::NOTE.no_name().message(note));
+        }
+        let mut groups = vec![group];
+        if let Some((message, changes)) = &self.help {
+            let mut help = Group::with_title(Level::HELP.secondary_title(message));
+            for change in changes {
+                let patches = change.patches.iter();
+                help = help.element(
+                    Snippet::source(&change.text)
+                        .path(&change.path)
+                        .line_start(change.first_line)
+                        .patches(patches.map(|(span, new)| Patch::new(span.clone(), new))),
+                );
+            }
+            groups.push(help);
+        }
+        groups
+    }
+}
+
+impl Excerpt {
+    fn add_to<'a>(&'a self, group: Group<'a>) -> Group<'a> {
+        let Some((first_line, text)) = &self.window else {
+            let origin = Origin::path(&self.path).line(self.line);
+            return group.element(origin.char_column(self.column));
+        };
+        let marks = self.marks.iter().map(|mark| {
+            let kind = if mark.primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            let label = (!mark.label.is_empty()).then_some(mark.label.as_str());
+            kind.span(mark.span.clone()).label(label)
+        });
+        group.element(
+            Snippet::source(text)
+                .path(&self.path)
+                .line_start(*first_line)
+                .annotations(marks),
+        )
+    }
+}
+
+/// One excerpt a file, the file of the finding first.
+fn excerpts(
+    marked: Vec<Marked<'_>>,
+    sources: &SourceCache<'_>,
+    notes: &mut Vec<String>,
+) -> Vec<Excerpt> {
+    let mut files: Vec<(&str, Vec<Marked<'_>>)> = Vec::new();
+    for mark in marked {
+        match files.iter_mut().find(|(path, _)| *path == mark.site.path) {
+            Some((_, marks)) => marks.push(mark),
+            None => files.push((&mark.site.path, vec![mark])),
+        }
+    }
+    let mut excerpts = Vec::with_capacity(files.len());
+    for (path, marks) in files {
+        let start = marks[0].site.start;
+        let mut excerpt = Excerpt {
+            path: visible::line(path).into_owned(),
+            line: start.line as usize,
+            column: start.column as usize,
+            shown: (0, 0),
+            window: None,
+            marks: Vec::new(),
+        };
+        if let Some(source) = sources.get(path) {
+            let spans: Vec<Span> = marks.iter().map(|mark| mark.site.span).collect();
+            let window = source.window(&spans);
+            // The place in the header is that of the primary span, or else of
+            // the first one.
+            let first = (0..marks.len())
+                .min_by_key(|at| (!marks[*at].primary, window.spans[*at].start))
+                .unwrap_or(0);
+            let start = marks[first].site.start;
+            excerpt.line = start.line as usize;
+            excerpt.column = start.column as usize;
+            let before = &window.text[..window.spans[first].start];
+            excerpt.shown = (
+                window.first_line + before.matches('\n').count(),
+                before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+            );
+            excerpt.window = Some((window.first_line, window.text));
+            excerpt.marks = marks
+                .into_iter()
+                .zip(window.spans)
+                .map(|(mark, span)| Mark {
+                    primary: mark.primary,
+                    span,
+                    label: mark.label,
+                })
+                .collect();
+        } else {
+            let place =
+                |mark: &Marked<'_>| format!("line {}: {}", mark.site.start.line, mark.label);
+            let labelled = marks.iter().filter(|mark| !mark.label.is_empty());
+            notes.extend(labelled.map(|mark| wrap(&place(mark), 6)));
+        }
+        excerpts.push(excerpt);
+    }
+    excerpts
+}
+
+/// Moves a long label into the notes.
+fn shorten(mark: &mut Marked<'_>, notes: &mut Vec<String>) {
+    const SHORT: usize = 28;
+    if width(&mark.label) <= SHORT {
+        return;
+    }
+    let place = format!("line {}: {}", mark.site.start.line, mark.label);
+    notes.push(wrap(&place, 6));
+    let cut = mark
+        .label
+        .char_indices()
+        .map(|(at, _)| at)
+        .nth(SHORT - 1)
+        .unwrap_or(0);
+    let words = mark.label[..cut].rfind(' ').unwrap_or(cut);
+    mark.label.truncate(words);
+    mark.label.push('…');
+}
+
+/// The edits of a help, a file each.
+fn changes(help: &Help, sources: &SourceCache<'_>) -> Vec<Change> {
+    let mut paths: Vec<&str> = help.edits.iter().map(|edit| edit.path.as_str()).collect();
+    paths.dedup();
+    let mut changes = Vec::new();
+    for path in paths {
+        let Some(source) = sources.get(path) else {
+            continue;
+        };
+        let mut edits: Vec<_> = help.edits.iter().filter(|edit| edit.path == path).collect();
+        edits.sort_by_key(|edit| edit.span);
+        let spans: Vec<Span> = edits.iter().map(|edit| edit.span).collect();
+        let window = source.window(&spans);
+        let new = edits
+            .iter()
+            .map(|edit| mask::text(&visible::text(&edit.replacement)));
+        let mut patches: Vec<_> = window.spans.into_iter().zip(new).collect();
+        // Overlapping edits would be a mistake of the rule; show the first.
+        let mut end = 0;
+        patches.retain(|(span, _)| {
+            let apart = span.start >= end;
+            end = end.max(span.end);
+            apart
+        });
+        changes.push(Change {
+            path: visible::line(path).into_owned(),
+            first_line: window.first_line,
+            text: window.text,
+            patches,
+        });
+    }
+    changes
+}
+
+/// A message as it may be shown: on one line, masked, without hidden characters.
+pub(crate) fn clean(message: &str) -> String {
+    mask::text(&visible::line(message))
+}
+
+/// Columns on a terminal. Wide characters are counted as one: a line that is a
+/// little too long does no harm.
+fn width(line: &str) -> usize {
+    line.chars().count()
+}
+
+/// Breaks a text between words, given the columns its lines are indented by.
+fn wrap(text: &str, indent: usize) -> String {
+    let room = WIDTH_MAX.saturating_sub(indent).max(40);
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut used = 0;
+    for word in text.split(' ') {
+        let len = width(word);
+        if used > 0 && used + 1 + len > room {
+            out.push('\n');
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += len;
+    }
+    out
+}
+
+/// Writes what a run has to say beside its findings: what went wrong, the
+/// count, and hints. Meant for the error stream.
+pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let paint = |style: annotate_snippets::renderer::Style, text: &str| {
+        if talk.style.colour {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    };
+    let summary = &report.outcome.summary;
+    let mut text = String::new();
+    for diagnostic in summary.diagnostics.iter().take(DIAGNOSTICS_MAX) {
+        let style = match diagnostic.severity {
+            Severity::Error => annotate_snippets::renderer::DEFAULT_ERROR_STYLE,
+            Severity::Warning => annotate_snippets::renderer::DEFAULT_WARNING_STYLE,
+            Severity::Note => annotate_snippets::renderer::DEFAULT_NOTE_STYLE,
+        };
+        text.push_str(&paint(style, diagnostic.severity.as_str()));
+        text.push_str(": ");
+        if let Some(path) = &diagnostic.path {
+            text.push_str(&visible::line(path));
+            if let Some(position) = diagnostic.position {
+                let _ = write!(text, ":{}:{}", position.line, position.column);
+            }
+            text.push_str(": ");
+        }
+        text.push_str(&clean(&diagnostic.message));
+        text.push('\n');
+        if let Some(hint) = &diagnostic.hint {
+            text.push_str(&paint(HINT_STYLE, "hint"));
+            let _ = writeln!(text, ": {}", clean(hint));
+        }
+    }
+    if let Some(more) = summary
+        .diagnostics
+        .len()
+        .checked_sub(DIAGNOSTICS_MAX)
+        .filter(|n| *n > 0)
+    {
+        let _ = writeln!(
+            text,
+            "… and {more} more like these (`--format json` lists them)"
+        );
+    }
+    if talk.summary {
+        text.push_str(&summary_line(report, talk.seconds));
+        text.push('\n');
+        for hint in hints(report, talk.listed_missing) {
+            text.push_str(&paint(HINT_STYLE, "hint"));
+            let _ = writeln!(text, ": {hint}");
+        }
+    }
+    out.write_all(text.as_bytes())
+}
+
+/// What [`write_talk`] says, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk<'a> {
+    /// How it looks.
+    pub style: TextStyle,
+    /// Whether the count and the hints are wanted.
+    pub summary: bool,
+    /// How long the run took, as it is to be shown.
+    pub seconds: Option<&'a str>,
+    /// Name every missing dependency, not just the first few.
+    pub listed_missing: bool,
+}
+
+const HINT_STYLE: annotate_snippets::renderer::Style =
+    annotate_snippets::renderer::DEFAULT_HELP_STYLE;
+
+/// A broken tree has thousands; JSON has them all.
+const DIAGNOSTICS_MAX: usize = 20;
+
+/// `2 errors, 1 warning in 412 packages (0.6 s). 3 suppressed.`
+fn summary_line(report: &Report<'_>, seconds: Option<&str>) -> String {
+    let outcome = report.outcome;
+    let counts: Vec<String> = [Severity::Error, Severity::Warning, Severity::Note]
+        .into_iter()
+        .map(|severity| (outcome.count(severity), severity.as_str()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| plural(count, word))
+        .collect();
+    let found = if counts.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    let mut line = format!("{found} in {}", plural(outcome.summary.packages, "package"));
+    if let Some(seconds) = seconds {
+        let _ = write!(line, " ({seconds} s)");
+    }
+    if !outcome.suppressed.is_empty() {
+        let _ = write!(line, ". {} suppressed", outcome.suppressed.len());
+    }
+    if !outcome.summary.complete() {
+        line.push_str(". Not everything could be analysed");
+    }
+    line
+}
+
+fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
+    const MISSING_SHOWN: usize = 3;
+    let outcome = report.outcome;
+    let mut hints = Vec::new();
+    let mut codes: Vec<&str> = outcome.findings.iter().map(|f| f.rule.as_str()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    if !codes.is_empty() {
+        hints.push(format!(
+            "`residue explain {}` says why, and how to fix it",
+            codes.join(" ")
+        ));
+    }
+    for disabled in &outcome.summary.disabled {
+        hints.push(format!(
+            "{} is switched off by {}",
+            disabled.code,
+            clean(&disabled.by)
+        ));
+    }
+    let missing = &outcome.summary.missing;
+    if !missing.is_empty() {
+        let shown = if all { missing.len() } else { MISSING_SHOWN };
+        let names: Vec<String> = missing
+            .iter()
+            .take(shown)
+            .map(|missing| match &missing.version {
+                Some(version) => visible::line(&format!("{}@{version}", missing.path)).into_owned(),
+                None => visible::line(&missing.path).into_owned(),
+            })
+            .collect();
+        let more = match missing.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more (`--stats` lists them)"),
+        };
+        hints.push(format!(
+            "no source for {}{more}; calls into it are taken to keep nothing, so less is found (`go mod download` fetches it)",
+            names.join(", "),
+        ));
+    }
+    hints
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn plural(count: usize, word: &str) -> String {
+    if count == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{count} {word}s")
+    }
+}

@@ -1,0 +1,291 @@
+//! The JSON formats against their schema.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{RULE, files, finding, outcome, report};
+use residue_finding::{
+    Counter, Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Phase, Position, RuleCode,
+    Severity, Span, Stats, StepRole, Suppressed, SuppressedBy,
+};
+use residue_report::{Tool, write_json, write_json_lines, write_rules_json};
+use serde_json::Value;
+
+const SCHEMA: &str = include_str!("../../../docs/schema/check.schema.json");
+
+/// A run in which every part of the format occurs.
+fn everything() -> Outcome {
+    let files = files();
+    let mut first = finding(&files, "fetch/fetch.go", "client.Do(req)");
+    for role in [
+        StepRole::Acquired,
+        StepRole::Branch,
+        StepRole::Left,
+        StepRole::Released,
+        StepRole::Note,
+    ] {
+        first.step(
+            role,
+            files.site("fetch/fetch.go", "resp.Body.Close()"),
+            "a step",
+        );
+    }
+    first.notes.push("a note".to_owned());
+    first.help = Some(Help {
+        message: "close it".to_owned(),
+        edits: vec![Edit {
+            path: "fetch/fetch.go".to_owned(),
+            span: Span::from(0..0),
+            replacement: "x\n".to_owned(),
+        }],
+    });
+    let mut second = finding(&files, "main.go", "fetch.Fetch");
+    second.severity = Severity::Note;
+    second.acquire = None;
+    let suppress = |by| Suppressed {
+        finding: finding(&files, "main.go", "request"),
+        by,
+    };
+    let mut other = suppress(SuppressedBy::Generated);
+    other.finding.message = "another".to_owned();
+    let mut outcome = outcome(vec![first, second]);
+    outcome.suppressed = vec![
+        suppress(SuppressedBy::Comment {
+            line: 3,
+            why: "held until exit".to_owned(),
+        }),
+        other,
+    ];
+    outcome.summary.disabled.push(DisabledRule {
+        code: RuleCode::new("R203"),
+        by: ".residue.toml:3".to_owned(),
+    });
+    for some in [true, false] {
+        outcome.summary.missing.push(Missing {
+            path: "example.com/x".to_owned(),
+            version: some.then(|| "v1.0.0".to_owned()),
+            packages: vec!["example.com/x/y".to_owned()],
+            importers: 1,
+            hint: some.then(|| "go mod download".to_owned()),
+        });
+        outcome.summary.diagnostics.push(Diagnostic {
+            severity: if some {
+                Severity::Error
+            } else {
+                Severity::Warning
+            },
+            path: some.then(|| "a.go".to_owned()),
+            position: some.then_some(Position { line: 3, column: 7 }),
+            message: "expected `)`".to_owned(),
+            hint: some.then(|| "close it".to_owned()),
+        });
+    }
+    outcome.summary.stats = Some(Stats {
+        phases: vec![Phase {
+            name: "types",
+            wall: Duration::from_micros(1500),
+        }],
+        counters: vec![Counter {
+            name: "functions",
+            value: 7,
+        }],
+    });
+    outcome.finish();
+    outcome
+}
+
+fn json(outcome: &Outcome) -> Value {
+    let files = files();
+    let mut out = Vec::new();
+    write_json(&report(outcome, &files), &mut out).expect("a vector takes everything");
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+fn lines(outcome: &Outcome) -> Vec<Value> {
+    let files = files();
+    let mut out = Vec::new();
+    write_json_lines(&report(outcome, &files), &mut out).expect("a vector takes everything");
+    out.split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).expect("each line is JSON"))
+        .collect()
+}
+
+#[test]
+fn json_fits_its_schema() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    for outcome in [Outcome::default(), everything()] {
+        let mut errors = Vec::new();
+        validate(&schema, &schema, &json(&outcome), "$", &mut errors);
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_it_should() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let spoil: [(&str, Value); 5] = [
+        ("/findings/0/severity", "fatal".into()),
+        ("/findings/0/site/start/line", "6".into()),
+        ("/findings/0/rule", "201".into()),
+        ("/summary", Value::Null),
+        ("/suppressed/0/by/kind", "magic".into()),
+    ];
+    for (pointer, value) in spoil {
+        let mut json = json(&everything());
+        *json.pointer_mut(pointer).expect(pointer) = value;
+        let mut errors = Vec::new();
+        validate(&schema, &schema, &json, "$", &mut errors);
+        assert!(!errors.is_empty(), "{pointer}");
+    }
+    let mut json = json(&everything());
+    json["findings"][0]["extra"] = Value::Null;
+    let mut errors = Vec::new();
+    validate(&schema, &schema, &json, "$", &mut errors);
+    assert_eq!(errors, ["$/findings/0: unknown field extra"]);
+}
+
+#[test]
+fn lines_say_what_the_object_says() {
+    let outcome = everything();
+    let object = json(&outcome);
+    let lines = lines(&outcome);
+    let of_type = |kind: &str| -> Vec<Value> {
+        let lines = lines.iter().filter(|line| line["type"] == kind).cloned();
+        lines
+            .map(|mut line| {
+                line.as_object_mut().unwrap().remove("type");
+                line
+            })
+            .collect()
+    };
+    for (kind, field) in [
+        ("finding", "findings"),
+        ("suppressed", "suppressed"),
+        ("rule", "rules"),
+        ("disabled_rule", "disabled_rules"),
+        ("missing", "missing"),
+        ("diagnostic", "diagnostics"),
+    ] {
+        assert_eq!(Value::from(of_type(kind)), object[field], "{kind}");
+    }
+    assert_eq!(of_type("summary"), [object["summary"].clone()]);
+    assert_eq!(lines.first().unwrap()["type"], "run");
+    assert_eq!(
+        lines.first().unwrap()["schema_version"],
+        object["schema_version"]
+    );
+    assert_eq!(lines.last().unwrap()["type"], "summary");
+}
+
+#[test]
+fn excerpts_and_join_keys_are_there() {
+    let object = json(&everything());
+    let finding = &object["findings"][0];
+    assert_eq!(finding["site"]["excerpt"], "resp, err := client.Do(req)");
+    assert_eq!(finding["acquire_site"]["file"], "fetch.go");
+    assert_eq!(finding["acquire_site"]["line"], 6);
+    assert_eq!(finding["fingerprint"].as_str().map(str::len), Some(32));
+    assert_eq!(object["summary"]["complete"], false);
+}
+
+#[test]
+fn rules_are_listed_in_the_same_shape() {
+    let mut out = Vec::new();
+    let tool = Tool {
+        version: "0.1.0",
+        std_version: "go1.27.3",
+    };
+    write_rules_json(&[&RULE], tool, &mut out).expect("a vector takes everything");
+    let list: Value = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(list["rules"], json(&everything())["rules"]);
+}
+
+/// The part of JSON Schema that the schema uses. A keyword it doesn't know is
+/// an error, so that nothing is left unchecked.
+fn validate(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
+    for (keyword, argument) in schema.as_object().expect("a schema is an object") {
+        let ok = match keyword.as_str() {
+            "$schema" | "title" | "description" | "$defs" | "required" | "additionalProperties" => {
+                true
+            }
+            "$ref" => {
+                let pointer = argument
+                    .as_str()
+                    .and_then(|r| r.strip_prefix('#'))
+                    .expect("a local reference");
+                validate(
+                    root,
+                    root.pointer(pointer).expect(pointer),
+                    value,
+                    at,
+                    errors,
+                );
+                true
+            }
+            "anyOf" | "oneOf" => {
+                let fits = |schema: &&Value| {
+                    let mut errors = Vec::new();
+                    validate(root, schema, value, at, &mut errors);
+                    errors.is_empty()
+                };
+                let count = argument.as_array().unwrap().iter().filter(fits).count();
+                count == 1 || keyword == "anyOf" && count > 0
+            }
+            "const" => value == argument,
+            "enum" => argument.as_array().unwrap().contains(value),
+            "type" => match argument.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "integer" => value.is_u64() || value.is_i64(),
+                "boolean" => value.is_boolean(),
+                "null" => value.is_null(),
+                other => panic!("unknown type {other}"),
+            },
+            "minimum" => value.as_i64() >= argument.as_i64(),
+            "minItems" => value.as_array().map(Vec::len) >= argument.as_u64().map(|n| n as usize),
+            "maxItems" => value.as_array().map(Vec::len) <= argument.as_u64().map(|n| n as usize),
+            "pattern" => {
+                let pattern = regex::Regex::new(argument.as_str().unwrap()).expect("a pattern");
+                value.as_str().is_some_and(|text| pattern.is_match(text))
+            }
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    validate(root, argument, item, &format!("{at}/{index}"), errors);
+                }
+                true
+            }
+            "properties" => {
+                properties(root, schema, value, at, errors);
+                true
+            }
+            other => panic!("unknown keyword {other}"),
+        };
+        if !ok {
+            errors.push(format!("{at}: {value} does not fit {keyword} {argument}"));
+        }
+    }
+}
+
+fn properties(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
+    let Some(fields) = value.as_object() else {
+        return;
+    };
+    for (name, field) in fields {
+        match schema["properties"].get(name) {
+            Some(schema) => validate(root, schema, field, &format!("{at}/{name}"), errors),
+            None if schema["additionalProperties"] == false => {
+                errors.push(format!("{at}: unknown field {name}"));
+            }
+            None => {}
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if !fields.contains_key(name.as_str().unwrap()) {
+            errors.push(format!("{at}: no field {name}"));
+        }
+    }
+}
