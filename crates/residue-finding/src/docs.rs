@@ -24,11 +24,7 @@ pub struct DocSection {
 pub const fn module_docs(source: &'static str) -> &'static str {
     let bytes = source.as_bytes();
     let mut end = 0;
-    while end + 2 < bytes.len()
-        && bytes[end] == b'/'
-        && bytes[end + 1] == b'/'
-        && bytes[end + 2] == b'!'
-    {
+    while end + 2 < bytes.len() && bytes[end] == b'/' && bytes[end + 1] == b'/' && bytes[end + 2] == b'!' {
         while end < bytes.len() && bytes[end] != b'\n' {
             end += 1;
         }
@@ -59,10 +55,7 @@ impl RuleMeta {
         for line in self.page().lines() {
             in_code ^= line.starts_with("```");
             if let Some(heading) = line.strip_prefix("## ").filter(|_| !in_code) {
-                sections.push(DocSection {
-                    heading: heading.trim().to_owned(),
-                    body: String::new(),
-                });
+                sections.push(DocSection { heading: heading.trim().to_owned(), body: String::new() });
                 continue;
             }
             let body = match sections.last_mut() {
@@ -113,10 +106,7 @@ mod tests {
         assert_eq!(intro, "A title");
         let headings: Vec<_> = sections.iter().map(|s| s.heading.as_str()).collect();
         assert_eq!(headings, ["What it finds", "Fix"]);
-        assert_eq!(
-            sections[0].body, "```go\n## not a heading\n  indented\n```",
-            "the code keeps its indentation"
-        );
+        assert_eq!(sections[0].body, "```go\n## not a heading\n  indented\n```", "the code keeps its indentation");
         assert_eq!(sections[1].body, "Do.");
     }
 }

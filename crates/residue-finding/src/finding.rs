@@ -65,23 +65,12 @@ impl Finding {
 
     /// Adds the next step of the path.
     pub fn step(&mut self, role: StepRole, site: Site, message: impl Into<String>) {
-        self.steps.push(Step {
-            role,
-            site,
-            message: message.into(),
-        });
+        self.steps.push(Step { role, site, message: message.into() });
     }
 
     /// The deterministic order of reports: by place, then rule, then text.
     pub(crate) fn order(&self) -> impl Ord + '_ {
-        (
-            &self.site.path,
-            self.site.span,
-            self.rule,
-            &self.message,
-            &self.site,
-            &self.subject,
-        )
+        (&self.site.path, self.site.span, self.rule, &self.message, &self.site, &self.subject)
     }
 }
 

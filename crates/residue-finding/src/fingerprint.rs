@@ -86,11 +86,7 @@ pub fn normalise_expression(source: &str) -> String {
                 out.push(' ');
             }
             gap = false;
-            let len = if matches!(c, '"' | '\'' | '`') {
-                literal_len(rest, c)
-            } else {
-                c.len_utf8()
-            };
+            let len = if matches!(c, '"' | '\'' | '`') { literal_len(rest, c) } else { c.len_utf8() };
             out.push_str(&rest[..len]);
             len
         };
@@ -126,37 +122,20 @@ mod tests {
     fn layout_does_not_matter() {
         let a = normalise_expression("client.\n\t\tDo( req , // why\n\t /* x */ nil)");
         assert_eq!(a, "client.Do(req,nil)");
-        assert_eq!(
-            normalise_expression("func (a int)  chan  int"),
-            "func(a int)chan int"
-        );
+        assert_eq!(normalise_expression("func (a int)  chan  int"), "func(a int)chan int");
         assert_eq!(normalise_expression("a/b//c"), "a/b");
     }
 
     #[test]
     fn literals_are_kept_as_written() {
-        assert_eq!(
-            normalise_expression(r#"f( "a  //  b\"  c" )"#),
-            r#"f("a  //  b\"  c")"#
-        );
+        assert_eq!(normalise_expression(r#"f( "a  //  b\"  c" )"#), r#"f("a  //  b\"  c")"#);
         assert_eq!(normalise_expression("f(`a \\` , ' ')"), "f(`a \\`,' ')");
         assert_eq!(normalise_expression("f( \"open  "), "f(\"open  ");
     }
 
     #[test]
     fn text_that_is_not_go_is_total() {
-        for text in [
-            "",
-            "/*",
-            "//",
-            "\\",
-            "'",
-            "`",
-            "\"\\",
-            "é\u{2028}é",
-            "/* é",
-            "\u{0}",
-        ] {
+        for text in ["", "/*", "//", "\\", "'", "`", "\"\\", "é\u{2028}é", "/* é", "\u{0}"] {
             let once = normalise_expression(text);
             assert_eq!(normalise_expression(&once), once, "{text:?}");
         }
@@ -164,10 +143,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        assert_ne!(
-            Fingerprint::of(&["ab", "c"], 0),
-            Fingerprint::of(&["a", "bc"], 0)
-        );
+        assert_ne!(Fingerprint::of(&["ab", "c"], 0), Fingerprint::of(&["a", "bc"], 0));
         assert_ne!(Fingerprint::of(&["a"], 0), Fingerprint::of(&["a"], 1));
         // The value is a promise to every baseline ever written.
         assert_eq!(

@@ -23,8 +23,7 @@ pub use docs::{DOC_HEADINGS, DocSection, module_docs};
 pub use finding::{Edit, Finding, Help, Step, StepRole};
 pub use fingerprint::{Fingerprint, normalise_expression};
 pub use outcome::{
-    Counter, Diagnostic, DisabledRule, Missing, Outcome, Phase, Stats, Summary, Suppressed,
-    SuppressedBy,
+    Counter, Diagnostic, DisabledRule, Missing, Outcome, Phase, Stats, Summary, Suppressed, SuppressedBy,
 };
 pub use rule::{Confidence, Family, Join, ParseNameError, RuleCode, RuleMeta, Severity};
 pub use site::{AcquireSite, Position, Site, Span};

@@ -22,37 +22,26 @@ impl Outcome {
     pub fn finish(&mut self) {
         self.findings.sort_by(|a, b| a.order().cmp(&b.order()));
         self.findings.dedup_by(|a, b| a.order() == b.order());
-        self.suppressed
-            .sort_by(|a, b| (a.finding.order(), &a.by).cmp(&(b.finding.order(), &b.by)));
-        self.suppressed
-            .dedup_by(|a, b| a.finding.order() == b.finding.order());
+        self.suppressed.sort_by(|a, b| (a.finding.order(), &a.by).cmp(&(b.finding.order(), &b.by)));
+        self.suppressed.dedup_by(|a, b| a.finding.order() == b.finding.order());
         self.summary.finish();
 
         // One count for reported and suppressed alike: adding a suppression
         // must not change the fingerprint of the next equal finding.
-        let mut all: Vec<&mut Finding> = self
-            .findings
-            .iter_mut()
-            .chain(self.suppressed.iter_mut().map(|s| &mut s.finding))
-            .collect();
+        let mut all: Vec<&mut Finding> =
+            self.findings.iter_mut().chain(self.suppressed.iter_mut().map(|s| &mut s.finding)).collect();
         all.sort_by(|a, b| a.order().cmp(&b.order()));
         fingerprint::assign(all.into_iter());
     }
 
     /// How many findings have at least this severity.
     pub fn count_at_least(&self, severity: Severity) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity >= severity)
-            .count()
+        self.findings.iter().filter(|finding| finding.severity >= severity).count()
     }
 
     /// How many findings have exactly this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity == severity)
-            .count()
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
@@ -100,10 +89,7 @@ impl Summary {
     /// Whether everything named by the patterns was analysed in full. Missing
     /// dependencies don't count: rules then say less, not something wrong.
     pub fn complete(&self) -> bool {
-        !self
-            .diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
+        !self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     fn finish(&mut self) {
@@ -157,13 +143,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     fn order(&self) -> impl Ord + '_ {
-        (
-            &self.path,
-            self.position,
-            std::cmp::Reverse(self.severity),
-            &self.message,
-            &self.hint,
-        )
+        (&self.path, self.position, std::cmp::Reverse(self.severity), &self.message, &self.hint)
     }
 }
 
@@ -216,14 +196,8 @@ mod tests {
         let site = Site {
             path: path.to_owned(),
             span: Span::from(offset..offset + 4),
-            start: Position {
-                line: offset + 1,
-                column: 1,
-            },
-            end: Position {
-                line: offset + 1,
-                column: 5,
-            },
+            start: Position { line: offset + 1, column: 1 },
+            end: Position { line: offset + 1, column: 5 },
             import_path: "example.com/p".to_owned(),
             declaration: "Open".to_owned(),
         };
@@ -233,10 +207,7 @@ mod tests {
     }
 
     fn outcome(findings: Vec<Finding>) -> Outcome {
-        let mut outcome = Outcome {
-            findings,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { findings, ..Outcome::default() };
         outcome.finish();
         outcome
     }
@@ -259,10 +230,7 @@ mod tests {
     #[test]
     fn moving_code_keeps_fingerprints() {
         let before = outcome(vec![finding("a.go", 7, "x()"), finding("a.go", 9, "x()")]);
-        let after = outcome(vec![
-            finding("new.go", 107, "x()"),
-            finding("new.go", 300, "x()"),
-        ]);
+        let after = outcome(vec![finding("new.go", 107, "x()"), finding("new.go", 300, "x()")]);
         let prints = |o: &Outcome| -> Vec<_> { o.findings.iter().map(|f| f.fingerprint).collect() };
         assert_eq!(prints(&before), prints(&after));
         assert_ne!(prints(&before)[0], prints(&before)[1]);
@@ -274,18 +242,12 @@ mod tests {
         let both = outcome(vec![first.clone(), second.clone()]);
         let mut one = Outcome {
             findings: vec![second],
-            suppressed: vec![Suppressed {
-                finding: first,
-                by: SuppressedBy::Generated,
-            }],
+            suppressed: vec![Suppressed { finding: first, by: SuppressedBy::Generated }],
             summary: Summary::default(),
         };
         one.finish();
         assert_eq!(one.findings[0].fingerprint, both.findings[1].fingerprint);
-        assert_eq!(
-            one.suppressed[0].finding.fingerprint,
-            both.findings[0].fingerprint
-        );
+        assert_eq!(one.suppressed[0].finding.fingerprint, both.findings[0].fingerprint);
     }
 
     #[test]

@@ -24,10 +24,7 @@ impl RuleCode {
     const fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match *bytes {
             [f, a, b, c]
-                if f.is_ascii_uppercase()
-                    && a.is_ascii_digit()
-                    && b.is_ascii_digit()
-                    && c.is_ascii_digit() =>
+                if f.is_ascii_uppercase() && a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() =>
             {
                 Some(Self([f, a, b, c]))
             }

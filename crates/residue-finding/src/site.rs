@@ -43,10 +43,7 @@ pub struct Span {
 
 impl From<Range<u32>> for Span {
     fn from(range: Range<u32>) -> Self {
-        Self {
-            start: range.start,
-            end: range.end.max(range.start),
-        }
+        Self { start: range.start, end: range.end.max(range.start) }
     }
 }
 

@@ -8,8 +8,8 @@
 use std::io;
 
 use residue_finding::{
-    AcquireSite, Diagnostic, DisabledRule, Finding, Missing, Position, RuleMeta, Severity, Site,
-    Stats, Suppressed, SuppressedBy,
+    AcquireSite, Diagnostic, DisabledRule, Finding, Missing, Position, RuleMeta, Severity, Site, Stats, Suppressed,
+    SuppressedBy,
 };
 use serde::Serialize;
 
@@ -68,15 +68,8 @@ pub fn write_json_lines(report: &Report<'_>, out: &mut dyn io::Write) -> io::Res
 }
 
 /// Writes the rules there are as one JSON object.
-pub fn write_rules_json(
-    rules: &[&'static RuleMeta],
-    tool: Tool<'_>,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let document = RuleList {
-        header: header(tool),
-        rules: rules.iter().map(|rule| rule_shape(rule)).collect(),
-    };
+pub fn write_rules_json(rules: &[&'static RuleMeta], tool: Tool<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let document = RuleList { header: header(tool), rules: rules.iter().map(|rule| rule_shape(rule)).collect() };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")
 }
@@ -279,10 +272,7 @@ struct Shapes<'a> {
 
 impl<'a> Shapes<'a> {
     fn new(report: &'a Report<'a>) -> Self {
-        Self {
-            report,
-            sources: SourceCache::new(report.sources),
-        }
+        Self { report, sources: SourceCache::new(report.sources) }
     }
 
     fn header(&self) -> HeaderShape<'a> {
@@ -297,10 +287,7 @@ impl<'a> Shapes<'a> {
         let suppressed = self.report.outcome.suppressed.iter();
         suppressed.map(|Suppressed { finding, by }| SuppressedShape {
             by: match by {
-                SuppressedBy::Comment { line, why } => ByShape::Comment {
-                    line: *line,
-                    why: clean(why),
-                },
+                SuppressedBy::Comment { line, why } => ByShape::Comment { line: *line, why: clean(why) },
                 SuppressedBy::Generated => ByShape::Generated,
             },
             finding: self.finding(finding),
@@ -312,25 +299,15 @@ impl<'a> Shapes<'a> {
         let outcome = self.report.outcome;
         let found = |rule: &RuleMeta| {
             let suppressed = outcome.suppressed.iter().map(|s| &s.finding);
-            outcome
-                .findings
-                .iter()
-                .chain(suppressed)
-                .any(|f| f.rule == rule.code)
+            outcome.findings.iter().chain(suppressed).any(|f| f.rule == rule.code)
         };
         let rules = self.report.rules.iter();
-        rules
-            .filter(|rule| found(rule))
-            .map(|rule| rule_shape(rule))
-            .collect()
+        rules.filter(|rule| found(rule)).map(|rule| rule_shape(rule)).collect()
     }
 
     fn disabled(&self) -> impl Iterator<Item = DisabledShape> {
         let disabled = self.report.outcome.summary.disabled.iter();
-        disabled.map(|DisabledRule { code, by }| DisabledShape {
-            code: code.to_string(),
-            by: clean(by),
-        })
+        disabled.map(|DisabledRule { code, by }| DisabledShape { code: code.to_string(), by: clean(by) })
     }
 
     fn missing(&self) -> impl Iterator<Item = MissingShape> {
@@ -370,11 +347,7 @@ impl<'a> Shapes<'a> {
     }
 
     fn finding(&self, finding: &Finding) -> FindingShape<'a> {
-        let rule = self
-            .report
-            .rules
-            .iter()
-            .find(|rule| rule.code == finding.rule);
+        let rule = self.report.rules.iter().find(|rule| rule.code == finding.rule);
         FindingShape {
             rule: finding.rule.to_string(),
             name: rule.map_or("", |rule| rule.name),
@@ -433,19 +406,12 @@ fn name(name: &str) -> String {
 fn header(tool: Tool<'_>) -> HeaderShape<'_> {
     HeaderShape {
         schema_version: SCHEMA_VERSION,
-        tool: ToolShape {
-            name: "residue",
-            version: tool.version,
-            std_version: tool.std_version,
-        },
+        tool: ToolShape { name: "residue", version: tool.version, std_version: tool.std_version },
     }
 }
 
 fn position(position: Position) -> PositionShape {
-    PositionShape {
-        line: position.line,
-        column: position.column,
-    }
+    PositionShape { line: position.line, column: position.column }
 }
 
 fn acquire(site: &AcquireSite) -> AcquireShape {
@@ -484,10 +450,7 @@ fn stats(stats: &Stats) -> StatsShape {
         counters: stats
             .counters
             .iter()
-            .map(|counter| CounterShape {
-                name: counter.name,
-                value: counter.value,
-            })
+            .map(|counter| CounterShape { name: counter.name, value: counter.value })
             .collect(),
     }
 }

@@ -198,18 +198,12 @@ pub(crate) fn regions(source: &[u8]) -> Vec<Region> {
         match byte {
             b'/' if rest.starts_with(b"//") => {
                 let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                regions.push(Region {
-                    range: at..at + len,
-                    secret: false,
-                });
+                regions.push(Region { range: at..at + len, secret: false });
                 at += len;
             }
             b'/' if rest.starts_with(b"/*") => {
                 let len = memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |n| n + 4);
-                regions.push(Region {
-                    range: at..at + len,
-                    secret: false,
-                });
+                regions.push(Region { range: at..at + len, secret: false });
                 at += len;
             }
             b'"' | b'`' | b'\'' => {
@@ -218,10 +212,7 @@ pub(crate) fn regions(source: &[u8]) -> Vec<Region> {
                 let range = at + 1..at + len - usize::from(closed);
                 if byte != b'\'' {
                     let text = &source[range.clone()];
-                    regions.push(Region {
-                        range: range.clone(),
-                        secret: name.is_secret(),
-                    });
+                    regions.push(Region { range: range.clone(), secret: name.is_secret() });
                     name.literal(text);
                 }
                 at += len;
@@ -291,8 +282,7 @@ impl Name {
 
     fn literal(&mut self, text: &[u8]) {
         self.continues = false;
-        let named =
-            text.len() <= 64 && text.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.'));
+        let named = text.len() <= 64 && text.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.'));
         self.secret = named && is_secret_name(text);
         self.quoted = true;
     }
@@ -328,38 +318,17 @@ mod tests {
         let cases = [
             (format!("key AKIA{} end", "IOSFODNN7EXAMPLE"), "key *** end"),
             (format!("ghp_{}", "a1B2".repeat(9)), "***"),
+            ("postgres://app:hunter2@db:5432/x".to_owned(), "postgres://app:***@db:5432/x"),
+            ("app:hunter2@tcp(db:3306)/x".to_owned(), "app:***@tcp(db:3306)/x"),
+            ("host=db password=hunter2 sslmode=off".to_owned(), "host=db password=*** sslmode=off"),
+            (r#"{"api_key": "abc-def"}"#.to_owned(), r#"{"api_key": "***"}"#),
+            ("Authorization: Bearer abcdefgh12".to_owned(), "Authorization: Bearer ***"),
             (
-                "postgres://app:hunter2@db:5432/x".to_owned(),
-                "postgres://app:***@db:5432/x",
-            ),
-            (
-                "app:hunter2@tcp(db:3306)/x".to_owned(),
-                "app:***@tcp(db:3306)/x",
-            ),
-            (
-                "host=db password=hunter2 sslmode=off".to_owned(),
-                "host=db password=*** sslmode=off",
-            ),
-            (
-                r#"{"api_key": "abc-def"}"#.to_owned(),
-                r#"{"api_key": "***"}"#,
-            ),
-            (
-                "Authorization: Bearer abcdefgh12".to_owned(),
-                "Authorization: Bearer ***",
-            ),
-            (
-                format!(
-                    "-----BEGIN RSA PRIVATE KEY-----{}\n-----END RSA PRIVATE KEY-----",
-                    "\nMIIE"
-                ),
+                format!("-----BEGIN RSA PRIVATE KEY-----{}\n-----END RSA PRIVATE KEY-----", "\nMIIE"),
                 "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
             ),
             (format!("eyJhbGciOi.{}.sig", "eyJzdWIiOiIx"), "***"),
-            (
-                "a 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b end".to_owned(),
-                "a *** end",
-            ),
+            ("a 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b end".to_owned(), "a *** end"),
             ("passwörd=geheimé".to_owned(), "passwörd=geheimé"),
             ("token=geheimé!".to_owned(), "token=***"),
         ];
@@ -389,14 +358,8 @@ mod tests {
     fn names_make_literals_secret() {
         assert_eq!(secrets(r#"password := "x""#), ["x"]);
         assert_eq!(secrets(r#"var dbPassword string = "x""#), ["x"]);
-        assert_eq!(
-            secrets("key := []byte(\"y\")\napiKey := []byte(`x`)"),
-            ["x"]
-        );
-        assert_eq!(
-            secrets(r#"Config{User: "u", Password: "x", Host: "h"}"#),
-            ["x"]
-        );
+        assert_eq!(secrets("key := []byte(\"y\")\napiKey := []byte(`x`)"), ["x"]);
+        assert_eq!(secrets(r#"Config{User: "u", Password: "x", Host: "h"}"#), ["x"]);
         assert_eq!(secrets(r#"os.Setenv("DB_PASSWORD", "x")"#), ["x"]);
         assert_eq!(secrets(r#"h.Set("Authorization", "x" + y)"#), ["x"]);
         assert_eq!(secrets(r#"m["token"] = "x""#), ["x"]);
@@ -421,9 +384,7 @@ mod tests {
 
     #[test]
     fn regions_are_total() {
-        for source in [
-            "\"", "`", "'", "/*", "//", "\"\\", "\"\\\n\"", "'\\'", "/*/", "\"\n", "`\n",
-        ] {
+        for source in ["\"", "`", "'", "/*", "//", "\"\\", "\"\\\n\"", "'\\'", "/*/", "\"\n", "`\n"] {
             for region in regions(source.as_bytes()) {
                 assert!(region.range.end <= source.len(), "{source:?}");
                 assert!(region.range.start <= region.range.end, "{source:?}");

@@ -38,21 +38,14 @@ pub(crate) struct SourceCache<'a> {
 
 impl<'a> SourceCache<'a> {
     pub(crate) fn new(sources: &'a dyn Sources) -> Self {
-        Self {
-            sources,
-            files: RefCell::default(),
-        }
+        Self { sources, files: RefCell::default() }
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Rc<SourceText>> {
         self.files
             .borrow_mut()
             .entry(path.to_owned())
-            .or_insert_with(|| {
-                self.sources
-                    .source(path)
-                    .map(|s| Rc::new(SourceText::new(s)))
-            })
+            .or_insert_with(|| self.sources.source(path).map(|s| Rc::new(SourceText::new(s))))
             .clone()
     }
 
@@ -92,19 +85,12 @@ impl SourceText {
         let mut line_starts = vec![0];
         line_starts.extend(memchr::memchr_iter(b'\n', &bytes).map(|at| at + 1));
         let regions = mask::regions(&bytes);
-        Self {
-            bytes,
-            line_starts,
-            regions,
-        }
+        Self { bytes, line_starts, regions }
     }
 
     /// The line that holds a byte offset, from 0.
     pub(crate) fn line_of(&self, offset: usize) -> usize {
-        self.line_starts
-            .partition_point(|start| *start <= offset)
-            .max(1)
-            - 1
+        self.line_starts.partition_point(|start| *start <= offset).max(1) - 1
     }
 
     /// The bytes of a line, from 0, without its line end.
@@ -123,10 +109,7 @@ impl SourceText {
     /// What to hide of a stretch of the file, relative to its start.
     fn hidden(&self, shown: &Range<usize>) -> Vec<Range<usize>> {
         let tokens = mask::find_tokens(&self.bytes[shown.clone()]);
-        let mut hidden: Vec<_> = tokens
-            .into_iter()
-            .map(|r| shown.start + r.start..shown.start + r.end)
-            .collect();
+        let mut hidden: Vec<_> = tokens.into_iter().map(|r| shown.start + r.start..shown.start + r.end).collect();
         let first = self.regions.partition_point(|r| r.range.end <= shown.start);
         for region in &self.regions[first..] {
             if region.range.start >= shown.end {
@@ -136,14 +119,8 @@ impl SourceText {
                 hidden.push(region.range.clone());
                 continue;
             }
-            let start = region
-                .range
-                .start
-                .max(shown.start.saturating_sub(REGION_AROUND_MAX));
-            let end = region
-                .range
-                .end
-                .min(shown.end.saturating_add(REGION_AROUND_MAX));
+            let start = region.range.start.max(shown.start.saturating_sub(REGION_AROUND_MAX));
+            let end = region.range.end.min(shown.end.saturating_add(REGION_AROUND_MAX));
             let found = mask::find(&self.bytes[start..end]);
             hidden.extend(found.into_iter().map(|r| start + r.start..start + r.end));
         }
@@ -159,17 +136,12 @@ impl SourceText {
         let range = self.line_range(line);
         if range.len() > LINE_BYTES_MAX {
             let text = format!("… (a line of {} bytes is not shown)", range.len());
-            return ShownLine {
-                text,
-                offsets: vec![0],
-            };
+            return ShownLine { text, offsets: vec![0] };
         }
         let bytes = &self.bytes[range.clone()];
         let hidden = self.hidden(&range);
-        let mut shown = ShownLine {
-            text: String::with_capacity(bytes.len()),
-            offsets: Vec::with_capacity(bytes.len() + 1),
-        };
+        let mut shown =
+            ShownLine { text: String::with_capacity(bytes.len()), offsets: Vec::with_capacity(bytes.len() + 1) };
         let mut hidden = hidden.into_iter().peekable();
         let mut at = 0;
         while at < bytes.len() {
@@ -196,26 +168,16 @@ impl SourceText {
     pub(crate) fn window(&self, spans: &[Span]) -> Window {
         /// The renderer shows a gap of up to this many lines.
         const NEAR: usize = 2;
-        let lines: Vec<usize> = spans
-            .iter()
-            .map(|span| self.line_of((span.start as usize).min(self.bytes.len())))
-            .collect();
+        let lines: Vec<usize> =
+            spans.iter().map(|span| self.line_of((span.start as usize).min(self.bytes.len()))).collect();
         let first = lines.iter().copied().min().unwrap_or(0);
         let last = lines.iter().copied().max().unwrap_or(0);
-        let mut window = Window {
-            first_line: first + 1,
-            text: String::new(),
-            spans: vec![0..0; spans.len()],
-        };
+        let mut window = Window { first_line: first + 1, text: String::new(), spans: vec![0..0; spans.len()] };
         for line in first..=last {
             if lines.iter().any(|shown| shown.abs_diff(line) <= NEAR) {
                 let shown = self.show(line);
                 let range = self.line_range(line);
-                for (at, span) in spans
-                    .iter()
-                    .enumerate()
-                    .filter(|(at, _)| lines[*at] == line)
-                {
+                for (at, span) in spans.iter().enumerate().filter(|(at, _)| lines[*at] == line) {
                     let place = |offset: u32| {
                         let offset = (offset as usize).clamp(range.start, range.end) - range.start;
                         window.text.len() + shown.place(offset)
@@ -266,10 +228,7 @@ mod tests {
     #[test]
     fn spans_follow_the_text_they_are_on() {
         let source = b"x\r\n\tpassword := \"h\xc3\xa4nter2\"; Open(\xff\x1b)\n";
-        let at = source
-            .windows(4)
-            .position(|w| w == b"Open")
-            .expect("it is there") as u32;
+        let at = source.windows(4).position(|w| w == b"Open").expect("it is there") as u32;
         let window = text(source).window(&[Span::from(at..at + 8)]);
         assert_eq!(window.first_line, 2);
         assert_eq!(window.text, "\tpassword := \"***\"; Open(\\xff\\x1b)");
@@ -279,8 +238,7 @@ mod tests {
     #[test]
     fn secrets_that_span_lines_are_hidden_on_every_line() {
         let body = "MIIEpAIBAAKCAQEA\nabcdefgh\nijkl";
-        let source =
-            format!("var k = `-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----`\n");
+        let source = format!("var k = `-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----`\n");
         let text = text(source.as_bytes());
         let shown: Vec<String> = (0..5).map(|line| text.show(line).text).collect();
         assert_eq!(shown[0], "var k = `-----BEGIN PRIVATE KEY-----");

@@ -21,11 +21,7 @@ pub struct TextStyle {
 }
 
 /// Writes the findings of a run, one block each, with a blank line between.
-pub fn write_text(
-    report: &Report<'_>,
-    style: TextStyle,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+pub fn write_text(report: &Report<'_>, style: TextStyle, out: &mut dyn io::Write) -> io::Result<()> {
     let sources = SourceCache::new(report.sources);
     for finding in &report.outcome.findings {
         let block = render(finding, &sources, style);
@@ -38,11 +34,7 @@ pub fn write_text(
 /// excerpt instead.
 fn render(finding: &Finding, sources: &SourceCache<'_>, style: TextStyle) -> String {
     let renderer = |style: TextStyle| {
-        let renderer = if style.colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
         renderer.term_width(WIDTH_MAX)
     };
     for labels in [Labels::Beside, Labels::Below] {
@@ -114,11 +106,7 @@ struct Marked<'a> {
 impl Block {
     fn new(finding: &Finding, sources: &SourceCache<'_>, labels: Labels) -> Self {
         let mut notes = Vec::new();
-        let mut marked = vec![Marked {
-            site: &finding.site,
-            primary: true,
-            label: clean(&finding.label),
-        }];
+        let mut marked = vec![Marked { site: &finding.site, primary: true, label: clean(&finding.label) }];
         marked.extend(finding.steps.iter().map(|step| Marked {
             site: &step.site,
             primary: false,
@@ -198,29 +186,16 @@ impl Excerpt {
             return group.element(origin.char_column(self.column));
         };
         let marks = self.marks.iter().map(|mark| {
-            let kind = if mark.primary {
-                AnnotationKind::Primary
-            } else {
-                AnnotationKind::Context
-            };
+            let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             let label = (!mark.label.is_empty()).then_some(mark.label.as_str());
             kind.span(mark.span.clone()).label(label)
         });
-        group.element(
-            Snippet::source(text)
-                .path(&self.path)
-                .line_start(*first_line)
-                .annotations(marks),
-        )
+        group.element(Snippet::source(text).path(&self.path).line_start(*first_line).annotations(marks))
     }
 }
 
 /// One excerpt a file, the file of the finding first.
-fn excerpts(
-    marked: Vec<Marked<'_>>,
-    sources: &SourceCache<'_>,
-    notes: &mut Vec<String>,
-) -> Vec<Excerpt> {
+fn excerpts(marked: Vec<Marked<'_>>, sources: &SourceCache<'_>, notes: &mut Vec<String>) -> Vec<Excerpt> {
     let mut files: Vec<(&str, Vec<Marked<'_>>)> = Vec::new();
     for mark in marked {
         match files.iter_mut().find(|(path, _)| *path == mark.site.path) {
@@ -244,9 +219,7 @@ fn excerpts(
             let window = source.window(&spans);
             // The place in the header is that of the primary span, or else of
             // the first one.
-            let first = (0..marks.len())
-                .min_by_key(|at| (!marks[*at].primary, window.spans[*at].start))
-                .unwrap_or(0);
+            let first = (0..marks.len()).min_by_key(|at| (!marks[*at].primary, window.spans[*at].start)).unwrap_or(0);
             let start = marks[first].site.start;
             excerpt.line = start.line as usize;
             excerpt.column = start.column as usize;
@@ -259,15 +232,10 @@ fn excerpts(
             excerpt.marks = marks
                 .into_iter()
                 .zip(window.spans)
-                .map(|(mark, span)| Mark {
-                    primary: mark.primary,
-                    span,
-                    label: mark.label,
-                })
+                .map(|(mark, span)| Mark { primary: mark.primary, span, label: mark.label })
                 .collect();
         } else {
-            let place =
-                |mark: &Marked<'_>| format!("line {}: {}", mark.site.start.line, mark.label);
+            let place = |mark: &Marked<'_>| format!("line {}: {}", mark.site.start.line, mark.label);
             let labelled = marks.iter().filter(|mark| !mark.label.is_empty());
             notes.extend(labelled.map(|mark| wrap(&place(mark), 6)));
         }
@@ -284,12 +252,7 @@ fn shorten(mark: &mut Marked<'_>, notes: &mut Vec<String>) {
     }
     let place = format!("line {}: {}", mark.site.start.line, mark.label);
     notes.push(wrap(&place, 6));
-    let cut = mark
-        .label
-        .char_indices()
-        .map(|(at, _)| at)
-        .nth(SHORT - 1)
-        .unwrap_or(0);
+    let cut = mark.label.char_indices().map(|(at, _)| at).nth(SHORT - 1).unwrap_or(0);
     let words = mark.label[..cut].rfind(' ').unwrap_or(cut);
     mark.label.truncate(words);
     mark.label.push('…');
@@ -308,9 +271,7 @@ fn changes(help: &Help, sources: &SourceCache<'_>) -> Vec<Change> {
         edits.sort_by_key(|edit| edit.span);
         let spans: Vec<Span> = edits.iter().map(|edit| edit.span).collect();
         let window = source.window(&spans);
-        let new = edits
-            .iter()
-            .map(|edit| mask::text(&visible::text(&edit.replacement)));
+        let new = edits.iter().map(|edit| mask::text(&visible::text(&edit.replacement)));
         let mut patches: Vec<_> = window.spans.into_iter().zip(new).collect();
         // Overlapping edits would be a mistake of the rule; show the first.
         let mut end = 0;
@@ -364,11 +325,7 @@ fn wrap(text: &str, indent: usize) -> String {
 /// count, and hints. Meant for the error stream.
 pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let paint = |style: annotate_snippets::renderer::Style, text: &str| {
-        if talk.style.colour {
-            format!("{style}{text}{style:#}")
-        } else {
-            text.to_owned()
-        }
+        if talk.style.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     };
     let summary = &report.outcome.summary;
     let mut text = String::new();
@@ -394,16 +351,8 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
             let _ = writeln!(text, ": {}", clean(hint));
         }
     }
-    if let Some(more) = summary
-        .diagnostics
-        .len()
-        .checked_sub(DIAGNOSTICS_MAX)
-        .filter(|n| *n > 0)
-    {
-        let _ = writeln!(
-            text,
-            "… and {more} more like these (`--format json` lists them)"
-        );
+    if let Some(more) = summary.diagnostics.len().checked_sub(DIAGNOSTICS_MAX).filter(|n| *n > 0) {
+        let _ = writeln!(text, "… and {more} more like these (`--format json` lists them)");
     }
     if talk.summary {
         text.push_str(&summary_line(report, talk.seconds));
@@ -429,8 +378,7 @@ pub struct Talk<'a> {
     pub listed_missing: bool,
 }
 
-const HINT_STYLE: annotate_snippets::renderer::Style =
-    annotate_snippets::renderer::DEFAULT_HELP_STYLE;
+const HINT_STYLE: annotate_snippets::renderer::Style = annotate_snippets::renderer::DEFAULT_HELP_STYLE;
 
 /// A broken tree has thousands; JSON has them all.
 const DIAGNOSTICS_MAX: usize = 20;
@@ -444,11 +392,7 @@ fn summary_line(report: &Report<'_>, seconds: Option<&str>) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| plural(count, word))
         .collect();
-    let found = if counts.is_empty() {
-        "nothing found".to_owned()
-    } else {
-        counts.join(", ")
-    };
+    let found = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
     let mut line = format!("{found} in {}", plural(outcome.summary.packages, "package"));
     if let Some(seconds) = seconds {
         let _ = write!(line, " ({seconds} s)");
@@ -470,17 +414,10 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
     codes.sort_unstable();
     codes.dedup();
     if !codes.is_empty() {
-        hints.push(format!(
-            "`residue explain {}` says why, and how to fix it",
-            codes.join(" ")
-        ));
+        hints.push(format!("`residue explain {}` says why, and how to fix it", codes.join(" ")));
     }
     for disabled in &outcome.summary.disabled {
-        hints.push(format!(
-            "{} is switched off by {}",
-            disabled.code,
-            clean(&disabled.by)
-        ));
+        hints.push(format!("{} is switched off by {}", disabled.code, clean(&disabled.by)));
     }
     let missing = &outcome.summary.missing;
     if !missing.is_empty() {
@@ -507,9 +444,5 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
 
 /// `1 error`, `2 errors`.
 pub(crate) fn plural(count: usize, word: &str) -> String {
-    if count == 1 {
-        format!("1 {word}")
-    } else {
-        format!("{count} {word}s")
-    }
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

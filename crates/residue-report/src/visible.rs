@@ -87,10 +87,7 @@ mod tests {
         assert_eq!(text("\x1b[2J"), "\\x1b[2J");
         assert_eq!(text("a\u{9b}31m"), "a\\x9b31m");
         assert_eq!(text("x\u{202e}y\u{2066}z"), "x\\u{202e}y\\u{2066}z");
-        assert_eq!(
-            text("pass\u{200b}word\u{feff}"),
-            "pass\\u{200b}word\\u{feff}"
-        );
+        assert_eq!(text("pass\u{200b}word\u{feff}"), "pass\\u{200b}word\\u{feff}");
         assert_eq!(text("a\rb\0c\x7f"), "a\\rb\\x00c\\x7f");
         assert_eq!(text("\u{e0041}"), "\\u{e0041}");
         assert_eq!(line("a\nb\tc"), "a\\nb\\tc");

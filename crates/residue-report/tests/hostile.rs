@@ -69,25 +69,15 @@ impl Rng {
 
     fn span(&mut self, len: usize) -> Span {
         let start = self.next(len + 3);
-        let end = if self.next(8) == 0 {
-            self.next(usize::MAX)
-        } else {
-            start + self.next(40)
-        };
-        Span {
-            start: start as u32,
-            end: end as u32,
-        }
+        let end = if self.next(8) == 0 { self.next(usize::MAX) } else { start + self.next(40) };
+        Span { start: start as u32, end: end as u32 }
     }
 
     fn site(&mut self, path: &str, len: usize) -> Site {
         Site {
             path: path.to_owned(),
             span: self.span(len),
-            start: Position {
-                line: self.next(9) as u32,
-                column: self.next(99) as u32,
-            },
+            start: Position { line: self.next(9) as u32, column: self.next(99) as u32 },
             end: Position::default(),
             // Names are not masked: they would name something else.
             import_path: self.text().replace("AKIA", ""),
@@ -101,10 +91,7 @@ const PATHS: [&str; 3] = ["a.go", "b\x1b[31m.go", "c\n\u{202e}.go"];
 fn check(text: &str, what: &str) {
     for c in text.chars() {
         let shown = c == '\n' || !c.is_control() && !('\u{200b}'..='\u{200f}').contains(&c);
-        assert!(
-            shown && !('\u{202a}'..='\u{202e}').contains(&c),
-            "{c:?} in {what}: {text:?}"
-        );
+        assert!(shown && !('\u{202a}'..='\u{202e}').contains(&c), "{c:?} in {what}: {text:?}");
     }
     assert!(!text.contains("hunter2"), "a password in {what}: {text}");
     assert!(!text.contains("AKIAIOSF"), "a key in {what}: {text}");
@@ -115,21 +102,14 @@ fn nothing_breaks_a_report() {
     for seed in 1..600_u64 {
         let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let texts: Vec<Vec<u8>> = PATHS.iter().map(|_| rng.bytes(30)).collect();
-        let mut files: Vec<(&'static str, &[u8])> = PATHS
-            .iter()
-            .copied()
-            .zip(texts.iter().map(Vec::as_slice))
-            .collect();
+        let mut files: Vec<(&'static str, &[u8])> =
+            PATHS.iter().copied().zip(texts.iter().map(Vec::as_slice)).collect();
         if rng.next(4) == 0 {
             files.pop();
         }
         let path = rng.next(3);
         let site = rng.site(PATHS[path], texts[path].len());
-        let mut finding = Finding::new(
-            &RULE,
-            format!("left: {}", rng.pick(&["a", "é\x1b[0m", ""])),
-            site,
-        );
+        let mut finding = Finding::new(&RULE, format!("left: {}", rng.pick(&["a", "é\x1b[0m", ""])), site);
         finding.label = rng.text();
         for _ in 0..rng.next(5) {
             let path = rng.next(3);
@@ -146,17 +126,13 @@ fn nothing_breaks_a_report() {
                     replacement: rng.text(),
                 })
                 .collect();
-            finding.help = Some(Help {
-                message: "do it".to_owned(),
-                edits,
-            });
+            finding.help = Some(Help { message: "do it".to_owned(), edits });
         }
         let outcome = outcome(vec![finding]);
         let files = Files::new(&files);
         let report = report(&outcome, &files);
         let mut out = Vec::new();
-        write_text(&report, TextStyle { colour: false }, &mut out)
-            .expect("a vector takes everything");
+        write_text(&report, TextStyle { colour: false }, &mut out).expect("a vector takes everything");
         check(std::str::from_utf8(&out).expect("UTF-8"), "text");
         out.clear();
         write_json(&report, &mut out).expect("a vector takes everything");
@@ -172,7 +148,8 @@ fn nothing_breaks_a_report() {
 
 #[test]
 fn secrets_are_hidden_in_every_format() {
-    let source = b"package p\n\nfunc f() {\n\tpassword := \"hunter2\"; open(password)\n\topen(\"AKIAIOSFODNN7EXAMPLE\")\n}\n";
+    let source =
+        b"package p\n\nfunc f() {\n\tpassword := \"hunter2\"; open(password)\n\topen(\"AKIAIOSFODNN7EXAMPLE\")\n}\n";
     let files = Files::new(&[("a.go", source)]);
     let mut first = common::finding(&files, "a.go", "open(password)");
     first.message = "`password := \"hunter2\"` is left in AKIAIOSFODNN7EXAMPLE".to_owned();
@@ -186,8 +163,5 @@ fn secrets_are_hidden_in_every_format() {
     write_json_lines(&report, &mut out).expect("a vector takes everything");
     let text = String::from_utf8(out).expect("UTF-8");
     check(&text, "all formats");
-    assert!(
-        text.contains("password := \"***\"; open(password)"),
-        "{text}"
-    );
+    assert!(text.contains("password := \"***\"; open(password)"), "{text}");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{RULE, files, finding, outcome, report};
 use residue_finding::{
-    Counter, Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Phase, Position, RuleCode,
-    Severity, Span, Stats, StepRole, Suppressed, SuppressedBy,
+    Counter, Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Phase, Position, RuleCode, Severity, Span, Stats,
+    StepRole, Suppressed, SuppressedBy,
 };
 use residue_report::{Tool, write_json, write_json_lines, write_rules_json};
 use serde_json::Value;
@@ -19,49 +19,23 @@ const SCHEMA: &str = include_str!("../../../docs/schema/check.schema.json");
 fn everything() -> Outcome {
     let files = files();
     let mut first = finding(&files, "fetch/fetch.go", "client.Do(req)");
-    for role in [
-        StepRole::Acquired,
-        StepRole::Branch,
-        StepRole::Left,
-        StepRole::Released,
-        StepRole::Note,
-    ] {
-        first.step(
-            role,
-            files.site("fetch/fetch.go", "resp.Body.Close()"),
-            "a step",
-        );
+    for role in [StepRole::Acquired, StepRole::Branch, StepRole::Left, StepRole::Released, StepRole::Note] {
+        first.step(role, files.site("fetch/fetch.go", "resp.Body.Close()"), "a step");
     }
     first.notes.push("a note".to_owned());
     first.help = Some(Help {
         message: "close it".to_owned(),
-        edits: vec![Edit {
-            path: "fetch/fetch.go".to_owned(),
-            span: Span::from(0..0),
-            replacement: "x\n".to_owned(),
-        }],
+        edits: vec![Edit { path: "fetch/fetch.go".to_owned(), span: Span::from(0..0), replacement: "x\n".to_owned() }],
     });
     let mut second = finding(&files, "main.go", "fetch.Fetch");
     second.severity = Severity::Note;
     second.acquire = None;
-    let suppress = |by| Suppressed {
-        finding: finding(&files, "main.go", "request"),
-        by,
-    };
+    let suppress = |by| Suppressed { finding: finding(&files, "main.go", "request"), by };
     let mut other = suppress(SuppressedBy::Generated);
     other.finding.message = "another".to_owned();
     let mut outcome = outcome(vec![first, second]);
-    outcome.suppressed = vec![
-        suppress(SuppressedBy::Comment {
-            line: 3,
-            why: "held until exit".to_owned(),
-        }),
-        other,
-    ];
-    outcome.summary.disabled.push(DisabledRule {
-        code: RuleCode::new("R203"),
-        by: ".residue.toml:3".to_owned(),
-    });
+    outcome.suppressed = vec![suppress(SuppressedBy::Comment { line: 3, why: "held until exit".to_owned() }), other];
+    outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
     for some in [true, false] {
         outcome.summary.missing.push(Missing {
             path: "example.com/x".to_owned(),
@@ -71,11 +45,7 @@ fn everything() -> Outcome {
             hint: some.then(|| "go mod download".to_owned()),
         });
         outcome.summary.diagnostics.push(Diagnostic {
-            severity: if some {
-                Severity::Error
-            } else {
-                Severity::Warning
-            },
+            severity: if some { Severity::Error } else { Severity::Warning },
             path: some.then(|| "a.go".to_owned()),
             position: some.then_some(Position { line: 3, column: 7 }),
             message: "expected `)`".to_owned(),
@@ -83,14 +53,8 @@ fn everything() -> Outcome {
         });
     }
     outcome.summary.stats = Some(Stats {
-        phases: vec![Phase {
-            name: "types",
-            wall: Duration::from_micros(1500),
-        }],
-        counters: vec![Counter {
-            name: "functions",
-            value: 7,
-        }],
+        phases: vec![Phase { name: "types", wall: Duration::from_micros(1500) }],
+        counters: vec![Counter { name: "functions", value: 7 }],
     });
     outcome.finish();
     outcome
@@ -173,10 +137,7 @@ fn lines_say_what_the_object_says() {
     }
     assert_eq!(of_type("summary"), [object["summary"].clone()]);
     assert_eq!(lines.first().unwrap()["type"], "run");
-    assert_eq!(
-        lines.first().unwrap()["schema_version"],
-        object["schema_version"]
-    );
+    assert_eq!(lines.first().unwrap()["schema_version"], object["schema_version"]);
     assert_eq!(lines.last().unwrap()["type"], "summary");
 }
 
@@ -194,10 +155,7 @@ fn excerpts_and_join_keys_are_there() {
 #[test]
 fn rules_are_listed_in_the_same_shape() {
     let mut out = Vec::new();
-    let tool = Tool {
-        version: "0.1.0",
-        std_version: "go1.27.3",
-    };
+    let tool = Tool { version: "0.1.0", std_version: "go1.27.3" };
     write_rules_json(&[&RULE], tool, &mut out).expect("a vector takes everything");
     let list: Value = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(list["rules"], json(&everything())["rules"]);
@@ -208,21 +166,10 @@ fn rules_are_listed_in_the_same_shape() {
 fn validate(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
     for (keyword, argument) in schema.as_object().expect("a schema is an object") {
         let ok = match keyword.as_str() {
-            "$schema" | "title" | "description" | "$defs" | "required" | "additionalProperties" => {
-                true
-            }
+            "$schema" | "title" | "description" | "$defs" | "required" | "additionalProperties" => true,
             "$ref" => {
-                let pointer = argument
-                    .as_str()
-                    .and_then(|r| r.strip_prefix('#'))
-                    .expect("a local reference");
-                validate(
-                    root,
-                    root.pointer(pointer).expect(pointer),
-                    value,
-                    at,
-                    errors,
-                );
+                let pointer = argument.as_str().and_then(|r| r.strip_prefix('#')).expect("a local reference");
+                validate(root, root.pointer(pointer).expect(pointer), value, at, errors);
                 true
             }
             "anyOf" | "oneOf" => {

@@ -5,8 +5,8 @@ mod common;
 
 use common::{FETCH, Files, files, finding, outcome, report};
 use residue_finding::{
-    Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Position, RuleCode, Severity, Span,
-    StepRole, Suppressed, SuppressedBy,
+    Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Position, RuleCode, Severity, Span, StepRole, Suppressed,
+    SuppressedBy,
 };
 use residue_report::{Sources, Talk, TextStyle, write_talk, write_text};
 
@@ -19,12 +19,7 @@ fn text(outcome: &Outcome, sources: &dyn Sources) -> String {
 
 fn talk(outcome: &Outcome) -> String {
     let files = files();
-    let talk = Talk {
-        style: TextStyle { colour: false },
-        summary: true,
-        seconds: Some("0.6"),
-        listed_missing: false,
-    };
+    let talk = Talk { style: TextStyle { colour: false }, summary: true, seconds: Some("0.6"), listed_missing: false };
     let mut out = Vec::new();
     write_talk(&report(outcome, &files), talk, &mut out).expect("a vector takes everything");
     String::from_utf8(out).expect("talk is UTF-8")
@@ -34,24 +29,10 @@ fn talk(outcome: &Outcome) -> String {
 fn a_path_through_two_files_with_a_fix() {
     let files = files();
     let mut finding = finding(&files, "fetch/fetch.go", "client.Do(req)");
-    finding.step(
-        StepRole::Left,
-        files.site("fetch/fetch.go", "return nil, errStatus"),
-        "leaves without closing it",
-    );
-    finding.step(
-        StepRole::Released,
-        files.site("fetch/fetch.go", "resp.Body.Close()"),
-        "closed on this path only",
-    );
-    finding.step(
-        StepRole::Note,
-        files.site("main.go", "fetch.Fetch"),
-        "called from here",
-    );
-    finding
-        .notes
-        .push("each time: one connection that is never reused".to_owned());
+    finding.step(StepRole::Left, files.site("fetch/fetch.go", "return nil, errStatus"), "leaves without closing it");
+    finding.step(StepRole::Released, files.site("fetch/fetch.go", "resp.Body.Close()"), "closed on this path only");
+    finding.step(StepRole::Note, files.site("main.go", "fetch.Fetch"), "called from here");
+    finding.notes.push("each time: one connection that is never reused".to_owned());
     let at = FETCH.find("\tif resp.Status").expect("a line") as u32;
     finding.help = Some(Help {
         message: "close it as soon as the error is known".to_owned(),
@@ -94,9 +75,7 @@ fn long_labels_go_below_the_excerpt() {
     let files = files();
     let mut finding = finding(&files, "fetch/fetch.go", "client.Do(req)");
     finding.message = "the response body is never closed, and ".repeat(4) + "that is all";
-    finding
-        .notes
-        .push("each time one connection is never reused ".repeat(4));
+    finding.notes.push("each time one connection is never reused ".repeat(4));
     finding.step(
         StepRole::Left,
         files.site("fetch/fetch.go", "return nil, errStatus"),
@@ -114,11 +93,7 @@ fn long_labels_go_below_the_excerpt() {
 fn without_source_the_place_is_still_named() {
     let files = files();
     let mut finding = finding(&files, "fetch/fetch.go", "client.Do(req)");
-    finding.step(
-        StepRole::Left,
-        files.site("fetch/fetch.go", "return nil"),
-        "left here",
-    );
+    finding.step(StepRole::Left, files.site("fetch/fetch.go", "return nil"), "left here");
     let want = "\
 error[R201]: the response body is never closed
 --> fetch/fetch.go:6:15
@@ -131,22 +106,13 @@ error[R201]: the response body is never closed
 
 #[test]
 fn columns_are_those_of_the_file_not_of_the_excerpt() {
-    let source =
-        "package p\n\nvar f = open(\"postgres://u:longpassword@h/\", \x1b[31m, é); x := Dial()\n";
+    let source = "package p\n\nvar f = open(\"postgres://u:longpassword@h/\", \x1b[31m, é); x := Dial()\n";
     let files = Files::new(&[("p.go", source.as_bytes())]);
     let finding = finding(&files, "p.go", "Dial()");
     let text = text(&outcome(vec![finding]), &files);
-    let column = source
-        .lines()
-        .nth(2)
-        .and_then(|l| l.find("Dial"))
-        .expect("it is there")
-        + 1;
+    let column = source.lines().nth(2).and_then(|l| l.find("Dial")).expect("it is there") + 1;
     assert!(text.contains(&format!("p.go:3:{column}\n")), "{text}");
-    assert!(
-        text.contains("u:***@h") && text.contains("\\x1b[31m"),
-        "{text}"
-    );
+    assert!(text.contains("u:***@h") && text.contains("\\x1b[31m"), "{text}");
 }
 
 #[test]
@@ -181,24 +147,15 @@ fn the_summary_counts_and_hints() {
     outcome.findings.clear();
     assert_eq!(talk(&outcome), "nothing found in 2 packages (0.6 s)\n");
 
-    outcome.suppressed.push(Suppressed {
-        finding: found,
-        by: SuppressedBy::Generated,
-    });
-    outcome.summary.disabled.push(DisabledRule {
-        code: RuleCode::new("R203"),
-        by: ".residue.toml:3".to_owned(),
-    });
-    outcome
-        .summary
-        .missing
-        .extend(["a", "b", "c", "d", "e"].map(|path| Missing {
-            path: format!("example.com/{path}"),
-            version: Some("v1.0.0".to_owned()),
-            packages: Vec::new(),
-            importers: 1,
-            hint: None,
-        }));
+    outcome.suppressed.push(Suppressed { finding: found, by: SuppressedBy::Generated });
+    outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
+    outcome.summary.missing.extend(["a", "b", "c", "d", "e"].map(|path| Missing {
+        path: format!("example.com/{path}"),
+        version: Some("v1.0.0".to_owned()),
+        packages: Vec::new(),
+        importers: 1,
+        hint: None,
+    }));
     outcome.summary.diagnostics.push(Diagnostic {
         severity: Severity::Error,
         path: Some("a\x1b.go".to_owned()),

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use residue_finding::{
-    AcquireSite, Confidence, Family, Finding, Join, Outcome, Position, RuleCode, RuleMeta,
-    Severity, Site, Span,
+    AcquireSite, Confidence, Family, Finding, Join, Outcome, Position, RuleCode, RuleMeta, Severity, Site, Span,
 };
 use residue_report::{Report, Sources, Tool};
 
@@ -57,31 +56,18 @@ pub(crate) struct Files(pub(crate) Vec<(&'static str, Arc<[u8]>)>);
 
 impl Files {
     pub(crate) fn new(files: &[(&'static str, &[u8])]) -> Self {
-        Self(
-            files
-                .iter()
-                .map(|(path, text)| (*path, Arc::from(*text)))
-                .collect(),
-        )
+        Self(files.iter().map(|(path, text)| (*path, Arc::from(*text))).collect())
     }
 
     /// The site of the first `needle` in a file.
     pub(crate) fn site(&self, path: &str, needle: &str) -> Site {
         let source = self.source(path).expect("a file of the test");
-        let at = source
-            .windows(needle.len())
-            .position(|window| window == needle.as_bytes())
-            .expect("a text of the file");
+        let at =
+            source.windows(needle.len()).position(|window| window == needle.as_bytes()).expect("a text of the file");
         let position = |offset: usize| {
             let before = &source[..offset];
-            let line_start = before
-                .iter()
-                .rposition(|b| *b == b'\n')
-                .map_or(0, |at| at + 1);
-            Position {
-                line: before.split(|b| *b == b'\n').count() as u32,
-                column: (offset - line_start) as u32 + 1,
-            }
+            let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            Position { line: before.split(|b| *b == b'\n').count() as u32, column: (offset - line_start) as u32 + 1 }
         };
         Site {
             path: path.to_owned(),
@@ -102,10 +88,7 @@ impl Sources for Files {
 }
 
 pub(crate) fn files() -> Files {
-    Files::new(&[
-        ("fetch/fetch.go", FETCH.as_bytes()),
-        ("main.go", MAIN.as_bytes()),
-    ])
+    Files::new(&[("fetch/fetch.go", FETCH.as_bytes()), ("main.go", MAIN.as_bytes())])
 }
 
 /// A finding at the first `needle`, with its acquire site.
@@ -125,10 +108,7 @@ pub(crate) fn finding(files: &Files, path: &str, needle: &str) -> Finding {
 }
 
 pub(crate) fn outcome(findings: Vec<Finding>) -> Outcome {
-    let mut outcome = Outcome {
-        findings,
-        ..Outcome::default()
-    };
+    let mut outcome = Outcome { findings, ..Outcome::default() };
     outcome.summary.packages = 2;
     outcome.summary.files = 2;
     outcome.finish();
@@ -136,13 +116,5 @@ pub(crate) fn outcome(findings: Vec<Finding>) -> Outcome {
 }
 
 pub(crate) fn report<'a>(outcome: &'a Outcome, sources: &'a dyn Sources) -> Report<'a> {
-    Report {
-        outcome,
-        rules: &RULES,
-        tool: Tool {
-            version: "0.1.0",
-            std_version: "go1.27.3",
-        },
-        sources,
-    }
+    Report { outcome, rules: &RULES, tool: Tool { version: "0.1.0", std_version: "go1.27.3" }, sources }
 }
