@@ -1,7 +1,8 @@
 //! Builds the control-flow graph of a function body from its syntax tree.
 
 use residue_syntax::ast::{
-    BlockId as BodyId, BranchKind, ClauseId, ClauseKind, BinaryOp, Expr, ExprId, File, List, Name, Stmt, StmtId, UnaryOp,
+    BinaryOp, BlockId as BodyId, BranchKind, ClauseId, ClauseKind, Expr, ExprId, File, List, Name, Stmt, StmtId,
+    UnaryOp,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -583,14 +584,12 @@ fn is_logic(file: &File, expr: ExprId) -> bool {
 fn has_effect(file: &File, expr: ExprId) -> bool {
     let mut effect = false;
     walk::expressions(file, expr, &mut |e| {
-        effect |= matches!(
-            file.expr(e),
-            Expr::Call { .. } | Expr::FuncLit { .. } | Expr::Unary { op: UnaryOp::Recv, .. }
-        );
+        effect |=
+            matches!(file.expr(e), Expr::Call { .. } | Expr::FuncLit { .. } | Expr::Unary { op: UnaryOp::Recv, .. });
         !effect
     });
     effect
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

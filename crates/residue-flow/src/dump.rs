@@ -119,8 +119,7 @@ fn range_head(file: &File, stmt: residue_syntax::ast::StmtId) -> String {
 fn excerpt(file: &File, span: Span) -> String {
     let text = file.text(span);
     let mut out = String::new();
-    let mut words = text.split_whitespace();
-    while let Some(word) = words.next() {
+    for word in text.split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }

@@ -9,17 +9,14 @@ pub fn reverse_postorder(cfg: &Cfg) -> Vec<BlockId> {
     let mut stack = vec![(cfg.entry(), 0)];
     seen[cfg.entry().index()] = true;
     while let Some((block, next)) = stack.last_mut() {
-        match cfg.block(*block).succs.get(*next) {
-            Some(edge) => {
-                *next += 1;
-                if !std::mem::replace(&mut seen[edge.to.index()], true) {
-                    stack.push((edge.to, 0));
-                }
+        if let Some(edge) = cfg.block(*block).succs.get(*next) {
+            *next += 1;
+            if !std::mem::replace(&mut seen[edge.to.index()], true) {
+                stack.push((edge.to, 0));
             }
-            None => {
-                order.push(*block);
-                stack.pop();
-            }
+        } else {
+            order.push(*block);
+            stack.pop();
         }
     }
     order.reverse();

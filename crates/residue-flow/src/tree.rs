@@ -32,11 +32,8 @@ pub struct Parents {
 impl Parents {
     /// Finds the parents in one pass over the file's tables.
     pub fn new(file: &File) -> Self {
-        let mut this = Self {
-            exprs: vec![None; file.expr_count()],
-            stmts: vec![None; file.stmt_count()],
-            specs: Vec::new(),
-        };
+        let mut this =
+            Self { exprs: vec![None; file.expr_count()], stmts: vec![None; file.stmt_count()], specs: Vec::new() };
         for decl in file.list(file.top_decls()) {
             match file.decl(decl) {
                 Decl::Bad => {}
@@ -57,6 +54,8 @@ impl Parents {
                 this.exprs[child.index()] = Some(Parent::Expr(expr));
             }
         }
+        // A header that the parser first read as a statement of its own stands before the statement it belongs to in
+        // the table; the later parent is the right one.
         for i in 0..file.stmt_count() {
             this.stmt(file, StmtId::new(i));
         }

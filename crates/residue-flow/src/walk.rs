@@ -92,7 +92,8 @@ impl Walk<'_> {
             }
             Stmt::IncDec { x, .. } => self.touch(x, Access::Update),
             Stmt::Assign { lhs, rhs, op, .. } => {
-                let access = if matches!(op, residue_syntax::ast::AssignOp::Op(_)) { Access::Update } else { Access::Write };
+                let access =
+                    if matches!(op, residue_syntax::ast::AssignOp::Op(_)) { Access::Update } else { Access::Write };
                 self.reads(rhs);
                 for target in self.file.list(lhs) {
                     self.touch(target, access);
