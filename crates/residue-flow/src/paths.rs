@@ -32,12 +32,10 @@ pub fn search(
     mut visit: impl FnMut(Point, Node) -> Step,
     mut follow: impl FnMut(BlockId, Edge) -> bool,
 ) -> Option<Path> {
-    // Per block, the edge over which it was first entered.
-    let mut entered: Vec<Option<(usize, EdgeKind)>> = vec![None; cfg.len()];
-    // Indices into `states`; the block of `from` can be in it twice.
-    let mut states: Vec<(BlockId, u32, Option<(usize, EdgeKind)>)> = vec![(from.block, from.index + 1, None)];
+    let mut entered = vec![false; cfg.len()];
+    let mut states = vec![State { block: from.block, first: from.index + 1, over: None }];
     let mut at = 0;
-    while let Some(&(block, first, _)) = states.get(at) {
+    while let Some(&State { block, first, .. }) = states.get(at) {
         let mut open = true;
         for (i, &node) in cfg.block(block).nodes.iter().enumerate().skip(first as usize) {
             let point = Point { block, index: i as u32 };
@@ -52,9 +50,9 @@ pub fn search(
         }
         if open {
             for &edge in &cfg.block(block).succs {
-                if entered[edge.to.index()].is_none() && follow(block, edge) {
-                    entered[edge.to.index()] = Some((at, edge.kind));
-                    states.push((edge.to, 0, Some((at, edge.kind))));
+                if !entered[edge.to.index()] && follow(block, edge) {
+                    entered[edge.to.index()] = true;
+                    states.push(State { block: edge.to, first: 0, over: Some((at, edge.kind)) });
                 }
             }
         }
@@ -63,12 +61,21 @@ pub fn search(
     None
 }
 
-fn trace(states: &[(BlockId, u32, Option<(usize, EdgeKind)>)], last: usize, hit: Point) -> Path {
+/// A block to look at. The block of the start can be looked at twice.
+struct State {
+    block: BlockId,
+    /// The first node to look at.
+    first: u32,
+    /// The state it was entered from, and over which edge.
+    over: Option<(usize, EdgeKind)>,
+}
+
+fn trace(states: &[State], last: usize, hit: Point) -> Path {
     let mut edges = Vec::new();
-    let mut at = states[last].2;
+    let mut at = states[last].over;
     while let Some((i, kind)) = at {
-        edges.push((states[i].0, kind));
-        at = states[i].2;
+        edges.push((states[i].block, kind));
+        at = states[i].over;
     }
     edges.reverse();
     Path { edges, hit }

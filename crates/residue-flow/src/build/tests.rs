@@ -31,9 +31,10 @@ fn graph_with(file: &File, oracle: &dyn Oracle) -> Cfg {
 fn check(body: &str, want: &str) {
     let file = parsed(body);
     let got = dump::text(&file, &graph(&file));
-    let want: String = want.trim_start_matches('\n').lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let want = want.trim_start_matches('\n');
     let indent = want.len() - want.trim_start().len();
-    let want: String = want.lines().map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect();
+    let want: Vec<_> = want.lines().map(|line| line.get(indent..).unwrap_or_default().trim_end()).collect();
+    let want = want.join("\n");
     assert_eq!(got.trim_end(), want.trim_end(), "the graph is\n{got}");
 }
 
