@@ -465,7 +465,8 @@ impl<'a> Lexer<'a> {
             b'u' => self.numeric_escape(start, start + 1, 4, 16, 0x10_ffff),
             b'U' => self.numeric_escape(start, start + 1, 8, 16, 0x10_ffff),
             _ => {
-                let what = if start >= self.src.len() { "escape sequence not terminated" } else { "unknown escape sequence" };
+                let what =
+                    if start >= self.src.len() { "escape sequence not terminated" } else { "unknown escape sequence" };
                 self.error(start, what);
                 (start, false)
             }

@@ -4,6 +4,7 @@
 //!
 //! - [`parse`] reads a whole file, with or without function bodies.
 //! - [`parse_header`] reads the package clause and the imports, and the comments up to there.
+//! - [`walk`] visits every node of a tree.
 //! - [`literal`] gives the values of string and character literals.
 //!
 //! A file has errors exactly where `go/parser` of Go 1.27 refuses it (with `ParseComments|SkipObjectResolution`),
@@ -17,6 +18,7 @@ mod names;
 mod parser;
 mod token;
 mod unicode;
+pub mod walk;
 
 use std::borrow::Cow;
 use std::sync::Arc;

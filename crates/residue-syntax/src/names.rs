@@ -110,14 +110,10 @@ fn hash(bytes: &[u8], seed: u64) -> u32 {
     }
     // What is left is read in two overlapping halves, or three bytes.
     let tail = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-        (Some(head), Some(tail)) => {
-            u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail))
-        }
+        (Some(head), Some(tail)) => u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)),
         _ => match *rest {
             [] => 0,
-            [first, .., last] => {
-                u64::from(first) << 16 | u64::from(rest[rest.len() / 2]) << 8 | u64::from(last)
-            }
+            [first, .., last] => u64::from(first) << 16 | u64::from(rest[rest.len() / 2]) << 8 | u64::from(last),
             [only] => u64::from(only),
         },
     };

@@ -16,8 +16,8 @@ mod types;
 use std::sync::Arc;
 
 use crate::ast::{
-    Block, BlockId, Clause, ClauseId, Decl, DeclId, Expr, ExprId, Field, FieldId, File, FuncType, FuncTypeId, Id, Ident,
-    IdentId, List, Names, Span, Spec, SpecId, Stmt, StmtId,
+    Block, BlockId, Clause, ClauseId, Decl, DeclId, Expr, ExprId, Field, FieldId, File, FuncType, FuncTypeId, Id,
+    Ident, IdentId, List, Names, Span, Spec, SpecId, Stmt, StmtId,
 };
 use crate::lexer::{Lexer, at};
 use crate::names::Interner;

@@ -18,11 +18,8 @@ impl Parser<'_> {
     /// Reads a list in parentheses, and where it ends. A variadic parameter is allowed where `variadic`.
     pub(super) fn params(&mut self, variadic: bool) -> (List<FieldId>, u32) {
         self.expect(Tok::LParen);
-        let params = if self.tok() == Tok::RParen {
-            List::EMPTY
-        } else {
-            self.param_list(None, None, Tok::RParen, variadic)
-        };
+        let params =
+            if self.tok() == Tok::RParen { List::EMPTY } else { self.param_list(None, None, Tok::RParen, variadic) };
         (params, self.expect(Tok::RParen).end)
     }
 
@@ -208,7 +205,8 @@ impl Parser<'_> {
                 (None, Some(own)) => {
                     ty = Some(own);
                     let pos = self.expr_span(own).start;
-                    problem = Some((pos, if generic { "missing type parameter name" } else { "missing parameter name" }));
+                    problem =
+                        Some((pos, if generic { "missing type parameter name" } else { "missing parameter name" }));
                     self.params[i].name = Some(self.add_ident("_", pos));
                 }
                 (Some(name), None) => {

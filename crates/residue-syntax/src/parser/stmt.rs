@@ -1,9 +1,7 @@
 //! Statements.
 
 use super::Parser;
-use crate::ast::{
-    AssignOp, BlockId, BranchKind, Clause, ClauseId, ClauseKind, Expr, ExprId, List, Span, Stmt, StmtId,
-};
+use crate::ast::{AssignOp, BlockId, BranchKind, Clause, ClauseId, ClauseKind, Expr, ExprId, List, Span, Stmt, StmtId};
 use crate::token::Tok;
 
 /// What a simple statement may be besides.
@@ -355,8 +353,11 @@ impl Parser<'_> {
             let stmt = self.simple_stmt(Also::Nothing);
             return (first, self.header_expr(stmt, "boolean expression"));
         }
-        let what =
-            if line_end { "unexpected line end, expected '{' after if clause" } else { "missing condition in if statement" };
+        let what = if line_end {
+            "unexpected line end, expected '{' after if clause"
+        } else {
+            "missing condition in if statement"
+        };
         self.error_at(semi, what);
         (first, self.bad_here())
     }

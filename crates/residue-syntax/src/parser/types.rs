@@ -1,7 +1,9 @@
 //! Types.
 
 use super::{EXPRESSION_END, Parser};
-use crate::ast::{BinaryOp, ChanDir, Expr, ExprId, FieldId, FuncType, FuncTypeId, IdentId, LitKind, List, Span, UnaryOp};
+use crate::ast::{
+    BinaryOp, ChanDir, Expr, ExprId, FieldId, FuncType, FuncTypeId, IdentId, List, LitKind, Span, UnaryOp,
+};
 use crate::token::Tok;
 
 impl Parser<'_> {
@@ -30,7 +32,14 @@ impl Parser<'_> {
                 let name = self.type_name();
                 return Some(if self.tok() == Tok::LBrack { self.type_instance(name) } else { name });
             }
-            Tok::LBrack | Tok::Struct | Tok::Mul | Tok::Func | Tok::Interface | Tok::Map | Tok::Chan | Tok::Arrow
+            Tok::LBrack
+            | Tok::Struct
+            | Tok::Mul
+            | Tok::Func
+            | Tok::Interface
+            | Tok::Map
+            | Tok::Chan
+            | Tok::Arrow
             | Tok::LParen => {}
             _ => return None,
         }
