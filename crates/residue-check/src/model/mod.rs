@@ -1,0 +1,315 @@
+//! Models: what library functions do with resources, as data.
+//!
+//! A model file is TOML. `[[resource]]` tables say what a kind of resource is and what releases it; `[[package]]`
+//! tables say what the functions of a package do: acquire, release, borrow, never return, and so on. A package that is
+//! not part of the standard library comes with `declarations`, Go source without bodies, which also serve as the
+//! package where its source is not found.
+//!
+//! ```toml
+//! [[resource]]
+//! kind = "os-file"                  # how packages refer to it
+//! name = "file"                     # how messages call it
+//! types = ["*os.File"]              # which results of an acquiring function are it; empty: the first
+//! field = "Body"                    # it is this field of the result (optional)
+//! release = ["Close"]               # its methods that release it
+//! exhaust = ["Next"]                # its methods that release it when they come to the end (optional)
+//! cost = "each time: one descriptor until the garbage collector finds the file"
+//! severity = "warning"              # error, warning, note
+//! confidence = "high"               # high, medium, low
+//! cwe = [775, 772]
+//!
+//! [[package]]
+//! path = "os"
+//! acquire.os-file = ["Open", "(*Root).Open"]   # functions, methods, and methods of interfaces as `TB.Fatal`
+//! release.raw-fd = ["Close"]        # functions that release an argument
+//! borrows = ["*"]                   # leave the arguments to the caller; `*`: all functions of the package
+//! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
+//! owns = ["Client"]                 # releasing the result releases the argument
+//! options = ["XDPOptions"]          # struct types that only carry arguments into a call
+//! cancels = ["WithCancel"]          # one result is a function that must be called
+//! no_return.exit = ["Exit"]         # also panic, goexit, never
+//! test_fails = ["(*common).Errorf"] # a path through it is a failed test
+//! expects_error = ["Error"]         # goes on as the test wants only if an error came
+//! declarations = "package os"
+//! ```
+
+mod declared;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use residue_finding::{Confidence, Severity};
+use residue_flow::Stop;
+use residue_project::StubPackage;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use declared::Declared;
+
+/// A kind of resource; an index into [`Models::resources`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ResourceId(u32);
+
+/// What a kind of resource is, what releases it and what losing it costs.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// How packages refer to it.
+    pub kind: String,
+    /// How messages call it.
+    pub name: String,
+    /// Which results of an acquiring function are it; empty: the first.
+    pub types: Vec<TypeRef>,
+    /// The field of the result that it is.
+    pub field: Option<String>,
+    /// Its methods that release it.
+    pub release: Vec<String>,
+    /// Its methods that release it when they come to the end.
+    pub exhaust: Vec<String>,
+    /// What is lost each time, as a sentence without full stop.
+    pub cost: String,
+    /// How bad that is.
+    pub severity: Severity,
+    /// How sure the model is.
+    pub confidence: Confidence,
+    /// CWE numbers, the closest first.
+    pub cwe: Vec<u32>,
+}
+
+/// `*path.Name`, `path.Name` or a predeclared type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypeRef {
+    /// Whether a pointer to it.
+    pub pointer: bool,
+    /// Import path; empty for a predeclared type.
+    pub package: String,
+    /// Name.
+    pub name: String,
+}
+
+impl TypeRef {
+    fn parse(text: &str) -> Option<Self> {
+        let (pointer, rest) = match text.strip_prefix('*') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (package, name) = rest.rsplit_once('.').unwrap_or(("", rest));
+        let ok = is_name(name) && (rest.len() == name.len() || !package.is_empty());
+        ok.then(|| Self { pointer, package: package.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl fmt::Display for TypeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.pointer { "*" } else { "" };
+        match self.package.rsplit('/').next() {
+            Some(last) if !last.is_empty() => write!(f, "{star}{last}.{}", self.name),
+            _ => write!(f, "{star}{}", self.name),
+        }
+    }
+}
+
+/// What a function does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// It acquires a resource.
+    pub acquire: Option<ResourceId>,
+    /// It releases these kinds of resources, given as argument or receiver.
+    pub release: Vec<ResourceId>,
+    /// It never returns.
+    pub no_return: Option<Stop>,
+    /// It leaves its arguments to the caller.
+    pub borrows: bool,
+    /// Its result uses its arguments, which are still the caller's to release.
+    pub wraps: bool,
+    /// Releasing its result releases its arguments.
+    pub owns: bool,
+    /// One of its results is a function that must be called.
+    pub cancels: bool,
+    /// A path through it is a failed test.
+    pub test_fails: bool,
+    /// Goes on as the test wants only if an error came.
+    pub expects_error: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct PackageModel {
+    /// By receiver type (empty for functions), then by name.
+    functions: FxHashMap<String, FxHashMap<String, Roles>>,
+    /// What functions that are not listed do.
+    default: Roles,
+    options: FxHashSet<String>,
+    /// The stub source with the place of its file, for messages.
+    stub: Option<StubPackage>,
+}
+
+/// All models of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    resources: Vec<Resource>,
+    packages: BTreeMap<String, PackageModel>,
+    /// Role names still to be found in a package's declarations, per package.
+    unchecked: Vec<Unchecked>,
+}
+
+/// A name that a model gives a role, with its place.
+#[derive(Clone, Debug)]
+struct Unchecked {
+    package: String,
+    name: RoleName,
+    place: Place,
+}
+
+/// What a role name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RoleName {
+    /// A function, or a method of a type.
+    Function { recv: String, name: String },
+    /// A type.
+    Type(String),
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    file: Arc<str>,
+    line: u32,
+    column: u32,
+}
+
+/// Something wrong with a model file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ModelError {
+    /// The file, as it was named.
+    pub file: String,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column in bytes.
+    pub column: u32,
+    /// What is wrong, in one line without full stop.
+    pub message: String,
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+/// The embedded model files: name and text.
+pub const EMBEDDED: &[(&str, &str)] = &[
+    ("cgo.toml", include_str!("../../models/cgo.toml")),
+    ("cilium-ebpf.toml", include_str!("../../models/cilium-ebpf.toml")),
+    ("libbpfgo.toml", include_str!("../../models/libbpfgo.toml")),
+    ("raw-fd.toml", include_str!("../../models/raw-fd.toml")),
+    ("std-io.toml", include_str!("../../models/std-io.toml")),
+    ("std-net.toml", include_str!("../../models/std-net.toml")),
+    ("std-os.toml", include_str!("../../models/std-os.toml")),
+    ("std-run.toml", include_str!("../../models/std-run.toml")),
+    ("std-sql.toml", include_str!("../../models/std-sql.toml")),
+    ("third-party.toml", include_str!("../../models/third-party.toml")),
+];
+
+/// How the embedded files are displayed.
+const EMBEDDED_PREFIX: &str = "<embedded>/models/";
+
+static EMBEDDED_MODELS: LazyLock<Result<Models, Vec<ModelError>>> = LazyLock::new(|| {
+    let named: Vec<_> = EMBEDDED.iter().map(|(name, text)| (format!("{EMBEDDED_PREFIX}{name}"), *text)).collect();
+    let mut models = Models::default();
+    models.add_all(named.iter().map(|(name, text)| (name.as_str(), *text)))?;
+    Ok(models)
+});
+
+impl Models {
+    /// No models at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The models that come with the program. An error here is a mistake of its authors; a test excludes it.
+    pub fn embedded() -> Result<Self, Vec<ModelError>> {
+        EMBEDDED_MODELS.clone()
+    }
+
+    /// Adds model files, each a displayed name and its text. Files may refer to resources of each other and of models
+    /// added before. On errors, all of them are returned and nothing is added.
+    pub fn add_all<'a>(&mut self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), Vec<ModelError>> {
+        let mut next = self.clone();
+        let errors = raw::add(&mut next, files);
+        if errors.is_empty() {
+            *self = next;
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Checks the roles of packages that came without `declarations` against their real ones. `declared` gives these,
+    /// or nothing for a package that does not exist.
+    pub fn check(&self, mut declared: impl FnMut(&str) -> Option<Declared>) -> Vec<ModelError> {
+        let mut known: BTreeMap<&str, Option<Declared>> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for unchecked in &self.unchecked {
+            let package = &*unchecked.package;
+            let found = known.entry(package).or_insert_with(|| declared(package));
+            let message = match found {
+                Some(declared) => match declared.missing(package, &unchecked.name) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                None => format!("package {package} is not part of the standard library: give its `declarations`"),
+            };
+            errors.push(unchecked.place.error(message));
+        }
+        errors.sort();
+        errors.dedup();
+        errors
+    }
+
+    /// The packages that models declare, for use where their source is not found.
+    pub fn stubs(&self) -> Vec<StubPackage> {
+        self.packages.values().filter_map(|package| package.stub.clone()).collect()
+    }
+
+    /// The packages that models speak of, sorted.
+    pub fn packages(&self) -> impl Iterator<Item = &str> {
+        self.packages.keys().map(String::as_str)
+    }
+
+    /// All kinds of resources.
+    pub fn resources(&self) -> impl Iterator<Item = (ResourceId, &Resource)> {
+        self.resources.iter().enumerate().map(|(i, resource)| (ResourceId(i as u32), resource))
+    }
+
+    /// A kind of resource.
+    pub fn resource(&self, id: ResourceId) -> &Resource {
+        &self.resources[id.0 as usize]
+    }
+
+    /// What a function does. `recv` is the name of the type that declares a method, empty for a function.
+    pub fn roles(&self, package: &str, recv: &str, name: &str) -> Option<&Roles> {
+        let package = self.packages.get(package)?;
+        let listed = package.functions.get(recv).and_then(|functions| functions.get(name));
+        listed.or_else(|| recv.is_empty().then_some(&package.default))
+    }
+
+    /// Whether a struct type only carries arguments into a call.
+    pub fn is_options(&self, package: &str, type_name: &str) -> bool {
+        self.packages.get(package).is_some_and(|package| package.options.contains(type_name))
+    }
+}
+
+impl Place {
+    fn error(&self, message: impl Into<String>) -> ModelError {
+        ModelError { file: self.file.to_string(), line: self.line, column: self.column, message: message.into() }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Harnesses for tests of other crates. Nothing here is part of the program.
+
+pub mod want;
