@@ -9,7 +9,7 @@ use std::sync::Arc;
 use num_bigint::{BigInt, Sign};
 use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{FromPrimitive, One, Signed, ToPrimitive, Zero};
+use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 use residue_syntax::ast::{BinaryOp, LitKind, UnaryOp};
 
 use crate::types::Basic;
@@ -67,7 +67,7 @@ impl Const {
     }
 
     /// The constant of a string.
-    pub fn from_str(text: &str) -> Self {
+    pub fn string(text: &str) -> Self {
         Self::Str(text.as_bytes().into())
     }
 
@@ -191,8 +191,9 @@ impl Const {
         match kind {
             LitKind::Int => int_literal(text).map_or(Self::Unknown, Self::from_big),
             LitKind::Float => float_literal(text).map_or(Self::Unknown, Self::from_rational),
-            LitKind::Imag => imaginary_literal(text)
-                .map_or(Self::Unknown, |im| Self::from_complex(BigRational::zero(), im)),
+            LitKind::Imag => {
+                imaginary_literal(text).map_or(Self::Unknown, |im| Self::from_complex(BigRational::zero(), im))
+            }
             LitKind::Char => char_literal(text).map_or(Self::Unknown, |c| Self::Int(i64::from(c))),
             LitKind::String => unquote(text).map_or(Self::Unknown, |s| Self::Str(s.into())),
         }
@@ -326,7 +327,7 @@ impl Const {
     #[must_use]
     pub fn int_to_string(&self) -> Self {
         let code = self.as_i64().and_then(|i| u32::try_from(i).ok()).and_then(char::from_u32);
-        Self::from_str(code.unwrap_or('\u{fffd}').encode_utf8(&mut [0; 4]))
+        Self::string(code.unwrap_or('\u{fffd}').encode_utf8(&mut [0; 4]))
     }
 }
 
@@ -366,11 +367,7 @@ pub(crate) fn unsigned_bits(ty: Basic) -> Option<u32> {
 }
 
 fn round(value: &BigRational, ty: Basic) -> Option<Const> {
-    let float = if ty == Basic::Float32 {
-        f64::from(value.to_f32()?)
-    } else {
-        value.to_f64()?
-    };
+    let float = if ty == Basic::Float32 { f64::from(value.to_f32()?) } else { value.to_f64()? };
     if !float.is_finite() {
         return None;
     }
@@ -564,12 +561,7 @@ fn escape(rest: &mut &str, out: &mut Vec<u8>, quote: u8) -> Option<u32> {
     Some(code)
 }
 
-/// Whether an integer constant is negative.
-pub(crate) fn is_negative(value: &Const) -> bool {
-    value.rational().is_some_and(|r| r.is_negative())
-}
-
-/// Keeps division exact for callers that need both quotient and remainder, such as sizes.
+/// `size` rounded up to a multiple of `align`.
 pub(crate) fn align_up(size: i64, align: i64) -> i64 {
     Integer::next_multiple_of(&size, &align.max(1))
 }

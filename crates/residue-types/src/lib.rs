@@ -12,8 +12,8 @@
 
 mod check;
 pub mod constant;
-mod info;
 mod infer;
+mod info;
 mod lookup;
 mod object;
 mod print;
@@ -30,7 +30,5 @@ pub use object::{DeclSite, Func, ObjId, ObjKind, Object, PkgId, TypeName, VarKin
 pub use print::Printed;
 pub use program::{Bodies, Callee, Declarations, Program};
 pub use symbol::Symbol;
-pub use types::{
-    Array, Basic, Chan, Field, Instance, Interface, Map, Method, Signature, Struct, Term, Type,
-};
+pub use types::{Array, Basic, Chan, Field, Instance, Interface, Map, Method, Signature, Struct, Term, Type};
 pub use universe::{Builtin, empty_interface, error_type};

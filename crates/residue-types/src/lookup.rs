@@ -214,7 +214,7 @@ pub trait Objects {
     fn func_name(&self, id: ObjId) -> String {
         let Some(object) = self.object(id) else { return String::new() };
         let path = self.program().package_path(id.pkg);
-        match object.func().and_then(|f| Some((f, self.object(f.recv?)?))) {
+        match object.func().and_then(|f| Some((f, self.object(f.recv()?)?))) {
             Some((func, recv)) => {
                 let star = if func.pointer_recv { "*" } else { "" };
                 format!("({star}{path}.{}).{}", recv.name, object.name)

@@ -118,13 +118,20 @@ pub struct TypeName {
 #[derive(Debug, Default)]
 pub struct Func {
     /// The declared type a method belongs to.
-    pub recv: Option<ObjId>,
+    pub(crate) recv: OnceLock<ObjId>,
     /// Whether the receiver is a pointer.
     pub pointer_recv: bool,
     /// Whether it has a body.
     pub has_body: bool,
     /// The receiver's type parameters, as this method names them.
     pub(crate) recv_params: OnceLock<Vec<ObjId>>,
+}
+
+impl Func {
+    /// The declared type a method belongs to.
+    pub fn recv(&self) -> Option<ObjId> {
+        self.recv.get().copied()
+    }
 }
 
 impl Object {

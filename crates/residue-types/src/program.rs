@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 use residue_project::{Origin, PackageId, Project};
 use residue_syntax::ast::{Expr, ExprId, File};
+use rustc_hash::FxHashMap;
 
 use crate::check::Checker;
 use crate::info::{FileInfo, Mode, Res, SelectionKind};
 use crate::lookup::Objects;
-use crate::object::{ObjId, Object, PkgId};
+use crate::object::{DeclSite, ObjId, Object, PkgId};
 use crate::symbol::{Symbol, SymbolMap};
 use crate::types::Type;
 use crate::universe::{self, Builtin};
@@ -17,10 +18,12 @@ use crate::universe::{self, Builtin};
 /// The declarations of one package; immutable.
 #[derive(Debug, Default)]
 pub struct Declarations {
-    pub(crate) objects: Vec<Box<Object>>,
+    pub(crate) objects: Vec<Object>,
     pub(crate) scope: SymbolMap<ObjId>,
     /// Symbols of each file's names.
     pub(crate) symbols: Vec<Vec<Symbol>>,
+    /// Package-level objects and methods by where they are declared.
+    pub(crate) by_site: FxHashMap<DeclSite, ObjId>,
 }
 
 impl Declarations {
@@ -31,7 +34,7 @@ impl Declarations {
 
     /// All objects with their indices, methods and type parameters included.
     pub fn objects(&self) -> impl ExactSizeIterator<Item = &Object> {
-        self.objects.iter().map(|o| &**o)
+        self.objects.iter()
     }
 }
 
@@ -108,7 +111,7 @@ impl Objects for Program {
         match id.pkg {
             PkgId::UNIVERSE => universe::universe().objects.get(index),
             PkgId::UNSAFE => universe::package_unsafe().objects.get(index),
-            pkg => self.declarations(pkg)?.objects.get(index).map(|o| &**o),
+            pkg => self.declarations(pkg)?.objects.get(index),
         }
     }
 
@@ -123,14 +126,14 @@ pub struct Bodies<'p> {
     pub(crate) program: &'p Program,
     pub(crate) pkg: PkgId,
     pub(crate) first_local: usize,
-    pub(crate) locals: Vec<Box<Object>>,
+    pub(crate) locals: Vec<Object>,
     pub(crate) files: Vec<FileInfo>,
 }
 
 impl Objects for Bodies<'_> {
     fn object(&self, id: ObjId) -> Option<&Object> {
         match (id.index as usize).checked_sub(self.first_local) {
-            Some(local) if id.pkg == self.pkg => self.locals.get(local).map(|o| &**o),
+            Some(local) if id.pkg == self.pkg => self.locals.get(local),
             _ => self.program.object(id),
         }
     }
@@ -211,10 +214,9 @@ impl<'p> Bodies<'p> {
                     return match &selection.kind {
                         SelectionKind::Field => Callee::Dynamic,
                         SelectionKind::Method(obj) => Callee::Func(*obj),
-                        SelectionKind::InterfaceMethod { recv } => Callee::Interface {
-                            recv: recv.clone(),
-                            method: Symbol::new(tree.ident_text(sel)),
-                        },
+                        SelectionKind::InterfaceMethod { recv } => {
+                            Callee::Interface { recv: recv.clone(), method: Symbol::new(tree.ident_text(sel)) }
+                        }
                     };
                 }
                 _ if info.type_of(fun).is_unknown() => return Callee::Unknown,

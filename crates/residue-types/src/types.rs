@@ -337,7 +337,7 @@ impl Type {
 
     /// The pointed-to type of an unnamed pointer type, else the type itself.
     #[must_use]
-    pub fn deref(&self) -> &Self {
+    pub fn strip_pointer(&self) -> &Self {
         match self {
             Self::Pointer(elem) => elem,
             other => other,
@@ -377,8 +377,7 @@ impl Type {
             Self::Struct(s) => s.fields.iter().any(|f| f.ty.any(pred)),
             Self::Func(s) => s.params.iter().chain(&s.results).any(|t| t.any(pred)),
             Self::Interface(i) => {
-                i.methods.iter().any(|m| m.ty.any(pred))
-                    || i.terms.iter().flatten().any(|t| t.ty.any(pred))
+                i.methods.iter().any(|m| m.ty.any(pred)) || i.terms.iter().flatten().any(|t| t.ty.any(pred))
             }
             Self::Tuple(ts) => ts.iter().any(|t| t.any(pred)),
         }

@@ -1,0 +1,208 @@
+//! Calls, and instances of generic functions.
+
+use std::sync::Arc;
+
+use residue_syntax::ast::{Expr, ExprId, IdentId, List};
+
+use super::operand::Operand;
+use super::{Checker, Env};
+use crate::infer::{infer, infer_from_target};
+use crate::info::{InstanceInfo, Mode};
+use crate::lookup::Objects;
+use crate::subst::subst;
+use crate::types::{Signature, Type};
+
+impl Checker<'_> {
+    /// `fun(args)`: a call, a conversion, or a predeclared function.
+    pub(super) fn call(&self, env: &mut Env, fun: ExprId, args: List<ExprId>, spread: bool) -> Operand {
+        let tree = self.tree(env);
+        // f[T](…) may leave type arguments to be inferred from the arguments.
+        let mut given = Vec::new();
+        let inner = self.unparen(env, fun);
+        let callee = match tree.expr(inner) {
+            Expr::Index { x, indices } => {
+                let mut generic = self.expr(env, x, None);
+                if is_generic(&generic.ty) && generic.mode == Mode::Value {
+                    given = tree.list(indices).map(|t| self.typ(env, t)).collect();
+                    generic.expr = Some(x);
+                    generic
+                } else {
+                    self.expr(env, fun, None)
+                }
+            }
+            _ => self.expr(env, fun, None),
+        };
+        match callee.mode {
+            Mode::Type => return self.convert_call(env, &callee.ty, args),
+            Mode::Builtin => {
+                if let Some(builtin) = callee.builtin {
+                    return self.builtin_call(env, builtin, args, spread);
+                }
+            }
+            _ => {}
+        }
+        let Some(Type::Func(signature)) = self.core_type(&callee.ty) else {
+            self.unknown_args(env, args);
+            return Operand::unknown();
+        };
+        let operands = self.arguments(env, args);
+        let params = parameters(&signature, operands.len(), spread);
+        let signature = if signature.type_params.is_empty() {
+            self.pass(env, operands, &params);
+            signature
+        } else {
+            let pairs: Vec<(Type, Type)> = params
+                .iter()
+                .zip(&operands)
+                .filter(|(_, x)| !is_generic(&x.ty) && !x.is_nil())
+                .map(|(p, x)| (p.clone(), x.ty.clone()))
+                .collect();
+            let inferred = infer(self, &signature.type_params, &given, &pairs);
+            let params: Vec<Type> = params.iter().map(|p| subst(p, &signature.type_params, &inferred)).collect();
+            let instance = self.instance_of(env, fun, &signature, inferred);
+            self.pass(env, operands, &params);
+            instance
+        };
+        match signature.results.as_slice() {
+            [] => Operand::of(Mode::NoValue, Type::Tuple(Arc::default())),
+            results => Operand::value(Type::tuple(results.to_vec())),
+        }
+    }
+
+    fn convert_call(&self, env: &mut Env, target: &Type, args: List<ExprId>) -> Operand {
+        let mut result = Operand::value(target.clone());
+        for arg in self.tree(env).list(args) {
+            let x = self.expr(env, arg, Some(target));
+            result = self.conversion(env, x, target);
+        }
+        result
+    }
+
+    /// Evaluates arguments; a single call that gives several values gives as many operands.
+    fn arguments(&self, env: &mut Env, args: List<ExprId>) -> Vec<Operand> {
+        let tree = self.tree(env);
+        if args.len() == 1
+            && let Some(arg) = tree.list_get(args, 0)
+        {
+            let x = self.expr(env, arg, None);
+            return match &x.ty {
+                Type::Tuple(types) if x.mode == Mode::Value => types.iter().cloned().map(Operand::value).collect(),
+                _ => vec![x],
+            };
+        }
+        tree.list(args).map(|arg| self.expr(env, arg, None)).collect()
+    }
+
+    fn pass(&self, env: &Env, operands: Vec<Operand>, params: &[Type]) {
+        for (i, mut x) in operands.into_iter().enumerate() {
+            self.assign_to(env, &mut x, Some(params.get(i).unwrap_or(&Type::Unknown)));
+        }
+    }
+
+    fn unknown_args(&self, env: &mut Env, args: List<ExprId>) {
+        let operands = self.arguments(env, args);
+        self.pass(env, operands, &[]);
+    }
+
+    /// `x[args]` of a generic function outside a call.
+    pub(super) fn explicit_instance(
+        &self,
+        env: &mut Env,
+        x: ExprId,
+        generic: Operand,
+        indices: List<ExprId>,
+    ) -> Operand {
+        let given: Vec<Type> = self.tree(env).list(indices).map(|t| self.typ(env, t)).collect();
+        let Type::Func(signature) = &generic.ty else { return Operand::unknown() };
+        let args = infer(self, &signature.type_params, &given, &[]);
+        if args.iter().any(Type::is_unknown) && given.len() < args.len() {
+            // The rest may follow from where the value is assigned.
+            return Operand { ty: generic.ty, ..Operand::value(Type::Unknown) };
+        }
+        let instance = self.instance_of(env, x, signature, args);
+        Operand::value(Type::Func(instance))
+    }
+
+    /// A generic function assigned to a variable of type `target`: its type arguments follow from that.
+    pub(super) fn infer_from_target(&self, env: &Env, x: &mut Operand, e: ExprId, target: &Type) {
+        let Type::Func(signature) = &x.ty else { return };
+        if signature.type_params.is_empty() || x.mode != Mode::Value {
+            return;
+        }
+        let Some(target @ Type::Func(_)) = self.core_type(target) else { return };
+        let given = self.given_args(env, e);
+        let generic = Type::Func(Arc::new(Signature { type_params: Vec::new(), ..(**signature).clone() }));
+        let args = infer_from_target(self, &signature.type_params, &given, &generic, &target);
+        let instance = self.instance_of(env, e, signature, args);
+        x.ty = Type::Func(instance);
+        self.record(env, e, x);
+    }
+
+    /// Type arguments already written for the generic function value `e`.
+    fn given_args(&self, env: &Env, e: ExprId) -> Vec<Type> {
+        match self.tree(env).expr(self.unparen(env, e)) {
+            Expr::Index { indices, .. } if env.record => {
+                let info = self.info.borrow();
+                self.tree(env).list(indices).map(|i| info.type_of(i).clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The instance of a generic function's signature, recorded at the identifier that names it.
+    fn instance_of(&self, env: &Env, fun: ExprId, signature: &Signature, args: Vec<Type>) -> Arc<Signature> {
+        let plain = Signature { type_params: Vec::new(), ..signature.clone() };
+        let ty = subst(&Type::Func(Arc::new(plain)), &signature.type_params, &args);
+        if env.record {
+            let named = self.naming_ident(env, fun);
+            let mut info = self.info.borrow_mut();
+            let mut at = Some(fun);
+            while let Some(e) = at {
+                if let Some(slot) = info.exprs.get_mut(e.index()) {
+                    slot.ty = ty.clone();
+                    slot.mode = Mode::Value;
+                }
+                at = match self.tree(env).expr(e) {
+                    Expr::Paren(x) | Expr::Index { x, .. } => Some(x),
+                    _ => None,
+                };
+            }
+            if let Some(ident) = named {
+                info.instances.insert(ident, InstanceInfo { args, ty: ty.clone() });
+            }
+        }
+        match ty {
+            Type::Func(signature) => signature,
+            _ => Arc::default(),
+        }
+    }
+
+    fn naming_ident(&self, env: &Env, fun: ExprId) -> Option<IdentId> {
+        match self.tree(env).expr(fun) {
+            Expr::Ident(ident) => Some(ident),
+            Expr::Selector { sel, .. } => Some(sel),
+            Expr::Paren(x) | Expr::Index { x, .. } => self.naming_ident(env, x),
+            _ => None,
+        }
+    }
+}
+
+fn is_generic(ty: &Type) -> bool {
+    matches!(ty, Type::Func(s) if !s.type_params.is_empty())
+}
+
+/// The parameter type of each of `count` arguments.
+fn parameters(signature: &Signature, count: usize, spread: bool) -> Vec<Type> {
+    if !signature.variadic || spread {
+        return signature.params.clone();
+    }
+    let Some((last, fixed)) = signature.params.split_last() else { return Vec::new() };
+    let elem = match last {
+        Type::Slice(elem) => (**elem).clone(),
+        // `append`-like: a variadic string parameter has no Go source form but the spread one.
+        other => other.clone(),
+    };
+    let mut params = fixed.to_vec();
+    params.resize(count.max(fixed.len()), elem);
+    params
+}

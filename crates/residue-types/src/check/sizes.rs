@@ -1,0 +1,81 @@
+//! Sizes and alignments on a 64-bit machine, as the gc compiler lays types out (go/types gcsizes.go, Go 1.27).
+
+use super::Checker;
+use crate::constant::align_up;
+use crate::lookup::Objects;
+use crate::types::{Basic, Struct, Type};
+
+const WORD: i64 = 8;
+
+impl Checker<'_> {
+    /// Alignment of a type in bytes.
+    pub(super) fn align_of(&self, ty: &Type) -> i64 {
+        match self.underlying(ty) {
+            Type::Array(a) => self.align_of(&a.elem),
+            Type::Struct(s) => {
+                if s.fields.is_empty() && self.is_atomic_align64(ty) {
+                    return 8;
+                }
+                s.fields.iter().map(|f| self.deeper(|| self.align_of(&f.ty)).unwrap_or(1)).max().unwrap_or(1).max(1)
+            }
+            Type::Basic(Basic::Complex64) => 4,
+            Type::Basic(Basic::Complex128 | Basic::String) | Type::Slice(_) | Type::Interface(_) => WORD,
+            _ => self.size_of(ty).unwrap_or(1).clamp(1, WORD),
+        }
+    }
+
+    fn is_atomic_align64(&self, ty: &Type) -> bool {
+        self.is_named(ty, "sync/atomic", "align64") || self.is_named(ty, "internal/runtime/atomic", "align64")
+    }
+
+    /// Size of a type in bytes; none where it depends on a type parameter or something unknown.
+    pub(super) fn size_of(&self, ty: &Type) -> Option<i64> {
+        if matches!(ty, Type::Param(_)) {
+            return None;
+        }
+        Some(match self.underlying(ty) {
+            Type::Basic(b) => match b {
+                Basic::Bool | Basic::Int8 | Basic::Uint8 => 1,
+                Basic::Int16 | Basic::Uint16 => 2,
+                Basic::Int32 | Basic::Uint32 | Basic::Float32 => 4,
+                Basic::Complex128 | Basic::String => 2 * WORD,
+                _ => WORD,
+            },
+            Type::Array(a) if a.len >= 0 => self.deeper(|| self.size_of(&a.elem)).flatten()?.checked_mul(a.len)?,
+            Type::Slice(_) => 3 * WORD,
+            Type::Interface(_) => 2 * WORD,
+            Type::Struct(s) => self.struct_size(&s)?,
+            Type::Pointer(_) | Type::Func(_) | Type::Map(_) | Type::Chan(_) => WORD,
+            _ => return None,
+        })
+    }
+
+    fn struct_size(&self, s: &Struct) -> Option<i64> {
+        let (mut offset, mut align, mut last) = (0i64, 1, 1);
+        for field in &s.fields {
+            let own = self.align_of(&field.ty);
+            align = align.max(own);
+            offset = align_up(offset, own);
+            last = self.deeper(|| self.size_of(&field.ty)).flatten()?;
+            offset = offset.checked_add(last)?;
+        }
+        // A trailing field of no size gets a byte, so that its address stays inside.
+        if offset > 0 && last == 0 {
+            offset += 1;
+        }
+        Some(align_up(offset, align))
+    }
+
+    /// Offset of the field at `index`.
+    pub(super) fn offset_of(&self, s: &Struct, index: usize) -> Option<i64> {
+        let mut offset = 0i64;
+        for (i, field) in s.fields.iter().enumerate() {
+            offset = align_up(offset, self.align_of(&field.ty));
+            if i == index {
+                return Some(offset);
+            }
+            offset = offset.checked_add(self.size_of(&field.ty)?)?;
+        }
+        None
+    }
+}
