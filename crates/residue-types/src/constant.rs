@@ -275,9 +275,10 @@ impl Const {
                 _ => None,
             },
             (Self::Str(a), Self::Str(b)) => by_order(a.cmp(b)),
-            _ => match (x.rational(), y.rational()) {
-                (Some(a), Some(b)) => by_order(a.cmp(&b)),
-                _ => {
+            _ => {
+                if let (Some(a), Some(b)) = (x.rational(), y.rational()) {
+                    by_order(a.cmp(&b))
+                } else {
                     let equal = x.complex()? == y.complex()?;
                     match op {
                         BinaryOp::Eq => Some(equal),
@@ -285,7 +286,7 @@ impl Const {
                         _ => None,
                     }
                 }
-            },
+            }
         }
     }
 

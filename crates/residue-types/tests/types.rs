@@ -142,7 +142,7 @@ func f(n uint, s []byte, e error, x float32) {
 #[test]
 fn fields_and_methods_through_embedding() {
     check(
-        r#"package p
+        r"package p
 type Inner struct{ n int; deep *Deep }
 type Deep struct{ Name string }
 func (d *Deep) Get(i int) (string, error) { return d.Name, nil }
@@ -165,7 +165,7 @@ func f(o Outer, p *Outer) {
 	_ = &o.Inner.n // *int
 	_ = Closer.Close // func(p.Closer) error
 }
-"#,
+",
     );
 }
 

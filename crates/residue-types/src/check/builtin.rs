@@ -326,7 +326,9 @@ impl Checker<'_> {
             ty = s.fields.get(index as usize)?.ty.clone();
         }
         Some(offset)
-       /// The type of an operand that was evaluated before, or can be again without recording.
+    }
+
+    /// The type of an operand that was evaluated before, or can be again without recording.
     fn evaluated_type(&self, env: &Env, e: ExprId) -> Type {
         if env.record {
             return self.info.borrow().type_of(e).clone();
@@ -336,9 +338,6 @@ impl Checker<'_> {
         quiet.iota = env.iota;
         self.expr(&mut quiet, e, None).ty
     }
-}
-
-
 }
 
 fn uintptr(value: Option<i64>) -> Operand {
