@@ -1,0 +1,3 @@
+module residue.test/bench/parse
+
+go 1.27
