@@ -114,23 +114,14 @@ impl Env {
     ];
 
     /// Keeps the variables of [`Env::NAMES`].
-    pub fn from_vars<K: Into<String>, V: Into<String>>(
-        vars: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
+    pub fn from_vars<K: Into<String>, V: Into<String>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
         let vars = vars.into_iter().map(|(k, v)| (k.into(), v.into()));
-        Self {
-            vars: vars
-                .filter(|(k, _)| Self::NAMES.contains(&k.as_str()))
-                .collect(),
-        }
+        Self { vars: vars.filter(|(k, _)| Self::NAMES.contains(&k.as_str())).collect() }
     }
 
     /// The value of a variable; an empty one counts as unset, as for the go command.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.vars
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Sets a variable.
@@ -175,16 +166,30 @@ impl Env {
         self.get("HOME").or_else(|| self.get("USERPROFILE"))
     }
 
+    /// The first directory of `GOPATH`.
+    pub(crate) fn gopath(&self) -> Option<PathBuf> {
+        match self.get("GOPATH") {
+            Some(list) => list.split(LIST_SEPARATOR).next().map(PathBuf::from),
+            None => Some(Path::new(self.home()?).join("go")),
+        }
+    }
+
     /// The module cache.
     pub(crate) fn module_cache(&self) -> Option<PathBuf> {
-        if let Some(path) = self.get("GOMODCACHE") {
-            return Some(PathBuf::from(path));
+        let own = self.get("GOMODCACHE").map(PathBuf::from);
+        own.or_else(|| Some(self.gopath()?.join("pkg").join("mod")))
+    }
+
+    /// The installed Go: `GOROOT`, else what `go` on `PATH` belongs to, links followed.
+    pub(crate) fn goroot(&self, fs: &dyn FileSystem) -> Option<PathBuf> {
+        if let Some(root) = self.get("GOROOT") {
+            return Some(PathBuf::from(root));
         }
-        let gopath = match self.get("GOPATH") {
-            Some(list) => PathBuf::from(list.split(if cfg!(windows) { ';' } else { ':' }).next()?),
-            None => Path::new(self.home()?).join("go"),
-        };
-        Some(gopath.join("pkg").join("mod"))
+        let name = if cfg!(windows) { "go.exe" } else { "go" };
+        let dirs = self.get("PATH")?.split(LIST_SEPARATOR).filter(|dir| !dir.is_empty());
+        let program = dirs.map(|dir| Path::new(dir).join(name)).find_map(|path| fs.canonicalize(&path).ok())?;
+        let root = program.parent()?.parent()?;
+        fs.metadata(&root.join("src").join("fmt")).ok().map(|_| root.to_path_buf())
     }
 
     /// The value of `-name=value` in `GOFLAGS`; the last one counts.
@@ -196,6 +201,9 @@ impl Env {
         })
     }
 }
+
+/// What separates the directories of `PATH` and `GOPATH`.
+const LIST_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
 /// Splits at blanks; a word may be put in single or double quotes, as in `GOFLAGS`.
 fn split_quoted(text: &str) -> Vec<String> {
@@ -254,6 +262,19 @@ mod tests {
         assert_eq!(cache(&[("GOPATH", "/g"), ("HOME", "/h")]).as_deref(), Some(Path::new("/g/pkg/mod")));
         assert_eq!(cache(&[("HOME", "/h")]).as_deref(), Some(Path::new("/h/go/pkg/mod")));
         assert_eq!(cache(&[]), None);
+    }
+
+    #[test]
+    fn finds_the_installed_go_through_links() {
+        let mut fs =
+            MemoryFileSystem::new([("/opt/go/bin/go", ""), ("/opt/go/src/fmt/print.go", ""), ("/odd/bin/go", "")]);
+        fs.link("/usr/bin/go", "/etc/alternatives/go");
+        fs.link("/etc/alternatives/go", "../../opt/go/bin/go");
+        let goroot = |vars: &[(&str, &str)]| Env::from_vars(vars.iter().copied()).goroot(&fs);
+        assert_eq!(goroot(&[("PATH", "/bin::/usr/bin")]).as_deref(), Some(Path::new("/opt/go")));
+        assert_eq!(goroot(&[("PATH", "/usr/bin"), ("GOROOT", "/x")]).as_deref(), Some(Path::new("/x")));
+        assert_eq!(goroot(&[("PATH", "/odd/bin:/usr/bin")]), None);
+        assert_eq!(goroot(&[]), None);
     }
 
     #[test]

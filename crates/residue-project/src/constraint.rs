@@ -110,7 +110,11 @@ impl Expr {
         };
         match self {
             Self::Tag(name) if positive => {
-                if name == "go1" { Some(0) } else { name.strip_prefix("go1.")?.parse().ok() }
+                if name == "go1" {
+                    Some(0)
+                } else {
+                    name.strip_prefix("go1.")?.parse().ok()
+                }
             }
             Self::Tag(_) => None,
             Self::Not(x) => x.min_minor(!positive),
@@ -187,10 +191,10 @@ impl Parser<'_> {
         let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(self.rest.len());
         let (tag, rest) = self.rest.split_at(end);
         if tag.is_empty() {
-            return Err(rest.chars().next().map_or_else(
-                || "unexpected end".to_owned(),
-                |c| format!("unexpected `{c}`"),
-            ));
+            return Err(rest
+                .chars()
+                .next()
+                .map_or_else(|| "unexpected end".to_owned(), |c| format!("unexpected `{c}`")));
         }
         self.tags += 1;
         if self.tags > TAGS_MAX {
@@ -224,10 +228,9 @@ impl Constraints {
             let text = String::from_utf8_lossy(&line["//go:build".len()..]);
             return match Expr::parse(&text) {
                 Ok(expr) => Self { expr: Some(expr), go_build: true, error: None },
-                Err(message) => Self {
-                    error: Some((format!("malformed `//go:build` line: {message}"), number)),
-                    ..Self::default()
-                },
+                Err(message) => {
+                    Self { error: Some((format!("malformed `//go:build` line: {message}"), number)), ..Self::default() }
+                }
             };
         }
         let lines = src[..header.plus_build_end].split(|&b| b == b'\n');

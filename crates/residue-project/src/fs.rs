@@ -79,20 +79,14 @@ impl FileSystem for OsFileSystem {
         std::fs::read_dir(path)?
             .map(|entry| {
                 let entry = entry?;
-                Ok(Entry {
-                    name: entry.file_name(),
-                    kind: kind(entry.file_type()?),
-                })
+                Ok(Entry { name: entry.file_name(), kind: kind(entry.file_type()?) })
             })
             .collect()
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let metadata = std::fs::metadata(path)?;
-        Ok(Metadata {
-            kind: kind(metadata.file_type()),
-            len: metadata.len(),
-        })
+        Ok(Metadata { kind: kind(metadata.file_type()), len: metadata.len() })
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {

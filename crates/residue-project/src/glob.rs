@@ -23,7 +23,10 @@ enum Piece {
     Star,
     /// `**` as a whole element.
     DoubleStar,
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 impl Globs {

@@ -12,16 +12,26 @@ mod constraint;
 mod diagnostic;
 pub mod fs;
 mod glob;
+mod link;
+mod load;
+mod missing;
 mod modfile;
+mod modgraph;
+mod modules;
+mod paths;
 mod project;
+mod report;
 mod semver;
+mod source;
+pub mod stdlib;
+mod tree;
+mod vendor;
 mod version;
 
 pub use config::{Config, Env, StubPackage, Target};
 pub use diagnostic::{Diagnostic, LoadError, Missing, Place, Problem, Severity};
 pub use fs::{FileSystem, OsFileSystem};
-pub use project::{
-    LoadStats, Module, ModuleId, ModuleKind, Origin, Package, PackageId, Project, SourceFile,
-    Variant,
-};
+pub use load::load;
+pub use project::{LoadStats, Module, ModuleId, ModuleKind, Origin, Package, PackageId, Project, SourceFile, Variant};
+pub use stdlib::std_version;
 pub use version::GoVersion;

@@ -144,15 +144,29 @@ impl Parser {
             Dialect::GoWork => matches!(directive, "go" | "toolchain" | "godebug" | "use" | "replace"),
             Dialect::GoMod | Dialect::Dependency => matches!(
                 directive,
-                "module" | "go" | "toolchain" | "godebug" | "require" | "exclude" | "replace" | "retract" | "tool" | "ignore"
+                "module"
+                    | "go"
+                    | "toolchain"
+                    | "godebug"
+                    | "require"
+                    | "exclude"
+                    | "replace"
+                    | "retract"
+                    | "tool"
+                    | "ignore"
             ),
         }
     }
 
     fn unknown(&mut self, directive: &str, column: u32, line: u32) {
         if self.dialect != Dialect::Dependency {
-            let hint = "known directives are module, go, toolchain, godebug, require, exclude, replace, retract, tool, ignore";
-            let hint = if self.dialect == Dialect::GoWork { "known directives are go, toolchain, godebug, use, replace" } else { hint };
+            let hint =
+                "known directives are module, go, toolchain, godebug, require, exclude, replace, retract, tool, ignore";
+            let hint = if self.dialect == Dialect::GoWork {
+                "known directives are go, toolchain, godebug, use, replace"
+            } else {
+                hint
+            };
             self.error(line, column, format!("unknown directive `{directive}`"), Some(hint));
         }
     }
@@ -170,7 +184,9 @@ impl Parser {
             }
             ("go", &[version]) => match GoVersion::parse(version).filter(|_| !version.starts_with("go")) {
                 Some(version) => self.out.go = Some(version),
-                None => self.error(line, column, format!("`{version}` is no Go version"), Some("write it as `go 1.22`")),
+                None => {
+                    self.error(line, column, format!("`{version}` is no Go version"), Some("write it as `go 1.22`"))
+                }
             },
             ("require", &[path, version]) if is_version(version) => {
                 self.out.requires.push(ModuleVersion { path: path.to_owned(), version: version.to_owned() });
@@ -200,14 +216,24 @@ impl Parser {
                     "toolchain" => "toolchain go1.22.1",
                     _ => "godebug name=value",
                 };
-                self.error(line, column, format!("malformed `{directive}` line"), Some(&format!("write it as `{usage}`")));
+                self.error(
+                    line,
+                    column,
+                    format!("malformed `{directive}` line"),
+                    Some(&format!("write it as `{usage}`")),
+                );
             }
         }
     }
 
     fn replace(&mut self, words: &[&str], column: u32, line: u32) {
         let Some(arrow) = words.iter().position(|&word| word == "=>") else {
-            return self.error(line, column, "malformed `replace` line: no `=>`", Some("write it as `replace example.com/old => ../new`"));
+            return self.error(
+                line,
+                column,
+                "malformed `replace` line: no `=>`",
+                Some("write it as `replace example.com/old => ../new`"),
+            );
         };
         let part = |words: &[&str]| match *words {
             [path] => Some(ModuleVersion { path: path.to_owned(), version: String::new() }),
@@ -217,14 +243,24 @@ impl Parser {
             _ => None,
         };
         let (Some(old), Some(new)) = (part(&words[..arrow]), part(&words[arrow + 1..])) else {
-            return self.error(line, column, "malformed `replace` line", Some("write it as `replace example.com/old => example.com/new v1.2.3`"));
+            return self.error(
+                line,
+                column,
+                "malformed `replace` line",
+                Some("write it as `replace example.com/old => example.com/new v1.2.3`"),
+            );
         };
         if new.version.is_empty() && !is_dir(&new.path) {
             let hint = "a directory starts with `./` or `../`; a module needs a version";
             return self.error(line, column, format!("replacement `{}` has no version", new.path), Some(hint));
         }
         if !new.version.is_empty() && is_dir(&new.path) {
-            return self.error(line, column, format!("replacement directory `{}` has a version", new.path), Some("drop the version"));
+            return self.error(
+                line,
+                column,
+                format!("replacement directory `{}` has a version", new.path),
+                Some("drop the version"),
+            );
         }
         self.out.replaces.push(Replace { old, new, line });
     }
@@ -232,7 +268,9 @@ impl Parser {
 
 /// Whether a replacement names a directory.
 fn is_dir(path: &str) -> bool {
-    path == "." || path == ".." || ["./", "../", "/", ".\\", "..\\"].iter().any(|start| path.starts_with(start))
+    path == "."
+        || path == ".."
+        || ["./", "../", "/", ".\\", "..\\"].iter().any(|start| path.starts_with(start))
         || path.as_bytes().get(1) == Some(&b':')
 }
 

@@ -66,13 +66,8 @@ impl Index<ModuleId> for Project {
 
 impl Project {
     /// Packages with their ids, imports before importers.
-    pub fn packages(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (PackageId, &Package)> + ExactSizeIterator {
-        self.packages
-            .iter()
-            .enumerate()
-            .map(|(i, package)| (PackageId(i as u32), package))
+    pub fn packages(&self) -> impl DoubleEndedIterator<Item = (PackageId, &Package)> + ExactSizeIterator {
+        self.packages.iter().enumerate().map(|(i, package)| (PackageId(i as u32), package))
     }
 
     /// Packages whose bodies are to be analysed and reported on.

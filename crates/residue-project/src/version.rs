@@ -34,9 +34,7 @@ impl GoVersion {
         let known_tail = match rest.as_bytes().first() {
             None => true,
             Some(b'.') => is_patch(&rest[1..]),
-            Some(_) => ["rc", "beta", "alpha"]
-                .iter()
-                .any(|kind| rest.strip_prefix(kind).is_some_and(is_number)),
+            Some(_) => ["rc", "beta", "alpha"].iter().any(|kind| rest.strip_prefix(kind).is_some_and(is_number)),
         };
         known_tail.then_some(Self::new(major, minor))
     }
@@ -44,9 +42,7 @@ impl GoVersion {
 
 /// `3`, `3-custom` or `3rc1`, what may follow `1.22.`.
 fn is_patch(text: &str) -> bool {
-    number(text).is_some_and(|(_, rest)| {
-        rest.is_empty() || rest.starts_with(['-', '+']) || rest.starts_with("rc")
-    })
+    number(text).is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with(['-', '+']) || rest.starts_with("rc"))
 }
 
 fn is_number(text: &str) -> bool {
@@ -55,10 +51,7 @@ fn is_number(text: &str) -> bool {
 
 /// Splits a decimal number without leading zeros off the front.
 fn number(text: &str) -> Option<(u16, &str)> {
-    let end = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let digits = &text[..end];
     if digits.len() > 1 && digits.starts_with('0') {
         return None;

@@ -157,7 +157,8 @@ mod tests {
         assert_eq!(fs.canonicalize(Path::new("/l/../up")).expect("parent of the target"), Path::new("/a/b"));
         assert!(fs.read(Path::new("/loop")).is_err());
         assert!(fs.read(Path::new("/a/none")).is_err());
-        let mut names: Vec<_> = fs.list(Path::new("/a")).expect("lists").into_iter().map(|e| (e.name, e.kind)).collect();
+        let mut names: Vec<_> =
+            fs.list(Path::new("/a")).expect("lists").into_iter().map(|e| (e.name, e.kind)).collect();
         names.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(names, [("b".into(), Kind::Dir), ("up".into(), Kind::Symlink)]);
     }
