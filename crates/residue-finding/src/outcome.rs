@@ -75,7 +75,7 @@ pub struct Summary {
     pub packages: usize,
     /// Files of these packages.
     pub files: usize,
-    /// Rules that the configuration or the command line switched off.
+    /// Rules that a configuration file switched off.
     pub disabled: Vec<DisabledRule>,
     /// Imported packages for which no source and no model was found.
     pub missing: Vec<Missing>,
@@ -107,7 +107,7 @@ impl Summary {
 pub struct DisabledRule {
     /// The rule.
     pub code: RuleCode,
-    /// What switched it off: a configuration file with its line, or a flag.
+    /// What switched it off: a configuration file with its line.
     pub by: String,
 }
 

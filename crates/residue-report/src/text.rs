@@ -422,22 +422,15 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
     let missing = &outcome.summary.missing;
     if !missing.is_empty() {
         let shown = if all { missing.len() } else { MISSING_SHOWN };
-        let names: Vec<String> = missing
-            .iter()
-            .take(shown)
-            .map(|missing| match &missing.version {
-                Some(version) => visible::line(&format!("{}@{version}", missing.path)).into_owned(),
-                None => visible::line(&missing.path).into_owned(),
-            })
-            .collect();
-        let more = match missing.len() - names.len() {
-            0 => String::new(),
-            more => format!(" and {more} more (`--stats` lists them)"),
-        };
-        hints.push(format!(
-            "no source for {}{more}; calls into it are taken to keep nothing, so less is found (`go mod download` fetches it)",
-            names.join(", "),
-        ));
+        for missing in missing.iter().take(shown) {
+            let version = missing.version.as_deref().filter(|version| !version.is_empty());
+            let name = version.map_or_else(|| missing.path.clone(), |version| format!("{}@{version}", missing.path));
+            let todo = missing.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", clean(hint)));
+            hints.push(format!("no source for {}, so less is found{todo}", visible::line(&name)));
+        }
+        if let Some(more) = missing.len().checked_sub(shown).filter(|more| *more > 0) {
+            hints.push(format!("no source for {more} more (`--stats` lists them)"));
+        }
     }
     hints
 }

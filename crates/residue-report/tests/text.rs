@@ -154,7 +154,7 @@ fn the_summary_counts_and_hints() {
         version: Some("v1.0.0".to_owned()),
         packages: Vec::new(),
         importers: 1,
-        hint: None,
+        hint: (path == "a").then(|| "`go mod download` fetches it".to_owned()),
     }));
     outcome.summary.diagnostics.push(Diagnostic {
         severity: Severity::Error,
@@ -168,8 +168,10 @@ error: a\\x1b.go:3:7: expected `)`
 hint: close it
 nothing found in 2 packages (0.6 s). 1 suppressed. Not everything could be analysed
 hint: R203 is switched off by .residue.toml:3
-hint: no source for example.com/a@v1.0.0, example.com/b@v1.0.0, example.com/c@v1.0.0 and 2 more \
-(`--stats` lists them); calls into it are taken to keep nothing, so less is found (`go mod download` fetches it)
+hint: no source for example.com/a@v1.0.0, so less is found; `go mod download` fetches it
+hint: no source for example.com/b@v1.0.0, so less is found
+hint: no source for example.com/c@v1.0.0, so less is found
+hint: no source for 2 more (`--stats` lists them)
 ";
     assert_eq!(talk(&outcome), want);
 }
