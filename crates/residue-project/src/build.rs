@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Config, Env, Target};
-use crate::constraint::Expr;
+use crate::constraint::{Constraints, Expr};
 use crate::{Diagnostic, GoVersion, Problem, Severity};
 
 /// Every `GOOS` that was or is; file names are matched against these.
@@ -72,6 +72,13 @@ const ARCHES: &[&str] = &[
     "wasm",
 ];
 
+/// The targets that the embedded standard library covers.
+const STD_OSES: &[&str] = &["darwin", "freebsd", "linux", "windows"];
+const STD_ARCHES: &[&str] = &["amd64", "arm64"];
+
+/// The tags by which programs choose between implementations in the standard library.
+const STD_TAGS: &[&str] = &["netcgo", "netgo", "osusergo", "purego", "timetzdata"];
+
 /// Experiments that are on by default in the Go release whose standard library is embedded, besides those that depend
 /// on the target.
 const EXPERIMENTS: &[&str] = &["greenteagc", "jsonv2", "randomizedheapbase64", "sizespecializedmalloc"];
@@ -122,6 +129,34 @@ impl BuildSet {
         Self { goos, goarch, cgo, custom, tool, release: release.minor }
     }
 
+    /// The build set by which the embedded standard library is read: the nearest target that it covers, default
+    /// experiments and feature levels, and of the custom tags those that it knows.
+    pub(crate) fn for_std(&self, release: GoVersion) -> Self {
+        let covered = |value: &str, all: &[&'static str], other: &'static str| {
+            all.iter().find(|known| **known == value).copied().unwrap_or(other).to_owned()
+        };
+        let nearest_os = match self.goos.as_str() {
+            "ios" => "darwin",
+            "dragonfly" | "netbsd" | "openbsd" => "freebsd",
+            _ => "linux",
+        };
+        Self::plain(
+            covered(&self.goos, STD_OSES, nearest_os),
+            covered(&self.goarch, STD_ARCHES, "amd64"),
+            self.cgo,
+            self.custom.iter().filter(|tag| STD_TAGS.contains(&tag.as_str())).cloned().collect(),
+            release,
+        )
+    }
+
+    /// A build set without influence of the environment.
+    fn plain(goos: String, goarch: String, cgo: bool, custom: BTreeSet<String>, release: GoVersion) -> Self {
+        let env = Env::default();
+        let mut tool: BTreeSet<String> = arch_tags(&goarch, &env).into_iter().collect();
+        tool.extend(experiments(&goos, &goarch, &env).into_iter().map(|name| format!("goexperiment.{name}")));
+        Self { goos, goarch, cgo, custom, tool, release: release.minor }
+    }
+
     /// The public description.
     pub(crate) fn target(&self) -> Target {
         Target {
@@ -164,6 +199,17 @@ impl BuildSet {
     pub(crate) fn name_matches(&self, name: &str) -> bool {
         name_tags(name).into_iter().flatten().all(|tag| self.has(tag))
     }
+}
+
+/// Whether a file of the standard library is built for some target that the embedded archive covers.
+pub(crate) fn builds_for_std(name: &str, src: &[u8], release: GoVersion) -> bool {
+    let expr = Constraints::of(src).expr;
+    let targets = STD_OSES.iter().flat_map(|os| STD_ARCHES.iter().map(move |arch| (*os, *arch)));
+    targets.into_iter().any(|(os, arch)| {
+        let set = BuildSet::plain(os.to_owned(), arch.to_owned(), false, BTreeSet::new(), release);
+        let decided = |tag: &str| (tag != "cgo" && !STD_TAGS.contains(&tag)).then(|| set.has(tag));
+        set.name_matches(name) && expr.as_ref().is_none_or(|expr| expr.satisfiable(&decided))
+    })
 }
 
 /// The operating system and architecture that a file's name asks for.

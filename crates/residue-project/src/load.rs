@@ -43,8 +43,10 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     let mut problems = Vec::new();
     let set = BuildSet::new(&config, &config.env, release, &mut problems);
     problems.into_iter().for_each(|problem| reporter.push(problem));
+    let std_set = set.for_std(std.go_version());
     let reader =
-        Reader { fs, reporter: &reporter, set: &set, excludes: &excludes, max_file_bytes: config.max_file_bytes };
+        |set| Reader { fs, reporter: &reporter, set, excludes: &excludes, max_file_bytes: config.max_file_bytes };
+    let readers = Readers { tree: reader(&set), std: reader(&std_set) };
     let mut loader = Loader {
         config: &config,
         setup: &setup,
@@ -60,7 +62,7 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     };
     loader.open_std_lists();
     loader.add_roots(roots.packages);
-    loader.run(&reader);
+    loader.run(&readers);
     loader.report_empty(&set);
     let missing = loader.missing();
     let Linked { packages, modules } = loader.link();
@@ -127,6 +129,12 @@ enum Target {
     Found(Scope, Found),
     Stub(usize),
     Nowhere(NotFound),
+}
+
+/// Readers for the two kinds of source, which differ in their build sets.
+struct Readers<'a> {
+    tree: Reader<'a>,
+    std: Reader<'a>,
 }
 
 struct Loader<'a> {
@@ -248,10 +256,10 @@ impl Loader<'_> {
     }
 
     /// Reads packages and what they import until nothing new comes up.
-    fn run(&mut self, reader: &Reader<'_>) {
+    fn run(&mut self, readers: &Readers<'_>) {
         let mut first = 0;
         while first < self.nodes.len() {
-            let contents: Vec<Content> = self.nodes[first..].par_iter().map(|node| self.read(reader, node)).collect();
+            let contents: Vec<Content> = self.nodes[first..].par_iter().map(|node| self.read(readers, node)).collect();
             let mut wanted: BTreeSet<(Scope, Arc<str>)> = BTreeSet::new();
             for (node, content) in self.nodes[first..].iter_mut().zip(contents) {
                 let paths = content.imports.iter().flat_map(BTreeMap::keys);
@@ -283,7 +291,7 @@ impl Loader<'_> {
         }
     }
 
-    fn read(&self, reader: &Reader<'_>, node: &Node) -> Content {
+    fn read(&self, readers: &Readers<'_>, node: &Node) -> Content {
         let root = node.is_root();
         let keep = root || self.config.all_bodies;
         let mut request = Request {
@@ -296,16 +304,16 @@ impl Loader<'_> {
         match &node.source {
             Source::Dir { dir, files, boundary } => {
                 request.boundary = boundary;
-                reader.directory(dir, files, &request)
+                readers.tree.directory(dir, files, &request)
             }
             Source::Std(path) => {
                 let files = self.std.files(path).unwrap_or_default();
                 let shown = |name: &str| format!("$GOROOT/src/{path}/{name}").into();
-                reader.memory(files.into_iter().map(|(name, text)| (shown(&name), text)).collect(), &request)
+                readers.std.memory(files.into_iter().map(|(name, text)| (shown(&name), text)).collect(), &request)
             }
             Source::Stub(stub) => {
                 let stub = &self.config.stubs[*stub];
-                reader.memory(vec![(stub.path.clone(), stub.source.clone())], &request)
+                readers.tree.memory(vec![(stub.path.clone(), stub.source.clone())], &request)
             }
         }
     }

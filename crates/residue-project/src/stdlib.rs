@@ -40,6 +40,12 @@ pub fn std_version() -> &'static str {
     embedded().map_or("unknown", |archive| archive.version)
 }
 
+/// Whether a file belongs into the archive: whether it is built for linux, darwin, windows or freebsd on amd64 or
+/// arm64, with some setting of `cgo` and of the tags that choose between implementations.
+pub fn is_covered(name: &str, src: &[u8], release: GoVersion) -> bool {
+    crate::build::builds_for_std(name, src, release)
+}
+
 impl<'a> Archive<'a> {
     /// Reads the index of an archive.
     pub fn open(bytes: &'a [u8]) -> Option<Self> {
