@@ -9,7 +9,7 @@
 
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -734,7 +734,8 @@ pub struct File {
     pub(crate) func_types: Vec<FuncType>,
     pub(crate) lists: Vec<u32>,
     pub(crate) comments: Vec<Comment>,
-    pub(crate) line_starts: Vec<u32>,
+    /// Where lines start; found when first asked for.
+    pub(crate) line_starts: OnceLock<Vec<u32>>,
 }
 
 /// A 1-based line and a 1-based column counted in bytes, as Go tools print them.
@@ -866,22 +867,36 @@ impl File {
         self.stmts.len()
     }
 
+    /// Where lines start. As in Go, a line end that ends the file begins no line.
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let mut starts = Vec::with_capacity(self.src.len() / 24 + 1);
+            starts.push(0);
+            starts.extend(memchr::memchr_iter(b'\n', &self.src).map(|i| i as u32 + 1));
+            if starts.len() > 1 && starts.last() == Some(&(self.src.len() as u32)) {
+                starts.pop();
+            }
+            starts
+        })
+    }
+
     /// Number of lines.
     pub fn line_count(&self) -> usize {
-        self.line_starts.len()
+        self.line_starts().len()
     }
 
     /// The place of a byte offset. `//line` directives are not applied.
     pub fn line_col(&self, pos: u32) -> LineCol {
-        let line = self.line_starts.partition_point(|&start| start <= pos).max(1);
-        LineCol { line: line as u32, column: pos - self.line_starts.get(line - 1).copied().unwrap_or(0) + 1 }
+        let starts = self.line_starts();
+        let line = starts.partition_point(|&start| start <= pos).max(1);
+        LineCol { line: line as u32, column: pos - starts.get(line - 1).copied().unwrap_or(0) + 1 }
     }
 
     /// The span of a 1-based line, without its line end.
     pub fn line_span(&self, line: u32) -> Option<Span> {
         let i = (line as usize).checked_sub(1)?;
-        let start = *self.line_starts.get(i)?;
-        let mut end = self.line_starts.get(i + 1).copied().unwrap_or(self.src.len() as u32);
+        let start = *self.line_starts().get(i)?;
+        let mut end = self.line_starts().get(i + 1).copied().unwrap_or(self.src.len() as u32);
         while end > start && matches!(self.src[end as usize - 1], b'\n' | b'\r') {
             end -= 1;
         }

@@ -3,35 +3,57 @@
 use memchr::{memchr, memchr2};
 
 use crate::ast::{Comment, Span, SyntaxError};
+use crate::names::Spelling;
 use crate::token::{ENDS_STATEMENT, Tok, keyword};
 use crate::unicode;
 
 /// Reading stops after so many errors: what follows would say nothing new.
 pub(crate) const MAX_ERRORS: usize = 100;
 
-/// What bytes can be within a name or number.
-const IDENT_PART: u8 = 1;
-const DECIMAL: u8 = 2;
+/// What bytes can be. Those of names come first: a byte up to [`IDENT_PART`] is one.
+const LETTER: u8 = 0;
+const DIGIT: u8 = 1;
+const IDENT_PART: u8 = DIGIT;
+/// Space, tab, carriage return.
+const BLANK: u8 = 2;
+/// A token by itself, whatever follows: see [`SINGLE`].
+const ALONE: u8 = 3;
+const OTHER: u8 = 4;
 
 const CLASS: [u8; 256] = {
-    let mut table = [0; 256];
+    let mut table = [OTHER; 256];
     let mut b = 0;
     while b < 128 {
-        let c = b as u8;
-        if c.is_ascii_alphanumeric() || c == b'_' {
-            table[b] |= IDENT_PART;
-        }
-        if c.is_ascii_digit() {
-            table[b] |= DECIMAL;
-        }
+        table[b] = match b as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b' ' | b'\t' | b'\r' => BLANK,
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~' => ALONE,
+            _ => OTHER,
+        };
         b += 1;
     }
     table
 };
 
+/// The tokens of bytes that are [`ALONE`].
+const SINGLE: [Tok; 128] = {
+    let mut table = [Tok::Illegal; 128];
+    table[b'(' as usize] = Tok::LParen;
+    table[b')' as usize] = Tok::RParen;
+    table[b'[' as usize] = Tok::LBrack;
+    table[b']' as usize] = Tok::RBrack;
+    table[b'{' as usize] = Tok::LBrace;
+    table[b'}' as usize] = Tok::RBrace;
+    table[b',' as usize] = Tok::Comma;
+    table[b';' as usize] = Tok::Semi;
+    table[b'~' as usize] = Tok::Tilde;
+    table
+};
+
 #[inline]
-fn is(b: u8, class: u8) -> bool {
-    CLASS[b as usize] & class != 0
+fn class(b: u8) -> u8 {
+    CLASS[b as usize]
 }
 
 /// The byte at `i`; 0 beyond the end. A NUL in the file has been reported before lexing starts.
@@ -56,6 +78,8 @@ pub(crate) struct Lexer<'a> {
     pub(crate) start: u32,
     /// One past its last byte.
     pub(crate) end: u32,
+    /// Spelling of the last name or keyword.
+    pub(crate) word: Spelling<'a>,
     /// Whether the current token is a semicolon made of a line end or the end of the file.
     pub(crate) line_end: bool,
     /// Whether a line end here is a semicolon.
@@ -79,6 +103,7 @@ impl<'a> Lexer<'a> {
             tok: Tok::Eof,
             start: 0,
             end: 0,
+            word: Spelling::default(),
             line_end: false,
             insert_semi: false,
             comments: Vec::new(),
@@ -154,8 +179,26 @@ impl<'a> Lexer<'a> {
     /// Reads the next token.
     #[inline]
     pub(crate) fn next(&mut self) {
+        let mut i = if self.stopped { self.src.len() } else { self.pos };
+        let mut b = at(self.src, i);
+        while class(b) == BLANK {
+            i += 1;
+            b = at(self.src, i);
+        }
+        match class(b) {
+            LETTER => self.ident(i),
+            ALONE => {
+                self.line_end = false;
+                self.set(SINGLE[(b & 0x7f) as usize], i, i + 1);
+            }
+            _ => self.next_other(i),
+        }
+    }
+
+    /// Reads the next token, or what comes before it, where that is neither a letter nor a token by itself.
+    fn next_other(&mut self, from: usize) {
         let src = self.src;
-        let mut i = if self.stopped { src.len() } else { self.pos };
+        let mut i = from;
         loop {
             let b = at(src, i);
             let second = || at(src, i + 1);
@@ -170,6 +213,9 @@ impl<'a> Lexer<'a> {
                         return self.set_line_end(i, i + 1, i + 1);
                     }
                     i += 1;
+                    while class(at(src, i)) == BLANK {
+                        i += 1;
+                    }
                     continue;
                 }
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.ident(i),
@@ -177,18 +223,10 @@ impl<'a> Lexer<'a> {
                 b'"' => return self.string(i),
                 b'`' => return self.raw_string(i),
                 b'\'' => return self.rune(i),
-                b'(' => (Tok::LParen, 1),
-                b')' => (Tok::RParen, 1),
-                b'[' => (Tok::LBrack, 1),
-                b']' => (Tok::RBrack, 1),
-                b'{' => (Tok::LBrace, 1),
-                b'}' => (Tok::RBrace, 1),
-                b',' => (Tok::Comma, 1),
-                b';' => {
+                b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~' => {
                     self.line_end = false;
-                    (Tok::Semi, 1)
+                    (SINGLE[(b & 0x7f) as usize], 1)
                 }
-                b'~' => (Tok::Tilde, 1),
                 b'.' => match second() {
                     b'0'..=b'9' => return self.number(i),
                     b'.' if third() == b'.' => (Tok::Ellipsis, 3),
@@ -290,17 +328,16 @@ impl<'a> Lexer<'a> {
     /// Reads a name or keyword.
     #[inline]
     fn ident(&mut self, start: usize) {
-        let mut i = start;
-        while is(at(self.src, i), IDENT_PART) {
+        let mut i = start + 1;
+        while class(at(self.src, i)) <= IDENT_PART {
             i += 1;
         }
-        let tok = if at(self.src, i) < 0x80 {
-            keyword(self.src.get(start..i).unwrap_or_default())
-        } else {
-            i = self.ident_beyond_ascii(i);
-            Tok::Ident
-        };
-        self.set(tok, start, i);
+        if at(self.src, i) >= 0x80 {
+            i = self.ident_beyond_ascii(start);
+        }
+        let spelling = Spelling::of(self.src, start, i);
+        self.word = spelling;
+        self.set(keyword(spelling), start, i);
     }
 
     /// Where a name ends that has read up to `from`.
@@ -499,11 +536,11 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn number(&mut self, start: usize) {
         let mut i = start;
-        while is(at(self.src, i), DECIMAL) {
+        while class(at(self.src, i)) == DIGIT {
             i += 1;
         }
         let next = at(self.src, i);
-        if is(next, IDENT_PART) || next == b'.' || (i - start > 1 && at(self.src, start) == b'0') {
+        if class(next) <= IDENT_PART || next == b'.' || (i - start > 1 && at(self.src, start) == b'0') {
             return self.any_number(start);
         }
         self.set(Tok::Int, start, i);

@@ -117,8 +117,7 @@ fn read(src: Arc<[u8]>, bodies: Bodies, what: fn(&mut Parser<'_>)) -> Parsed {
     };
     let mut parser = Parser::new(src, &text, bodies);
     what(&mut parser);
-    let (mut file, lexer) = parser.finish();
-    file.line_starts = line_starts(text.as_bytes());
+    let (file, lexer) = parser.finish();
     errors.extend(lexer.errors);
     errors.sort_by_key(|error| error.pos);
     errors.dedup_by_key(|error| error.pos);
@@ -159,15 +158,4 @@ fn valid_text<'a>(src: &'a [u8], errors: &mut Vec<SyntaxError>) -> Cow<'a, str> 
         }
     }
     Cow::Owned(text)
-}
-
-/// Where lines start. As in Go, a line end that ends the file begins no line.
-fn line_starts(src: &[u8]) -> Vec<u32> {
-    let mut starts = Vec::with_capacity(src.len() / 24 + 1);
-    starts.push(0);
-    starts.extend(memchr::memchr_iter(b'\n', src).map(|i| i as u32 + 1));
-    if starts.len() > 1 && starts.last() == Some(&(src.len() as u32)) {
-        starts.pop();
-    }
-    starts
 }

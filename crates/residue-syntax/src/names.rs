@@ -5,6 +5,30 @@ use std::sync::OnceLock;
 
 use crate::ast::{Id, Name, Names};
 
+/// A name as it stands in the source.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Spelling<'a> {
+    /// The name.
+    pub(crate) bytes: &'a [u8],
+    /// Its first eight bytes, the first one lowest, zero where it is shorter. Names have no zero bytes, so this is all
+    /// of a short one.
+    pub(crate) head: u64,
+}
+
+impl<'a> Spelling<'a> {
+    /// The bytes `start..end` of `src`.
+    #[inline]
+    pub(crate) fn of(src: &'a [u8], start: usize, end: usize) -> Self {
+        let bytes = src.get(start..end).unwrap_or_default();
+        let head = match src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(chunk) if bytes.len() >= 8 => u64::from_le_bytes(*chunk),
+            Some(chunk) => u64::from_le_bytes(*chunk) & ((1 << (8 * bytes.len())) - 1),
+            None => bytes.iter().rev().fold(0, |head, &b| head << 8 | u64::from(b)),
+        };
+        Self { bytes, head }
+    }
+}
+
 /// A hash table from spellings to [`Name`]s, over the spellings themselves in a [`Names`].
 #[derive(Debug)]
 pub(crate) struct Interner {
@@ -16,12 +40,15 @@ pub(crate) struct Interner {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    hash: u32,
+    /// [`Spelling::head`] of a name of up to eight bytes, the hash of a longer one.
+    key: u64,
+    /// Length of the spelling.
+    len: u32,
     /// [`Name`], or 0 where free.
     name: u32,
 }
 
-const FREE: Slot = Slot { hash: 0, name: 0 };
+const FREE: Slot = Slot { key: 0, len: 0, name: 0 };
 
 impl Interner {
     /// An interner that takes about `expected` spellings without growing.
@@ -39,20 +66,22 @@ impl Interner {
 
     /// The name of a spelling.
     #[inline]
-    pub(crate) fn intern(&mut self, spelling: &str) -> Name {
-        let hash = hash(spelling.as_bytes(), self.seed);
+    pub(crate) fn intern(&mut self, spelling: Spelling<'_>) -> Name {
+        let len = spelling.bytes.len() as u32;
+        let key = if len <= 8 { spelling.head } else { self.hash(spelling) };
         let mask = self.slots.len() - 1;
-        let mut i = hash as usize & mask;
+        let mut i = self.first_slot(key);
         loop {
-            let slot = self.slots[i];
-            if slot.name == 0 {
-                return self.insert(spelling, hash);
+            let slot = self.slots[i & mask];
+            if slot.key == key && slot.len == len {
+                let name = Name::from_raw(slot.name);
+                if len <= 8 || self.names.get(name).as_bytes() == spelling.bytes {
+                    return name;
+                }
+            } else if slot.name == 0 {
+                return self.insert(spelling, key);
             }
-            let name = Name::from_raw(slot.name);
-            if slot.hash == hash && self.names.get(name) == spelling {
-                return name;
-            }
-            i = (i + 1) & mask;
+            i += 1;
         }
     }
 
@@ -67,9 +96,9 @@ impl Interner {
     }
 
     #[inline(never)]
-    fn insert(&mut self, spelling: &str, hash: u32) -> Name {
+    fn insert(&mut self, spelling: Spelling<'_>, key: u64) -> Name {
         let name = Name::new(self.names.ends.len());
-        self.names.text.push_str(spelling);
+        self.names.text.push_str(str::from_utf8(spelling.bytes).unwrap_or_default());
         self.names.ends.push(self.names.text.len() as u32);
         if self.names.ends.len() * 2 > self.slots.len() {
             let grown = vec![FREE; self.slots.len() * 2];
@@ -79,62 +108,74 @@ impl Interner {
                 }
             }
         }
-        self.place(Slot { hash, name: name.raw() });
+        self.place(Slot { key, len: spelling.bytes.len() as u32, name: name.raw() });
         name
     }
 
     /// Puts a slot at the first free place of its chain.
     fn place(&mut self, slot: Slot) {
         let mask = self.slots.len() - 1;
-        let mut i = slot.hash as usize & mask;
+        let mut i = self.first_slot(slot.key) & mask;
         while self.slots[i].name != 0 {
             i = (i + 1) & mask;
         }
         self.slots[i] = slot;
     }
+
+    /// Where to look for a key first, beyond the number of slots.
+    #[inline]
+    fn first_slot(&self, key: u64) -> usize {
+        fold(key ^ self.seed, MULTIPLIER) as usize & (usize::MAX >> 1)
+    }
+
+    /// Mixes all bytes of a name of more than eight, eight at a time.
+    #[inline]
+    fn hash(&self, spelling: Spelling<'_>) -> u64 {
+        let (chunks, _) = spelling.bytes.as_chunks::<8>();
+        // The last eight overlap with the ones before.
+        let tail = spelling.bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+        chunks.iter().fold(tail ^ self.seed.rotate_left(32), |state, chunk| {
+            fold(state ^ u64::from_le_bytes(*chunk), MULTIPLIER ^ self.seed)
+        })
+    }
 }
 
-/// Mixes eight bytes at a time by a folded multiplication.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A multiplication that loses no bits.
 #[inline]
-fn hash(bytes: &[u8], seed: u64) -> u32 {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |a: u64, b: u64| {
-        let product = u128::from(a) * u128::from(b);
-        product as u64 ^ (product >> 64) as u64
-    };
-    let mut state = seed ^ bytes.len() as u64;
-    let mut rest = bytes;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        state = fold(state ^ u64::from_le_bytes(*chunk), MULTIPLIER);
-        rest = tail;
-    }
-    // What is left is read in two overlapping halves, or three bytes.
-    let tail = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-        (Some(head), Some(tail)) => u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)),
-        _ => match *rest {
-            [] => 0,
-            [first, .., last] => u64::from(first) << 16 | u64::from(rest[rest.len() / 2]) << 8 | u64::from(last),
-            [only] => u64::from(only),
-        },
-    };
-    let state = fold(state ^ tail, MULTIPLIER ^ seed);
-    (state ^ state >> 32) as u32
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn spelling(text: &str) -> Spelling<'_> {
+        Spelling::of(text.as_bytes(), 0, text.len())
+    }
+
     #[test]
     fn equal_spellings_share_a_name_and_others_do_not() {
         let mut interner = Interner::new(1);
         let spellings: Vec<String> = (0..5000).map(|i| "x".repeat(i % 40) + &i.to_string()).collect();
-        let names: Vec<Name> = spellings.iter().map(|s| interner.intern(s)).collect();
-        for (i, (spelling, &name)) in spellings.iter().zip(&names).enumerate() {
+        let names: Vec<Name> = spellings.iter().map(|s| interner.intern(spelling(s))).collect();
+        for (i, (text, &name)) in spellings.iter().zip(&names).enumerate() {
             assert_eq!(name.index(), i, "numbered in order of appearance");
-            assert_eq!(interner.intern(spelling), name);
+            assert_eq!(interner.intern(spelling(text)), name);
         }
         let finished = interner.finish();
-        assert!(spellings.iter().zip(&names).all(|(spelling, &name)| finished.get(name) == spelling));
+        assert!(spellings.iter().zip(&names).all(|(text, &name)| finished.get(name) == text));
+    }
+
+    #[test]
+    fn a_spelling_at_the_end_of_a_file_is_equal_to_one_before() {
+        let src = b"ab abcdefgh abcdefghi ab";
+        let mut interner = Interner::new(1);
+        let first = interner.intern(Spelling::of(src, 0, 2));
+        assert_ne!(interner.intern(Spelling::of(src, 3, 11)), interner.intern(Spelling::of(src, 12, 21)));
+        assert_eq!(interner.intern(Spelling::of(src, 22, 24)), first);
     }
 }

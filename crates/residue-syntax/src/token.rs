@@ -1,6 +1,7 @@
 //! Tokens: their kinds, sets of them, operator tables, and keywords.
 
 use crate::ast::{AssignOp, BinaryOp};
+use crate::names::Spelling;
 
 /// The kind of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -292,49 +293,72 @@ const KEYWORDS: [(&str, Tok); 25] = [
     ("var", Tok::Var),
 ];
 
-/// Where a spelling of at least two bytes stands in the keyword table. The table is filled at compile time, which
-/// fails where two keywords share a slot.
+/// Where a spelling stands in the keyword table. The table is filled at compile time, which fails where two keywords
+/// share a slot.
 #[inline]
-const fn keyword_slot(spelling: &[u8]) -> usize {
-    (spelling[0] as usize * 6 + spelling[1] as usize * 23 + spelling.len()) & 63
+const fn keyword_slot(head: u64, len: usize) -> usize {
+    ((head & 0xff) as usize * 6 + (head >> 8 & 0xff) as usize * 23 + len) & 63
 }
 
-const KEYWORD_TABLE: [(&[u8], Tok); 64] = {
-    let mut table: [(&[u8], Tok); 64] = [(b"", Tok::Ident); 64];
+/// First eight bytes, length and token of each keyword, by its slot.
+const KEYWORD_TABLE: [(u64, usize, Tok); 64] = {
+    let mut table = [(0, 0, Tok::Ident); 64];
     let mut i = 0;
     while i < KEYWORDS.len() {
         let (spelling, tok) = KEYWORDS[i];
-        let slot = keyword_slot(spelling.as_bytes());
-        assert!(table[slot].0.is_empty(), "two keywords share a slot");
-        table[slot] = (spelling.as_bytes(), tok);
+        let head = head(spelling.as_bytes());
+        let slot = keyword_slot(head, spelling.len());
+        assert!(table[slot].1 == 0, "two keywords share a slot");
+        table[slot] = (head, spelling.len(), tok);
         i += 1;
     }
     table
 };
 
+/// The first eight bytes of a spelling, the first one lowest.
+const fn head(spelling: &[u8]) -> u64 {
+    let mut head = 0;
+    let mut i = 0;
+    while i < spelling.len() && i < 8 {
+        head |= (spelling[i] as u64) << (8 * i);
+        i += 1;
+    }
+    head
+}
+
 /// The keyword spelled so, or [`Tok::Ident`].
 #[inline]
-pub(crate) fn keyword(spelling: &[u8]) -> Tok {
-    if spelling.len() < 2 {
+pub(crate) fn keyword(spelling: Spelling<'_>) -> Tok {
+    let (head, len, tok) = KEYWORD_TABLE[keyword_slot(spelling.head, spelling.bytes.len())];
+    if head != spelling.head || len != spelling.bytes.len() {
         return Tok::Ident;
     }
-    let (keyword, tok) = KEYWORD_TABLE[keyword_slot(spelling)];
-    if keyword == spelling { tok } else { Tok::Ident }
+    match tok {
+        // These are longer than what has been compared.
+        Tok::Fallthrough if spelling.bytes != b"fallthrough" => Tok::Ident,
+        Tok::Interface if spelling.bytes != b"interface" => Tok::Ident,
+        tok => tok,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn keyword_of(spelling: &str) -> Tok {
+        keyword(Spelling::of(spelling.as_bytes(), 0, spelling.len()))
+    }
+
     #[test]
     fn every_keyword_is_found_and_near_misses_are_not() {
         for (spelling, tok) in KEYWORDS {
-            assert_eq!(keyword(spelling.as_bytes()), tok, "{spelling}");
-            assert_eq!(keyword(&spelling.as_bytes()[1..]), Tok::Ident, "{spelling} without its first letter");
-            assert_eq!(keyword(format!("{spelling}s").as_bytes()), Tok::Ident, "{spelling}s");
-            assert_eq!(keyword(spelling.to_uppercase().as_bytes()), Tok::Ident, "{spelling} in capitals");
+            assert_eq!(keyword_of(spelling), tok, "{spelling}");
+            assert_eq!(keyword_of(&spelling[1..]), Tok::Ident, "{spelling} without its first letter");
+            assert_eq!(keyword_of(&format!("{spelling}s")), Tok::Ident, "{spelling}s");
+            assert_eq!(keyword_of(&spelling.to_uppercase()), Tok::Ident, "{spelling} in capitals");
         }
-        assert_eq!(keyword(b""), Tok::Ident);
-        assert_eq!(keyword(b"x"), Tok::Ident);
+        for other in ["", "x", "interfacf", "fallthrougi", "falltharrow"] {
+            assert_eq!(keyword_of(other), Tok::Ident, "{other}");
+        }
     }
 }

@@ -124,7 +124,7 @@ impl Parser<'_> {
             Tok::Ident => Some(self.ident()),
             Tok::Period => {
                 self.next();
-                Some(self.add_ident(".", start))
+                Some(self.add_made_up_ident(".", start))
             }
             _ => None,
         };

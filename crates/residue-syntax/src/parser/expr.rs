@@ -133,7 +133,7 @@ impl Parser<'_> {
     fn missing_selector(&mut self, x: ExprId) -> ExprId {
         self.error_expected("selector or type assertion");
         let span = self.expr_span(x);
-        let sel = self.add_ident("_", self.pos());
+        let sel = self.add_made_up_ident("_", self.pos());
         self.add_expr(Expr::Selector { x, sel }, span.start, self.pos().max(span.end))
     }
 

@@ -13,14 +13,14 @@ mod params;
 mod stmt;
 mod types;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::ast::{
     Block, BlockId, Clause, ClauseId, Decl, DeclId, Expr, ExprId, Field, FieldId, File, FuncType, FuncTypeId, Id,
     Ident, IdentId, List, Names, Span, Spec, SpecId, Stmt, StmtId,
 };
 use crate::lexer::{Lexer, at};
-use crate::names::Interner;
+use crate::names::{Interner, Spelling};
 use crate::token::{Tok, TokSet};
 use crate::{Bodies, MAX_CHAIN, MAX_DEPTH};
 
@@ -101,7 +101,7 @@ impl<'a> Parser<'a> {
                 func_types: Vec::with_capacity(n / 400),
                 lists: Vec::with_capacity(n / 20),
                 comments: Vec::new(),
-                line_starts: Vec::new(),
+                line_starts: OnceLock::new(),
             },
             interner: Interner::new(n / 100),
             scratch: Vec::with_capacity(64),
@@ -388,11 +388,16 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
-    fn add_ident(&mut self, spelling: &str, pos: u32) -> IdentId {
+    fn add_ident(&mut self, spelling: Spelling<'_>, pos: u32) -> IdentId {
         let id = IdentId::new(self.file.idents.len());
         let name = self.interner.intern(spelling);
         self.file.idents.push(Ident { name, pos });
         id
+    }
+
+    /// An identifier that does not stand in the source as such.
+    fn add_made_up_ident(&mut self, spelling: &str, pos: u32) -> IdentId {
+        self.add_ident(Spelling::of(spelling.as_bytes(), 0, spelling.len()), pos)
     }
 
     #[inline]
@@ -459,7 +464,7 @@ impl<'a> Parser<'a> {
     fn ident(&mut self) -> IdentId {
         let pos = self.lex.start;
         if self.lex.tok == Tok::Ident {
-            let id = self.add_ident(self.lex.spelling(), pos);
+            let id = self.add_ident(self.lex.word, pos);
             self.lex.next();
             return id;
         }
@@ -470,7 +475,7 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn missing_ident(&mut self) -> IdentId {
         self.error_expected("name");
-        let id = self.add_ident("_", self.lex.start);
+        let id = self.add_made_up_ident("_", self.lex.start);
         // A keyword in place of a name is the likeliest slip, unless it begins a line.
         let keyword = self.lex.spelling().bytes().next().is_some_and(|b| b.is_ascii_lowercase());
         if keyword && !self.lex.at_line_start() && !STATEMENT_START.has(self.lex.tok) {

@@ -207,7 +207,7 @@ impl Parser<'_> {
                     let pos = self.expr_span(own).start;
                     problem =
                         Some((pos, if generic { "missing type parameter name" } else { "missing parameter name" }));
-                    self.params[i].name = Some(self.add_ident("_", pos));
+                    self.params[i].name = Some(self.add_made_up_ident("_", pos));
                 }
                 (Some(name), None) => {
                     if ty.is_none() {
