@@ -13,6 +13,7 @@
 //! field = "Body"                    # it is this field of the result (optional)
 //! release = ["Close"]               # its methods that release it
 //! exhaust = ["Next"]                # its methods that release it when they come to the end (optional)
+//! verb = "closed"                   # what releasing it is called
 //! cost = "each time: one descriptor until the garbage collector finds the file"
 //! severity = "warning"              # error, warning, note
 //! confidence = "high"               # high, medium, low
@@ -66,6 +67,8 @@ pub struct Resource {
     pub release: Vec<String>,
     /// Its methods that release it when they come to the end.
     pub exhaust: Vec<String>,
+    /// What releasing it is called: `closed`.
+    pub verb: String,
     /// What is lost each time, as a sentence without full stop.
     pub cost: String,
     /// How bad that is.

@@ -41,6 +41,7 @@ struct RawResource {
     release: Names,
     #[serde(default)]
     exhaust: Names,
+    verb: String,
     cost: Spanned<String>,
     severity: Spanned<String>,
     confidence: Spanned<String>,
@@ -202,6 +203,7 @@ impl Reader<'_> {
             field: raw.field.as_ref().map(|field| field.get_ref().clone()),
             release: text(&raw.release),
             exhaust: text(&raw.exhaust),
+            verb: raw.verb.clone(),
             cost: raw.cost.get_ref().clone(),
             severity,
             confidence,

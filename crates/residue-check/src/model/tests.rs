@@ -49,6 +49,7 @@ kind = "lease"
 name = "lease"
 types = ["*example.com/lease.Lease"]
 release = ["Release"]
+verb = "released"
 cost = "each time: one lease"
 severity = "error"
 confidence = "high"

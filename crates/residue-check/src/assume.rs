@@ -1,0 +1,270 @@
+//! What is known on the paths after a resource was acquired: the call succeeded, and the branches that led to it.
+
+use residue_flow::cfg::{Edge, EdgeKind};
+use residue_flow::graph::Dominators;
+use residue_flow::paths::{Path, Step, search};
+use residue_flow::{Cfg, Node, Point, walk};
+use residue_syntax::ast::{BinaryOp, Expr, ExprId, Stmt};
+use residue_types::{Callee, ObjId, Objects};
+use rustc_hash::FxHashSet;
+
+use crate::context::{FileCx, Flow};
+
+/// What is known after the node at `start`.
+pub(crate) struct Assumptions<'a> {
+    cx: FileCx<'a>,
+    start: Point,
+    /// The error of the call; nil.
+    error: Option<ObjId>,
+    /// The variable with the resource; not nil, not negative.
+    value: Option<ObjId>,
+    /// Conditions that held or did not hold on the way to the start, as written.
+    held: Vec<(String, bool)>,
+    /// Blocks where the error may be another call's.
+    error_unknown: FxHashSet<usize>,
+    /// Blocks where the variable may hold something else.
+    value_unknown: FxHashSet<usize>,
+}
+
+impl<'a> Assumptions<'a> {
+    pub(crate) fn new(cx: FileCx<'a>, flow: &Flow, start: Point, error: Option<ObjId>, value: Option<ObjId>) -> Self {
+        let mut this = Self {
+            cx,
+            start,
+            error,
+            value,
+            held: Vec::new(),
+            error_unknown: FxHashSet::default(),
+            value_unknown: FxHashSet::default(),
+        };
+        this.error_unknown = this.after_writes(flow, error);
+        this.value_unknown = this.after_writes(flow, value);
+        this.held = this.conditions_before(flow);
+        this
+    }
+
+    /// The blocks that can be reached from an assignment to `var` other than the one at the start.
+    fn after_writes(&self, flow: &Flow, var: Option<ObjId>) -> FxHashSet<usize> {
+        let cfg = &flow.cfg;
+        let mut reached = FxHashSet::default();
+        let Some(var) = var else { return reached };
+        let mut stack = Vec::new();
+        for (point, node) in cfg.nodes() {
+            if point != self.start && self.writes(cfg, node, var) {
+                stack.push(point);
+            }
+        }
+        while let Some(point) = stack.pop() {
+            search(
+                cfg,
+                point,
+                |at, _| if at == self.start { Step::Stop } else { Step::Pass },
+                |_, edge| {
+                    reached.insert(edge.to.index());
+                    true
+                },
+            );
+            // What follows in the same block decides with the block's own condition.
+            if self.start.block != point.block || self.start.index < point.index {
+                reached.insert(point.block.index());
+            }
+        }
+        reached
+    }
+
+    fn writes(&self, cfg: &Cfg, node: Node, var: ObjId) -> bool {
+        let mut found = false;
+        walk::evaluated(self.cx.tree(), cfg, node, &mut |expr, access| {
+            found |= access != walk::Access::Read && self.cx.variable(expr) == Some(var);
+            // A function literal that sets it counts where it stands.
+            if matches!(self.cx.tree().expr(expr), Expr::FuncLit { .. }) {
+                let span = self.cx.tree().expr_span(expr);
+                found |= self.cx.uses(var).iter().any(|&use_| span.contains(self.cx.tree().expr_span(use_)));
+            }
+            true
+        });
+        found
+    }
+
+    /// The conditions on every path to the start, where what they speak of is not set again afterwards.
+    fn conditions_before(&self, flow: &Flow) -> Vec<(String, bool)> {
+        let cfg = &flow.cfg;
+        let mut held = Vec::new();
+        let dominators = Dominators::new(cfg);
+        let mut at = self.start.block;
+        while let Some(up) = dominators.immediate(at) {
+            let block = cfg.block(up);
+            if let (Some(&Node::Cond(cond)), [a, b]) = (block.nodes.last(), &block.succs[..])
+                && a.to != b.to
+                && self.is_stable(flow, cond)
+            {
+                // Only an edge into a block of its own says something about the condition there.
+                let taken = [a, b].into_iter().find(|edge| edge.to == at && cfg.block(at).preds.len() == 1);
+                if let Some(edge) = taken {
+                    held.push((self.cx.text(cond).into_owned(), edge.kind == EdgeKind::True));
+                }
+            }
+            at = up;
+        }
+        held
+    }
+
+    /// Whether a condition gives the same each time: made of variables that are set nowhere after the start.
+    fn is_stable(&self, flow: &Flow, cond: ExprId) -> bool {
+        let tree = self.cx.tree();
+        let mut vars = Vec::new();
+        let mut pure = true;
+        walk::expressions(tree, cond, &mut |expr| {
+            match tree.expr(expr) {
+                Expr::Ident(_) => vars.extend(self.cx.variable(expr)),
+                Expr::Call { .. } | Expr::Unary { op: residue_syntax::ast::UnaryOp::Recv, .. } => {
+                    pure &= matches!(self.cx.callee(expr), Callee::Builtin(residue_types::Builtin::Len));
+                }
+                _ => {}
+            }
+            true
+        });
+        pure && vars.iter().all(|&var| {
+            let set_after = search(
+                &flow.cfg,
+                self.start,
+                |at, node| match at == self.start {
+                    true => Step::Stop,
+                    false if self.writes(&flow.cfg, node, var) => Step::Hit,
+                    false => Step::Pass,
+                },
+                |_, _| true,
+            );
+            set_after.is_none()
+        })
+    }
+
+    /// Looks for a path from the start on which what is assumed holds.
+    pub(crate) fn search(&self, cfg: &Cfg, visit: impl FnMut(Point, Node) -> Step) -> Option<Path> {
+        search(cfg, self.start, visit, |block, edge| self.possible(cfg, block, edge))
+    }
+
+    fn possible(&self, cfg: &Cfg, block: residue_flow::BlockId, edge: Edge) -> bool {
+        let taken = match edge.kind {
+            EdgeKind::True => true,
+            EdgeKind::False => false,
+            _ => return true,
+        };
+        let truth = match cfg.block(block).nodes.last() {
+            Some(&Node::Cond(cond)) => self.truth(block, cond),
+            Some(&Node::Case { switch, value }) => self.case_truth(block, switch, value),
+            _ => None,
+        };
+        truth.is_none_or(|truth| truth == taken)
+    }
+
+    fn is_error(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
+        self.error.is_some()
+            && self.cx.variable(expr) == self.error
+            && !self.error_unknown.contains(&block.index())
+    }
+
+    fn is_value(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
+        self.value.is_some()
+            && self.cx.variable(expr) == self.value
+            && !self.value_unknown.contains(&block.index())
+    }
+
+    /// The value of a condition where it is known.
+    fn truth(&self, block: residue_flow::BlockId, cond: ExprId) -> Option<bool> {
+        let tree = self.cx.tree();
+        let text = self.cx.text(cond);
+        if let Some(&(_, held)) = self.held.iter().find(|(held, _)| *held == *text) {
+            return Some(held);
+        }
+        match tree.expr(cond) {
+            Expr::Binary { op, x, y, .. } => self.comparison(block, op, x, y),
+            Expr::Call { args, .. } => {
+                // `errors.Is(err, …)` and `os.IsNotExist(err)` of no error.
+                let first = tree.list_get(args, 0)?;
+                let Callee::Func(id) = self.cx.callee(cond) else { return None };
+                let path = self.cx.pkg.bodies.program().package_path(id.pkg);
+                let name = self.cx.pkg.bodies.object(id)?.name.as_str();
+                let of_error = match path {
+                    "errors" => matches!(name, "Is" | "As"),
+                    "os" => name.starts_with("Is") || name == "SameFile",
+                    _ => false,
+                };
+                (of_error && self.is_error(block, first)).then_some(false)
+            }
+            _ => None,
+        }
+    }
+
+    fn comparison(&self, block: residue_flow::BlockId, op: BinaryOp, x: ExprId, y: ExprId) -> Option<bool> {
+        if self.cx.is_nil(x) {
+            return self.comparison_with(block, op, y, None);
+        }
+        if self.cx.is_nil(y) {
+            return self.comparison_with(block, op, x, None);
+        }
+        let bound = self.cx.constant_int(y)?;
+        self.comparison_with(block, op, x, Some(bound))
+    }
+
+    fn comparison_with(
+        &self,
+        block: residue_flow::BlockId,
+        op: BinaryOp,
+        x: ExprId,
+        bound: Option<i64>,
+    ) -> Option<bool> {
+        match bound {
+            None => {
+                let equal = match op {
+                    BinaryOp::Eq => true,
+                    BinaryOp::Ne => false,
+                    _ => return None,
+                };
+                if self.is_error(block, x) {
+                    Some(equal)
+                } else if self.is_value(block, x) {
+                    Some(!equal)
+                } else {
+                    None
+                }
+            }
+            Some(bound) if self.is_value(block, x) => match (op, bound) {
+                (BinaryOp::Lt, 0) | (BinaryOp::Le | BinaryOp::Eq, -1) => Some(false),
+                (BinaryOp::Ge, 0) | (BinaryOp::Gt | BinaryOp::Ne, -1) => Some(true),
+                _ => None,
+            },
+            Some(_) => None,
+        }
+    }
+
+    fn case_truth(
+        &self,
+        block: residue_flow::BlockId,
+        switch: residue_syntax::ast::StmtId,
+        value: ExprId,
+    ) -> Option<bool> {
+        let Stmt::Switch { tag: Some(tag), .. } = self.cx.tree().stmt(switch) else { return None };
+        self.is_error(block, tag).then(|| self.cx.is_nil(value))
+    }
+
+    /// Whether a node shows that the call failed, or a test: no path goes on from there as if it had succeeded.
+    pub(crate) fn contradicts(&self, cfg: &Cfg, at: Point, node: Node) -> bool {
+        let tree = self.cx.tree();
+        let mut found = false;
+        walk::evaluated(tree, cfg, node, &mut |expr, _| {
+            if let Expr::Call { fun, args, .. } = tree.expr(expr) {
+                // `err.Error()` of no error would panic.
+                if let Expr::Selector { x, sel } = tree.expr(fun) {
+                    found |= tree.ident_text(sel) == "Error" && args.is_empty() && self.is_error(at.block, x);
+                }
+                if let Some(roles) = self.cx.roles(expr) {
+                    found |= roles.test_fails;
+                    found |= roles.expects_error && tree.list(args).any(|arg| self.is_error(at.block, arg));
+                }
+            }
+            !found
+        });
+        found
+    }
+}

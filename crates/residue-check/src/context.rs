@@ -1,0 +1,473 @@
+//! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use residue_finding::{AcquireSite, Position, Site};
+use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
+use residue_project::{Package, SourceFile};
+use residue_syntax::ast::{
+    BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, Span, Spec, Stmt,
+};
+use residue_types::{Bodies, Builtin, Callee, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::{Models, Resource, Roles, TypeRef};
+
+/// A package that is being checked.
+pub(crate) struct PackageCx<'a> {
+    pub(crate) package: &'a Package,
+    pub(crate) bodies: &'a Bodies<'a>,
+    pub(crate) models: &'a Models,
+    files: Vec<FileData>,
+    /// Whether functions of this package never return, as far as known.
+    never: RefCell<FxHashMap<ObjId, Option<Stop>>>,
+}
+
+#[derive(Default)]
+struct FileData {
+    parents: OnceCell<Parents>,
+    uses: OnceCell<FxHashMap<ObjId, Vec<ExprId>>>,
+    flows: RefCell<FxHashMap<Parent, Option<Rc<Flow>>>>,
+}
+
+/// The graph of a function, with the place of what it evaluates.
+pub(crate) struct Flow {
+    pub(crate) cfg: Cfg,
+    /// Where calls, identifiers and function literals are evaluated; of `go` and `defer`, where the call is put off.
+    points: FxHashMap<ExprId, Point>,
+}
+
+impl Flow {
+    /// Where an expression is evaluated, if it can be at all.
+    pub(crate) fn point(&self, expr: ExprId) -> Option<Point> {
+        self.points.get(&expr).copied().filter(|at| self.cfg.block(at.block).live)
+    }
+}
+
+impl<'a> PackageCx<'a> {
+    pub(crate) fn new(package: &'a Package, bodies: &'a Bodies<'a>, models: &'a Models) -> Self {
+        let files = package.files.iter().map(|_| FileData::default()).collect();
+        Self { package, bodies, models, files, never: RefCell::default() }
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = FileCx<'_>> {
+        (0..self.files.len()).map(|index| FileCx { pkg: self, index })
+    }
+
+    /// How a function of this package ends if it never returns.
+    fn never_returns(&self, func: ObjId) -> Option<Stop> {
+        if func.pkg != self.bodies.package() {
+            return None;
+        }
+        if let Some(&known) = self.never.borrow().get(&func) {
+            return known;
+        }
+        // A function that calls itself returns unless something else tells.
+        self.never.borrow_mut().insert(func, None);
+        let how = self.find_never_returns(func);
+        self.never.borrow_mut().insert(func, how);
+        how
+    }
+
+    fn find_never_returns(&self, func: ObjId) -> Option<Stop> {
+        let object = self.bodies.object(func)?;
+        let site = object.site.filter(|_| object.func().is_some_and(|f| f.has_body))?;
+        let file = FileCx { pkg: self, index: site.file as usize };
+        let tree = file.tree();
+        let decl = tree.list(tree.top_decls()).find(|&decl| match tree.decl(decl) {
+            Decl::Func(func) => func.name == site.ident,
+            _ => false,
+        })?;
+        let flow = file.flow(Parent::Decl(decl))?;
+        if flow.cfg.returns() {
+            return None;
+        }
+        // Only an unconditional end is one: a server's endless loop is a different thing from `os.Exit`.
+        flow.cfg.blocks().filter(|(_, block)| block.live).find_map(|(_, block)| match block.end {
+            residue_flow::End::Stop(how, _) => Some(how),
+            _ => None,
+        })
+    }
+}
+
+/// A file that is being checked.
+#[derive(Clone, Copy)]
+pub(crate) struct FileCx<'a> {
+    pub(crate) pkg: &'a PackageCx<'a>,
+    pub(crate) index: usize,
+}
+
+/// A function that holds a piece of code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Enclosing {
+    /// The function declaration or literal.
+    pub(crate) key: Parent,
+    pub(crate) ty: FuncTypeId,
+    pub(crate) body: BlockId,
+}
+
+impl<'a> FileCx<'a> {
+    pub(crate) fn source(self) -> &'a SourceFile {
+        &self.pkg.package.files[self.index]
+    }
+
+    pub(crate) fn tree(self) -> &'a File {
+        &self.source().file
+    }
+
+    pub(crate) fn info(self) -> &'a FileInfo {
+        self.pkg.bodies.file(self.index)
+    }
+
+    pub(crate) fn models(self) -> &'a Models {
+        self.pkg.models
+    }
+
+    pub(crate) fn parents(self) -> &'a Parents {
+        self.data().parents.get_or_init(|| Parents::new(self.tree()))
+    }
+
+    fn data(self) -> &'a FileData {
+        &self.pkg.files[self.index]
+    }
+
+    pub(crate) fn text(self, expr: ExprId) -> std::borrow::Cow<'a, str> {
+        self.tree().text(self.tree().expr_span(expr))
+    }
+
+    /// All expressions that name a variable.
+    pub(crate) fn uses(self, var: ObjId) -> &'a [ExprId] {
+        let all = self.data().uses.get_or_init(|| {
+            let (tree, info) = (self.tree(), self.info());
+            let mut all: FxHashMap<ObjId, Vec<ExprId>> = FxHashMap::default();
+            for i in 0..tree.expr_count() {
+                let expr = ExprId::new(i);
+                if let Expr::Ident(ident) = tree.expr(expr)
+                    && let Some(obj) = info.object(ident)
+                {
+                    all.entry(obj).or_default().push(expr);
+                }
+            }
+            all
+        });
+        all.get(&var).map_or(&[], Vec::as_slice)
+    }
+
+    /// The variable that an expression is, parentheses aside.
+    pub(crate) fn variable(self, expr: ExprId) -> Option<ObjId> {
+        match self.tree().expr(walk::unparen(self.tree(), expr)) {
+            Expr::Ident(ident) => self.variable_of(ident),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn variable_of(self, ident: IdentId) -> Option<ObjId> {
+        let obj = self.info().object(ident)?;
+        self.pkg.bodies.object(obj)?.is_var().then_some(obj)
+    }
+
+    pub(crate) fn var_kind(self, var: ObjId) -> Option<VarKind> {
+        match self.pkg.bodies.object(var)?.kind {
+            ObjKind::Var(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// Whether an expression is `_`.
+    pub(crate) fn is_blank(self, expr: ExprId) -> bool {
+        matches!(self.tree().expr(expr), Expr::Ident(ident) if self.tree().ident_text(ident) == "_")
+    }
+
+    /// Whether an expression is the predeclared `nil`.
+    pub(crate) fn is_nil(self, expr: ExprId) -> bool {
+        self.info().expr(walk::unparen(self.tree(), expr)).mode == residue_types::Mode::Nil
+            || matches!(self.tree().expr(walk::unparen(self.tree(), expr)),
+                Expr::Ident(ident) if self.tree().ident_text(ident) == "nil" && self.variable_of(ident).is_none())
+    }
+
+    /// The value of a constant integer expression.
+    pub(crate) fn constant_int(self, expr: ExprId) -> Option<i64> {
+        self.info().value_of(expr)?.as_i64()
+    }
+
+    pub(crate) fn callee(self, call: ExprId) -> Callee {
+        self.pkg.bodies.callee(self.index, call)
+    }
+
+    /// What a call's function does, if a model says.
+    pub(crate) fn roles(self, call: ExprId) -> Option<&'a Roles> {
+        let bodies = self.pkg.bodies;
+        match self.callee(call) {
+            Callee::Func(id) => {
+                let object = bodies.object(id)?;
+                let recv = match object.func()?.recv() {
+                    Some(recv) => bodies.object(recv)?.name.as_str(),
+                    None => "",
+                };
+                self.models().roles(bodies.program().package_path(id.pkg), recv, object.name.as_str())
+            }
+            Callee::Interface { recv, method } => {
+                let (package, name) = bodies.type_name(&recv)?;
+                self.models().roles(package, name.as_str(), method.as_str())
+            }
+            Callee::Unknown => self.models().roles("C", "", self.cgo_name(call)?),
+            _ => None,
+        }
+    }
+
+    /// `f` of a call `C.f(…)`.
+    pub(crate) fn cgo_name(self, call: ExprId) -> Option<&'a str> {
+        let tree = self.tree();
+        let Expr::Call { fun, .. } = tree.expr(call) else { return None };
+        let Expr::Selector { x, sel } = tree.expr(fun) else { return None };
+        let Expr::Ident(package) = tree.expr(x) else { return None };
+        let is_c = self.info().res(package) == Res::Package(PkgId::MISSING) && tree.ident_text(package) == "C";
+        (is_c && self.source().cgo).then(|| tree.ident_text(sel))
+    }
+
+    /// Whether a type is one that a model names.
+    pub(crate) fn is_type(self, ty: &Type, want: &TypeRef) -> bool {
+        let pointer = matches!(ty, Type::Pointer(_));
+        if pointer != want.pointer {
+            return false;
+        }
+        match ty.strip_pointer() {
+            Type::Basic(basic) => want.package.is_empty() && basic.name() == want.name,
+            named => self.pkg.bodies.is_named(named, &want.package, &want.name),
+        }
+    }
+
+    /// The indices of the results of a call that are a resource.
+    pub(crate) fn acquired(self, call: ExprId, resource: &Resource) -> Vec<usize> {
+        if resource.types.is_empty() {
+            return vec![0];
+        }
+        let is_it = |ty: &Type| resource.types.iter().any(|want| self.is_type(ty, want));
+        match self.info().type_of(call) {
+            Type::Tuple(types) => types.iter().enumerate().filter(|(_, ty)| is_it(ty)).map(|(i, _)| i).collect(),
+            ty if is_it(ty) => vec![0],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The function around an expression.
+    pub(crate) fn enclosing(self, expr: ExprId) -> Option<Enclosing> {
+        let key = self.parents().function(self.tree(), Parent::Expr(expr))?;
+        self.function(key)
+    }
+
+    /// The function that a literal or declaration is.
+    pub(crate) fn function(self, key: Parent) -> Option<Enclosing> {
+        let tree = self.tree();
+        match key {
+            Parent::Decl(decl) => match tree.decl(decl) {
+                Decl::Func(func) => Some(Enclosing { key, ty: func.ty, body: func.body? }),
+                _ => None,
+            },
+            Parent::Expr(lit) => match tree.expr(lit) {
+                Expr::FuncLit { ty, body } => Some(Enclosing { key, ty, body }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether a function is `main.main`: where it returns, the process ends.
+    pub(crate) fn is_main(self, function: Enclosing) -> bool {
+        let Parent::Decl(decl) = function.key else { return false };
+        let Decl::Func(func) = self.tree().decl(decl) else { return false };
+        &*self.pkg.package.name == "main" && !func.has_recv && self.tree().ident_text(func.name) == "main"
+    }
+
+    /// The graph of a function.
+    pub(crate) fn flow(self, key: Parent) -> Option<Rc<Flow>> {
+        if let Some(known) = self.data().flows.borrow().get(&key) {
+            return known.clone();
+        }
+        let flow = self.function(key).map(|function| {
+            let cfg = residue_flow::build(self.tree(), function.body, &self);
+            let points = self.points(&cfg);
+            Rc::new(Flow { cfg, points })
+        });
+        self.data().flows.borrow_mut().insert(key, flow.clone());
+        flow
+    }
+
+    fn points(self, cfg: &Cfg) -> FxHashMap<ExprId, Point> {
+        let tree = self.tree();
+        let mut points = FxHashMap::default();
+        for (point, node) in cfg.nodes() {
+            if let Node::Stmt(stmt) = node
+                && let Stmt::Go(call) | Stmt::Defer(call) = tree.stmt(stmt)
+            {
+                points.insert(call, point);
+            }
+            walk::evaluated(tree, cfg, node, &mut |expr, _| {
+                if matches!(tree.expr(expr), Expr::Call { .. } | Expr::Ident(_) | Expr::FuncLit { .. }) {
+                    points.entry(expr).or_insert(point);
+                }
+                true
+            });
+        }
+        points
+    }
+
+    /// The function literals that name a variable, outermost inside of `within` only.
+    pub(crate) fn captures(self, var: ObjId, within: Enclosing) -> FxHashSet<ExprId> {
+        let mut lits = FxHashSet::default();
+        for &expr in self.uses(var) {
+            let mut at = Parent::Expr(expr);
+            while let Some(function) = self.parents().function(self.tree(), at) {
+                if function == within.key {
+                    if let Parent::Expr(lit) = at
+                        && matches!(self.tree().expr(lit), Expr::FuncLit { .. })
+                    {
+                        lits.insert(lit);
+                    }
+                    break;
+                }
+                at = function;
+            }
+        }
+        lits
+    }
+
+    /// Where a span stands, as findings say it.
+    pub(crate) fn site(self, span: Span) -> Site {
+        let tree = self.tree();
+        let position = |offset: u32| {
+            let at = tree.line_col(offset);
+            Position { line: at.line, column: at.column }
+        };
+        Site {
+            path: self.source().path.to_string(),
+            span: residue_finding::Span { start: span.start, end: span.end },
+            start: position(span.start),
+            end: position(span.end),
+            import_path: self.pkg.package.import_path.to_string(),
+            declaration: self.declaration(span),
+        }
+    }
+
+    pub(crate) fn site_of(self, expr: ExprId) -> Site {
+        self.site(self.tree().expr_span(expr))
+    }
+
+    /// The key by which other lenses know a call.
+    pub(crate) fn acquire_site(self, call: ExprId) -> AcquireSite {
+        let tree = self.tree();
+        let mut fun = match tree.expr(call) {
+            Expr::Call { fun, .. } => fun,
+            _ => call,
+        };
+        while let Expr::Index { x, .. } | Expr::Paren(x) = tree.expr(fun) {
+            fun = x;
+        }
+        // The compiler gives a call in a method chain the line of its selector.
+        let pos = match tree.expr(fun) {
+            Expr::Selector { sel, .. } => tree.ident(sel).pos,
+            _ => tree.expr_span(fun).start,
+        };
+        let path = &self.source().path;
+        AcquireSite {
+            import_path: self.pkg.package.import_path.to_string(),
+            file: path.rsplit('/').next().unwrap_or(path).to_owned(),
+            line: tree.line_col(pos).line,
+            declaration: self.declaration(tree.expr_span(call)),
+        }
+    }
+
+    /// The name of the top-level declaration around a span.
+    fn declaration(self, span: Span) -> String {
+        let tree = self.tree();
+        let around = tree.list(tree.top_decls()).find(|&decl| tree.decl_span(decl).contains(span));
+        around.map_or_else(String::new, |decl| self.declaration_name(decl, span))
+    }
+
+    fn declaration_name(self, decl: DeclId, span: Span) -> String {
+        let tree = self.tree();
+        match tree.decl(decl) {
+            Decl::Bad => String::new(),
+            Decl::Func(func) => {
+                let name = tree.ident_text(func.name);
+                let recv = tree.list_get(func.recv, 0).map(|field| tree.field(field).ty);
+                match recv.map(|ty| receiver(tree, ty)) {
+                    Some((true, recv)) => format!("(*{recv}).{name}"),
+                    Some((false, recv)) => format!("{recv}.{name}"),
+                    None => name.to_owned(),
+                }
+            }
+            Decl::Gen { specs, .. } => {
+                let spec = tree.list(specs).find(|&spec| tree.spec_span(spec).contains(span));
+                let name = spec.and_then(|spec| match tree.spec(spec) {
+                    Spec::Value { names, .. } => tree.list_get(names, 0),
+                    Spec::Type { name, .. } => Some(name),
+                    Spec::Import { .. } => None,
+                });
+                name.map_or_else(String::new, |name| tree.ident_text(name).to_owned())
+            }
+        }
+    }
+
+    /// The span of a node that ends a path: the statement, or the closing brace.
+    pub(crate) fn node_span(self, node: Node) -> Option<Span> {
+        match node {
+            Node::Stmt(stmt) | Node::Comm(stmt) | Node::RangeNext(stmt) | Node::RangeBind(stmt) => {
+                Some(self.tree().stmt_span(stmt))
+            }
+            Node::Eval(expr) | Node::Cond(expr) | Node::Case { value: expr, .. } | Node::TypeCase { ty: expr, .. } => {
+                Some(self.tree().expr_span(expr))
+            }
+            Node::ImplicitReturn(pos) => Some(Span::new(pos, pos + 1)),
+            Node::Bind { .. } => None,
+        }
+    }
+
+    /// Whether a node returns from the function.
+    pub(crate) fn is_return(self, node: Node) -> bool {
+        match node {
+            Node::ImplicitReturn(_) => true,
+            Node::Stmt(stmt) => matches!(self.tree().stmt(stmt), Stmt::Return(_)),
+            _ => false,
+        }
+    }
+
+    /// The function values' type check: whether a type is a function, declared or not.
+    pub(crate) fn is_func(self, ty: &Type) -> bool {
+        matches!(self.pkg.bodies.underlying(ty), Type::Func(_))
+    }
+}
+
+fn receiver(tree: &File, ty: ExprId) -> (bool, &str) {
+    let (mut ty, mut pointer) = (ty, false);
+    loop {
+        ty = match tree.expr(ty) {
+            Expr::Star(x) => {
+                pointer = true;
+                x
+            }
+            Expr::Paren(x) | Expr::Index { x, .. } => x,
+            Expr::Ident(name) => return (pointer, tree.ident_text(name)),
+            _ => return (pointer, "?"),
+        }
+    }
+}
+
+impl Oracle for FileCx<'_> {
+    fn stops(&self, call: ExprId) -> Option<Stop> {
+        match self.callee(call) {
+            Callee::Builtin(Builtin::Panic) => Some(Stop::Panic),
+            Callee::Func(id) => {
+                let modelled = self.roles(call).and_then(|roles| roles.no_return);
+                modelled.or_else(|| self.pkg.never_returns(id))
+            }
+            Callee::Interface { .. } => self.roles(call).and_then(|roles| roles.no_return),
+            _ => None,
+        }
+    }
+
+    fn constant_bool(&self, expr: ExprId) -> Option<bool> {
+        self.info().value_of(expr)?.as_bool()
+    }
+}

@@ -1,0 +1,51 @@
+//! The rules, one file each, and what they have in common.
+
+mod r201;
+mod r203;
+mod r209;
+mod x001;
+mod x002;
+
+use residue_finding::{Finding, RuleMeta};
+
+use crate::context::FileCx;
+
+pub(crate) use x001::unused;
+pub(crate) use x002::malformed;
+
+/// A rule over the files of a package.
+pub(crate) trait Rule: Sync {
+    /// What the rule is.
+    fn meta(&self) -> &'static RuleMeta;
+
+    /// Looks at a file.
+    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>);
+}
+
+/// The rules that look at code.
+pub(crate) const RULES: &[&dyn Rule] = &[&r201::R201, &r203::R203, &r209::R209];
+
+/// All rules, sorted by code.
+pub(crate) const ALL: &[&RuleMeta] = &[&r201::META, &r203::META, &r209::META, &x001::META, &x002::META];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_sorted() {
+        assert!(ALL.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for rule in RULES {
+            assert!(ALL.iter().any(|meta| meta.code == rule.meta().code));
+        }
+    }
+
+    #[test]
+    fn every_rule_documents_itself() {
+        for meta in ALL {
+            let headings: Vec<_> = meta.sections().1.into_iter().map(|section| section.heading).collect();
+            assert_eq!(headings, residue_finding::DOC_HEADINGS, "{}", meta.code);
+            assert_eq!(meta.code.as_str().chars().next(), Some(meta.family.letter()));
+        }
+    }
+}

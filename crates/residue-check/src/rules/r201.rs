@@ -1,0 +1,211 @@
+//! A resource that is never released.
+//!
+//! ## What it finds
+//!
+//! A file, connection, response body, result set, transaction, eBPF object, raw descriptor or piece of C memory that a
+//! function acquires and that on no path is closed, returned, stored, captured or passed on. Results that are dropped
+//! where they are returned count too: `http.Get(url)` as a statement, or `_, err := os.Open(name)`.
+//!
+//! Calls that only use the resource do not pass it on: its own methods, `io.Copy`, `io.ReadAll`,
+//! `json.NewDecoder(resp.Body)`, `bufio.NewScanner(f)`, `fmt.Fprintf(f, …)`. Which calls those are is data; see the
+//! models.
+//!
+//! ## Why it leaks
+//!
+//! Nobody is left who could close it. A descriptor stays open until the garbage collector finds its owner, which can be
+//! long after the process has run out of descriptors; a raw descriptor, rows, a response body or C memory have no
+//! finalizer at all: their connection is never given back to its pool, their memory never freed.
+//!
+//! ## Example
+//!
+//! ```go
+//! func status(url string) (int, error) {
+//! 	resp, err := http.Get(url)
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	return resp.StatusCode, nil
+//! }
+//! ```
+//!
+//! ## Fix
+//!
+//! Release it as soon as the error is known:
+//!
+//! ```go
+//! func status(url string) (int, error) {
+//! 	resp, err := http.Get(url)
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	defer resp.Body.Close()
+//! 	return resp.StatusCode, nil
+//! }
+//! ```
+//!
+//! ## Limits
+//!
+//! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
+//! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
+//! owner; it is not looked into. The end of `main` is the end of the process and releases everything. A path on which
+//! the acquiring call failed does not count, nor one that fails a test.
+
+use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression};
+use residue_flow::paths::{Path, Step};
+use residue_syntax::ast::{Expr, ExprId};
+use residue_types::{Objects, Type};
+
+use crate::assume::Assumptions;
+use crate::context::{Enclosing, FileCx, Flow};
+use crate::model::{Resource, ResourceId};
+use crate::rules::Rule;
+use crate::value::{Fate, Target, Targets, Tracker};
+
+pub(super) static META: RuleMeta = RuleMeta {
+    code: RuleCode::new("R201"),
+    name: "resource-never-released",
+    summary: "a resource is acquired and never released",
+    family: Family::Resources,
+    cwe: &[772, 775, 401],
+    severity: Severity::Error,
+    confidence: Confidence::High,
+    default_on: true,
+    joins: &[Join::AcquireSite],
+    docs: module_docs(include_str!("r201.rs")),
+};
+
+pub(super) struct R201;
+
+impl Rule for R201 {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
+        let tree = cx.tree();
+        for i in 0..tree.expr_count() {
+            let call = ExprId::new(i);
+            if !matches!(tree.expr(call), Expr::Call { .. }) {
+                continue;
+            }
+            let Some(kind) = cx.roles(call).and_then(|roles| roles.acquire) else { continue };
+            for result in cx.acquired(call, cx.models().resource(kind)) {
+                out.extend(acquired(cx, call, kind, result));
+            }
+        }
+    }
+}
+
+fn acquired(cx: FileCx<'_>, call: ExprId, kind: ResourceId, result: usize) -> Option<Finding> {
+    let resource = cx.models().resource(kind);
+    let mut tracker = Tracker::new(cx, kind);
+    if tracker.of_call(call, result) != Fate::Kept {
+        return None;
+    }
+    let function = cx.enclosing(call)?;
+    let flow = cx.flow(function.key)?;
+    let path = leak(cx, function, &flow, call, result)?;
+    Some(report(cx, &flow, call, result, resource, &tracker.kept, &path))
+}
+
+/// A path on which the call succeeds and the function goes on until the resource is out of reach.
+fn leak(cx: FileCx<'_>, function: Enclosing, flow: &Flow, call: ExprId, result: usize) -> Option<Path> {
+    let start = flow.point(call)?;
+    let targets = Targets::of(cx, call, result);
+    let value = match targets.value {
+        Target::Variable(var) => Some(var),
+        _ => None,
+    };
+    let assume = Assumptions::new(cx, flow, start, targets.error, value);
+    let process_ends = cx.is_main(function);
+    assume.search(&flow.cfg, |at, node| {
+        if at == start {
+            Step::Hit
+        } else if cx.is_return(node) {
+            if process_ends { Step::Stop } else { Step::Hit }
+        } else if assume.contradicts(&flow.cfg, at, node) {
+            Step::Stop
+        } else {
+            Step::Pass
+        }
+    })
+}
+
+fn report(
+    cx: FileCx<'_>,
+    flow: &Flow,
+    call: ExprId,
+    result: usize,
+    resource: &Resource,
+    kept: &[ExprId],
+    path: &Path,
+) -> Finding {
+    let tree = cx.tree();
+    let Resource { name, verb, .. } = resource;
+    let dropped = Targets::of(cx, call, result).value == Target::Dropped;
+    let message = if dropped {
+        let function = match tree.expr(call) {
+            Expr::Call { fun, .. } => normalise_expression(&cx.text(fun)),
+            _ => "the call".to_owned(),
+        };
+        format!("the {name} that {function} returns is dropped: it can never be {verb}")
+    } else {
+        format!("the {name} is never {verb}")
+    };
+    let mut finding = Finding::new(&META, message, cx.site_of(call));
+    finding.severity = resource.severity;
+    finding.confidence = resource.confidence;
+    finding.label = format!("{name} acquired here");
+    // The last use tells most: from there on nobody can know of the resource.
+    if let Some(&last) = kept.iter().max_by_key(|&&expr| tree.expr_span(expr)) {
+        finding.step(StepRole::Note, cx.site_of(last), format!("used here, and not {verb}"));
+    }
+    let node = flow.cfg.node(path.hit);
+    if let Some((node, span)) = node.and_then(|node| Some((node, cx.node_span(node)?))) {
+        let left = if cx.is_return(node) {
+            format!("returns here, and nobody else has the {name}")
+        } else {
+            format!("comes here again, and nobody has the {name} of the round before")
+        };
+        finding.step(StepRole::Left, cx.site(span), left);
+    }
+    finding.notes.push(resource.cost.clone());
+    finding.help = Some(Help { message: advice(cx, call, result, resource), edits: Vec::new() });
+    finding.resource = shown(cx, call, result, resource);
+    finding.acquire = Some(cx.acquire_site(call));
+    finding.subject = normalise_expression(&cx.text(call));
+    finding
+}
+
+fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource) -> String {
+    let var = match Targets::of(cx, call, result).value {
+        Target::Variable(var) => cx.pkg.bodies.object(var).map(|object| object.name.as_str()),
+        _ => None,
+    };
+    match (var, resource.release.first(), &resource.field) {
+        (Some(var), Some(release), Some(field)) => {
+            format!("`defer {var}.{field}.{release}()` as soon as the error is known")
+        }
+        (Some(var), Some(release), None) if resource.release.len() == 1 => {
+            format!("`defer {var}.{release}()` as soon as the error is known")
+        }
+        (Some(var), ..) => format!("have `{var}` {} on every path", resource.verb),
+        (None, ..) => format!("keep the {} in a variable and have it {}", resource.name, resource.verb),
+    }
+}
+
+/// The resource as a Go type, or by its name where the type says little.
+fn shown(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource) -> String {
+    let ty = match cx.info().type_of(call) {
+        Type::Tuple(types) => types.get(result).cloned().unwrap_or_default(),
+        ty => ty.clone(),
+    };
+    if cx.pkg.bodies.basic(&ty).is_some() || ty.is_unknown() {
+        return resource.name.clone();
+    }
+    let ty = cx.pkg.bodies.show(&ty).to_string();
+    match &resource.field {
+        Some(field) => format!("{}.{field}", ty.trim_start_matches('*')),
+        None => ty,
+    }
+}

@@ -1,0 +1,471 @@
+//! A deferred release inside a loop.
+//!
+//! ## What it finds
+//!
+//! `defer x.Close()`, or a deferred function that closes `x`, in the body of a loop, where `x` is made anew in each
+//! round and the round can come more than once. Resources known to the models are found by their type; beside them any
+//! value with a `Close` method, and cancel functions of contexts.
+//!
+//! ## Why it leaks
+//!
+//! A deferred call runs when the function returns, not when the round ends. Until then every round adds one more open
+//! file, response or lock on the server's side; a loop over a directory can run out of descriptors that were all done
+//! with.
+//!
+//! ## Example
+//!
+//! ```go
+//! func total(names []string) (int64, error) {
+//! 	var sum int64
+//! 	for _, name := range names {
+//! 		f, err := os.Open(name)
+//! 		if err != nil {
+//! 			return 0, err
+//! 		}
+//! 		defer f.Close()
+//! 		info, err := f.Stat()
+//! 		if err != nil {
+//! 			return 0, err
+//! 		}
+//! 		sum += info.Size()
+//! 	}
+//! 	return sum, nil
+//! }
+//! ```
+//!
+//! ## Fix
+//!
+//! Give each round a function of its own, so that the deferred call runs at its end:
+//!
+//! ```go
+//! func total(names []string) (int64, error) {
+//! 	var sum int64
+//! 	for _, name := range names {
+//! 		size, err := size(name)
+//! 		if err != nil {
+//! 			return 0, err
+//! 		}
+//! 		sum += size
+//! 	}
+//! 	return sum, nil
+//! }
+//!
+//! func size(name string) (int64, error) {
+//! 	f, err := os.Open(name)
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	defer f.Close()
+//! 	info, err := f.Stat()
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	return info.Size(), nil
+//! }
+//! ```
+//!
+//! ## Limits
+//!
+//! Loops that are left in their first round are understood, and so are function literals called in each round. A value
+//! that is also stored, appended, sent or captured is meant to outlive the round and is not reported. Neither are loops
+//! over a literal list or a small constant number of rounds: what they hold is bounded.
+
+use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression};
+use residue_flow::{Parent, walk};
+use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, Span, Spec, Stmt, StmtId};
+use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
+
+use crate::context::FileCx;
+use crate::model::{Resource, ResourceId};
+use crate::rules::Rule;
+use crate::value::{Fate, Mode, Move, Tracker};
+
+pub(super) static META: RuleMeta = RuleMeta {
+    code: RuleCode::new("R203"),
+    name: "release-deferred-in-loop",
+    summary: "a release is deferred in a loop and piles up until the function returns",
+    family: Family::Resources,
+    cwe: &[772, 775],
+    severity: Severity::Warning,
+    confidence: Confidence::High,
+    default_on: true,
+    joins: &[Join::AcquireSite],
+    docs: module_docs(include_str!("r203.rs")),
+};
+
+/// A loop with no more rounds than this holds little.
+const SMALL_LOOP_ROUNDS_MAX: i64 = 64;
+
+pub(super) struct R203;
+
+impl Rule for R203 {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
+        let tree = cx.tree();
+        for i in 0..tree.stmt_count() {
+            let stmt = StmtId::new(i);
+            if let Stmt::Defer(call) = tree.stmt(stmt) {
+                out.extend(deferred(cx, stmt, call));
+            }
+        }
+    }
+}
+
+/// What a deferred call releases.
+struct Released {
+    /// The variable that holds it.
+    var: ObjId,
+    what: What,
+    /// What is released, as written.
+    expr: ExprId,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// A resource of a model.
+    Resource(ResourceId, Mode),
+    /// Something with a `Close` method.
+    Closer,
+    /// The context of a cancel function.
+    Context,
+}
+
+fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
+    let tree = cx.tree();
+    let around = enclosing_loop(cx, stmt)?;
+    let function = cx.parents().function(tree, Parent::Stmt(stmt))?;
+    let flow = cx.flow(function)?;
+    let at = flow.point(call)?;
+    if !flow.cfg.repeats(at.block) || is_small(cx, around) {
+        return None;
+    }
+    let released = releases(cx, call)?;
+    let loop_span = tree.stmt_span(around);
+    let set = set_inside(cx, released.var, loop_span)?;
+    if outlives_round(cx, &released, tree.stmt_span(stmt)) {
+        return None;
+    }
+    Some(report(cx, stmt, around, &released, set))
+}
+
+/// The innermost loop around a statement, in the same function.
+fn enclosing_loop(cx: FileCx<'_>, stmt: StmtId) -> Option<StmtId> {
+    let mut at = stmt;
+    loop {
+        match cx.parents().of_stmt(at)? {
+            Parent::Stmt(up) => {
+                if matches!(cx.tree().stmt(up), Stmt::For { .. } | Stmt::Range { .. }) {
+                    return Some(up);
+                }
+                at = up;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Whether the number of rounds is a small constant, or written out in the source.
+fn is_small(cx: FileCx<'_>, stmt: StmtId) -> bool {
+    let tree = cx.tree();
+    match tree.stmt(stmt) {
+        Stmt::Range { x, .. } => {
+            if let Some(rounds) = cx.constant_int(x) {
+                return rounds <= SMALL_LOOP_ROUNDS_MAX;
+            }
+            is_list(cx, x)
+        }
+        Stmt::For { cond: Some(cond), .. } => match tree.expr(cond) {
+            Expr::Binary { op: BinaryOp::Lt | BinaryOp::Le | BinaryOp::Ne, y, .. } => {
+                cx.constant_int(y).is_some_and(|rounds| rounds <= SMALL_LOOP_ROUNDS_MAX)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether an expression is a composite literal, or a variable that is only ever set to one.
+fn is_list(cx: FileCx<'_>, expr: ExprId) -> bool {
+    let tree = cx.tree();
+    if matches!(tree.expr(walk::unparen(tree, expr)), Expr::CompositeLit { .. }) {
+        return true;
+    }
+    let Some(var) = cx.variable(expr) else { return false };
+    let Some(site) = cx.pkg.bodies.object(var).and_then(|object| object.site) else { return false };
+    if site.file as usize != cx.index {
+        return false;
+    }
+    let is_lit = |value: Option<ExprId>| {
+        value.is_some_and(|value| matches!(tree.expr(walk::unparen(tree, value)), Expr::CompositeLit { .. }))
+    };
+    let mut sets = 0;
+    let mut lists = 0;
+    for &use_ in cx.uses(var) {
+        let (outer, parent) = cx.parents().through_parens(tree, use_);
+        if let Some(Parent::Stmt(stmt)) = parent
+            && let Stmt::Assign { lhs, rhs, .. } = tree.stmt(stmt)
+            && let Some(i) = tree.list(lhs).position(|target| target == outer)
+        {
+            sets += 1;
+            lists += usize::from(is_lit(tree.list_get(rhs, i)));
+        }
+    }
+    // `var tests = …`, in a function or at the top of the file.
+    for i in 0..tree.stmt_count() {
+        if let Stmt::Decl(decl) = tree.stmt(StmtId::new(i)) {
+            count_specs(cx, decl, site.ident, &is_lit, &mut sets, &mut lists);
+        }
+    }
+    for decl in tree.list(tree.top_decls()) {
+        count_specs(cx, decl, site.ident, &is_lit, &mut sets, &mut lists);
+    }
+    sets > 0 && sets == lists
+}
+
+fn count_specs(
+    cx: FileCx<'_>,
+    decl: residue_syntax::ast::DeclId,
+    ident: residue_syntax::ast::IdentId,
+    is_lit: &dyn Fn(Option<ExprId>) -> bool,
+    sets: &mut usize,
+    lists: &mut usize,
+) {
+    let tree = cx.tree();
+    let Decl::Gen { specs, .. } = tree.decl(decl) else { return };
+    for spec in tree.list(specs) {
+        if let Spec::Value { names, values, .. } = tree.spec(spec)
+            && let Some(i) = tree.list(names).position(|name| name == ident)
+        {
+            *sets += 1;
+            *lists += usize::from(is_lit(tree.list_get(values, i)));
+        }
+    }
+}
+
+/// What a deferred call releases: itself, or in the function literal that it calls.
+fn releases(cx: FileCx<'_>, call: ExprId) -> Option<Released> {
+    let tree = cx.tree();
+    let Expr::Call { fun, .. } = tree.expr(call) else { return None };
+    let Expr::FuncLit { .. } = tree.expr(walk::unparen(tree, fun)) else { return release(cx, call) };
+    let inside = tree.expr_span(fun);
+    (0..tree.expr_count())
+        .map(ExprId::new)
+        .filter(|&expr| matches!(tree.expr(expr), Expr::Call { .. }) && inside.contains(tree.expr_span(expr)))
+        .find_map(|expr| release(cx, expr))
+}
+
+/// What a call releases.
+fn release(cx: FileCx<'_>, call: ExprId) -> Option<Released> {
+    let tree = cx.tree();
+    let Expr::Call { fun, args, .. } = tree.expr(call) else { return None };
+    // `unix.Close(fd)`
+    if let Some(kind) = cx.roles(call).and_then(|roles| roles.release.first()) {
+        let arg = tree.list_get(args, 0)?;
+        let expr = unconverted(cx, arg);
+        return Some(Released { var: cx.variable(expr)?, what: What::Resource(*kind, Mode::Value), expr });
+    }
+    match tree.expr(walk::unparen(tree, fun)) {
+        // `cancel()`
+        Expr::Ident(_) => {
+            let var = cx.variable(fun)?;
+            is_cancel(cx, var).then_some(Released { var, what: What::Context, expr: fun })
+        }
+        Expr::Selector { x, sel } => {
+            let name = tree.ident_text(sel);
+            for (kind, resource) in cx.models().resources() {
+                if !resource.release.iter().any(|release| release == name) {
+                    continue;
+                }
+                if let Some((var, mode)) = holder(cx, x, resource) {
+                    return Some(Released { var, what: What::Resource(kind, mode), expr: x });
+                }
+            }
+            let var = cx.variable(x)?;
+            let closes = name == "Close" && is_closer(cx, fun);
+            closes.then_some(Released { var, what: What::Closer, expr: x })
+        }
+        _ => None,
+    }
+}
+
+/// `x` of `T(x)`.
+fn unconverted(cx: FileCx<'_>, expr: ExprId) -> ExprId {
+    let tree = cx.tree();
+    let mut expr = walk::unparen(tree, expr);
+    while let Expr::Call { args, .. } = tree.expr(expr)
+        && matches!(cx.callee(expr), Callee::Conversion(_))
+        && let Some(arg) = tree.list_get(args, 0)
+    {
+        expr = walk::unparen(tree, arg);
+    }
+    expr
+}
+
+/// The variable of a resource `v`, or `v.Body`.
+fn holder(cx: FileCx<'_>, expr: ExprId, resource: &Resource) -> Option<(ObjId, Mode)> {
+    let tree = cx.tree();
+    let is_it = |expr| resource.types.iter().any(|want| cx.is_type(cx.info().type_of(expr), want));
+    match &resource.field {
+        Some(field) => match tree.expr(walk::unparen(tree, expr)) {
+            Expr::Selector { x, sel } if tree.ident_text(sel) == field && is_it(x) => {
+                Some((cx.variable(x)?, Mode::Holder))
+            }
+            _ => None,
+        },
+        None => is_it(expr).then(|| cx.variable(expr)).flatten().map(|var| (var, Mode::Value)),
+    }
+}
+
+/// Whether `x.Close` is a method without parameters that returns nothing or an error.
+fn is_closer(cx: FileCx<'_>, selector: ExprId) -> bool {
+    let Some(selection) = cx.info().selections.get(&walk::unparen(cx.tree(), selector)) else { return false };
+    let Type::Func(signature) = &selection.ty else { return false };
+    let closes = match &signature.results[..] {
+        [] => true,
+        [one] => *one == residue_types::error_type(),
+        _ => false,
+    };
+    selection.kind != SelectionKind::Field && signature.params.is_empty() && closes
+}
+
+/// Whether a variable is set to the cancel function of a context.
+fn is_cancel(cx: FileCx<'_>, var: ObjId) -> bool {
+    let Some(object) = cx.pkg.bodies.object(var) else { return false };
+    let name = object.name;
+    let context = |want| cx.pkg.bodies.is_named(object.ty(), "context", want);
+    name != Symbol::new("_") && (context("CancelFunc") || context("CancelCauseFunc"))
+}
+
+/// Where a variable is set inside of a loop, by a definition or an assignment.
+fn set_inside(cx: FileCx<'_>, var: ObjId, within: Span) -> Option<Span> {
+    let tree = cx.tree();
+    for &use_ in cx.uses(var) {
+        let span = tree.expr_span(use_);
+        let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(use_) else { continue };
+        let set = match tree.stmt(stmt) {
+            Stmt::Assign { lhs, .. } => tree.list(lhs).any(|target| target == use_),
+            Stmt::Range { key, value, .. } => key == Some(use_) || value == Some(use_),
+            _ => false,
+        };
+        if set && within.contains(span) {
+            return Some(tree.stmt_span(stmt)).filter(|span| within.contains(*span) && *span != within).or(Some(span));
+        }
+    }
+    // `var f = …` has no expression for its name.
+    let site = cx.pkg.bodies.object(var)?.site?;
+    let declared = tree.ident_span(site.ident);
+    (site.file as usize == cx.index && within.contains(declared)).then_some(declared)
+}
+
+/// Whether a value also goes somewhere that outlives the round, other than by the deferred statement.
+fn outlives_round(cx: FileCx<'_>, released: &Released, deferred: Span) -> bool {
+    let tree = cx.tree();
+    let Some(home) = cx.uses(released.var).first().and_then(|&use_| cx.enclosing(use_)) else { return true };
+    for &use_ in cx.uses(released.var) {
+        if deferred.contains(tree.expr_span(use_)) {
+            continue;
+        }
+        // In another function literal: it can be called after the round.
+        if cx.enclosing(use_) != Some(home) {
+            return true;
+        }
+        let (mut tracker, mode) = match released.what {
+            What::Resource(kind, mode) => (Tracker::new(cx, kind), mode),
+            What::Closer | What::Context => match plain_use(cx, use_) {
+                true => continue,
+                false => return true,
+            },
+        };
+        if let Fate::Moved(_, Move::Stored) = tracker.of_single_use(use_, mode) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a use of something without model is a call of one of its methods, an argument, a comparison, or sets it.
+fn plain_use(cx: FileCx<'_>, use_: ExprId) -> bool {
+    let tree = cx.tree();
+    let (outer, parent) = cx.parents().through_parens(tree, use_);
+    match parent {
+        Some(Parent::Expr(up)) => match tree.expr(up) {
+            Expr::Selector { .. } => match cx.parents().of_expr(up) {
+                Some(Parent::Expr(call)) => matches!(tree.expr(call), Expr::Call { fun, .. } if fun == up),
+                _ => false,
+            },
+            Expr::Call { fun, .. } => {
+                fun == outer || !matches!(cx.callee(up), Callee::Builtin(_) | Callee::Conversion(_))
+            }
+            Expr::Binary { .. } => true,
+            _ => false,
+        },
+        Some(Parent::Stmt(stmt)) => match tree.stmt(stmt) {
+            Stmt::Assign { lhs, .. } => tree.list(lhs).any(|target| target == outer),
+            Stmt::Range { x, .. } => x != outer,
+            Stmt::Return(_) => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set: Span) -> Finding {
+    let tree = cx.tree();
+    let text = normalise_expression(&cx.text(released.expr));
+    let name = match released.what {
+        What::Resource(kind, _) => cx.models().resource(kind).name.clone(),
+        What::Closer => format!("`{text}`"),
+        What::Context => "context".to_owned(),
+    };
+    let message = match released.what {
+        What::Context => "a cancel function is deferred in a loop: the contexts of all rounds live until the function \
+                          returns"
+            .to_owned(),
+        _ => format!("the release of the {name} is deferred in a loop: each round adds one more until the function returns"),
+    };
+    let mut finding = Finding::new(&META, message, cx.site(tree.stmt_span(stmt)));
+    finding.label = "runs when the function returns, not when the round ends".to_owned();
+    finding.step(StepRole::Acquired, cx.site(set), "made anew in each round");
+    finding.step(StepRole::Branch, cx.site(head(cx, around)), "this loop can come round again");
+    if let What::Resource(kind, _) = released.what {
+        finding.confidence = cx.models().resource(kind).confidence;
+    } else if matches!(released.what, What::Closer) {
+        finding.confidence = Confidence::Medium;
+    }
+    finding.resource = match cx.variable(released.expr).and_then(|var| cx.pkg.bodies.object(var)) {
+        Some(object) if cx.pkg.bodies.basic(object.ty()).is_none() => cx.pkg.bodies.show(object.ty()).to_string(),
+        _ => name,
+    };
+    finding.acquire = acquire_call(cx, set).map(|call| cx.acquire_site(call));
+    finding.subject = normalise_expression(&tree.text(tree.stmt_span(stmt)));
+    finding.help = Some(Help {
+        message: "move the body of the loop into a function of its own, or release it at the end of each round".to_owned(),
+        edits: Vec::new(),
+    });
+    finding
+}
+
+/// The first line of a loop, without its body.
+fn head(cx: FileCx<'_>, stmt: StmtId) -> Span {
+    let tree = cx.tree();
+    let span = tree.stmt_span(stmt);
+    let body = match tree.stmt(stmt) {
+        Stmt::For { body, .. } | Stmt::Range { body, .. } => tree.block(body).span.start,
+        _ => span.end,
+    };
+    let text = tree.text(Span::new(span.start, body));
+    Span::new(span.start, span.start + text.trim_end().len() as u32)
+}
+
+/// The acquiring call in the statement that sets the variable.
+fn acquire_call(cx: FileCx<'_>, set: Span) -> Option<ExprId> {
+    let tree = cx.tree();
+    (0..tree.expr_count()).map(ExprId::new).find(|&expr| {
+        matches!(tree.expr(expr), Expr::Call { .. })
+            && set.contains(tree.expr_span(expr))
+            && cx.roles(expr).is_some_and(|roles| roles.acquire.is_some() || roles.cancels)
+    })
+}

@@ -1,0 +1,178 @@
+//! `//residue:ignore CODE[,CODE] -- why`: findings that the code's authors accept.
+//!
+//! A comment at the end of a line speaks of that line. One on a line of its own speaks of the next line that is not a
+//! comment; where that line starts a top-level declaration, of all of the declaration. As for `//go:` directives, there
+//! is no blank after `//`. A finding is held back when its place, not one of its steps, lies there.
+
+use residue_finding::{Finding, RuleCode, Span};
+use residue_syntax::ast::File;
+
+/// What opens a directive.
+const MARKER: &str = "//residue:";
+
+/// A directive of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directive {
+    /// Its bytes.
+    pub(crate) span: Span,
+    /// Its line.
+    pub(crate) line: u32,
+    /// The lines it speaks of, the last one included.
+    lines: (u32, u32),
+    /// What it says, or what is wrong with it.
+    pub(crate) ignores: Result<Vec<Ignored>, String>,
+    /// The text after `--`.
+    pub(crate) why: String,
+}
+
+/// A code of a directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    pub(crate) code: RuleCode,
+    /// Whether it held a finding back.
+    pub(crate) used: bool,
+}
+
+/// The directives of a file, in source order.
+pub(crate) fn directives(tree: &File, known: impl Fn(RuleCode) -> bool) -> Vec<Directive> {
+    let src = tree.src();
+    let comments = tree.comments();
+    let mut out = Vec::new();
+    for comment in comments {
+        let (start, end) = (comment.span.start as usize, comment.span.end as usize);
+        if !src.get(start..end).is_some_and(|text| text.starts_with(MARKER.as_bytes())) {
+            continue;
+        }
+        let text = tree.text(comment.span);
+        let (ignores, why) = parse(text.strip_prefix(MARKER).unwrap_or_default(), &known);
+        let line = tree.line_col(comment.span.start).line;
+        let span = Span { start: comment.span.start, end: comment.span.end };
+        let lines = lines(tree, comment.span.start, line);
+        out.push(Directive { span, line, lines, ignores, why });
+    }
+    out
+}
+
+fn parse(text: &str, known: &impl Fn(RuleCode) -> bool) -> (Result<Vec<Ignored>, String>, String) {
+    let (head, why) = text.split_once("--").unwrap_or((text, ""));
+    let why = why.trim().to_owned();
+    let Some(codes) = head.strip_prefix("ignore") else {
+        let verb = head.split_whitespace().next().unwrap_or_default();
+        return (Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`")), why);
+    };
+    let mut ignores = Vec::new();
+    for code in codes.split(',').map(str::trim) {
+        let Ok(code) = code.parse::<RuleCode>() else {
+            let message = if code.is_empty() {
+                "no rule is named: write `//residue:ignore CODE -- why`".to_owned()
+            } else {
+                format!("`{code}` is no rule's code: write `//residue:ignore CODE[,CODE] -- why`")
+            };
+            return (Err(message), why);
+        };
+        if !known(code) {
+            return (Err(format!("there is no rule {code}")), why);
+        }
+        ignores.push(Ignored { code, used: false });
+    }
+    (Ok(ignores), why)
+}
+
+/// The lines that a comment at `pos` on `line` speaks of.
+fn lines(tree: &File, pos: u32, line: u32) -> (u32, u32) {
+    let src = tree.src();
+    let text_of = |line: u32| {
+        let span = tree.line_span(line)?;
+        let bytes = src.get(span.start as usize..span.end as usize)?;
+        Some((span, bytes.trim_ascii()))
+    };
+    let alone = text_of(line).is_some_and(|(span, _)| {
+        src.get(span.start as usize..pos as usize).is_some_and(|before| before.trim_ascii().is_empty())
+    });
+    if !alone {
+        return (line, line);
+    }
+    let mut next = line + 1;
+    let last = tree.line_count() as u32;
+    while next <= last && text_of(next).is_some_and(|(_, text)| text.is_empty() || text.starts_with(b"//")) {
+        next += 1;
+    }
+    let Some((span, _)) = text_of(next) else { return (next, next) };
+    let starts_here = |pos: u32| span.start <= pos && pos <= span.end;
+    let decl = tree.list(tree.top_decls()).map(|decl| tree.decl_span(decl)).find(|decl| starts_here(decl.start));
+    let end = decl.map_or(next, |decl| tree.line_col(decl.end.saturating_sub(1).max(decl.start)).line);
+    (next, end)
+}
+
+/// The directive that holds a finding back, marked as used.
+pub(crate) fn applies<'d>(directives: &'d mut [Directive], finding: &Finding) -> Option<&'d Directive> {
+    let (first, last) = (finding.site.start.line, finding.site.end.line.max(finding.site.start.line));
+    for directive in directives {
+        if directive.lines.1 < first || last < directive.lines.0 {
+            continue;
+        }
+        if let Ok(ignores) = &mut directive.ignores
+            && let Some(ignored) = ignores.iter_mut().find(|ignored| ignored.code == finding.rule)
+        {
+            ignored.used = true;
+            return Some(directive);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use residue_syntax::{Bodies, parse};
+
+    use super::*;
+
+    fn all(src: &str) -> Vec<Directive> {
+        let file = parse(Arc::from(src.as_bytes()), Bodies::Keep).file;
+        directives(&file, |code| code.as_str() != "R999")
+    }
+
+    fn lines_of(src: &str) -> Vec<(u32, u32)> {
+        all(src).iter().map(|d| d.lines).collect()
+    }
+
+    #[test]
+    fn a_comment_speaks_of_its_line_or_the_next() {
+        let src = "package p\n\nfunc f() {\n\ta() //residue:ignore R201 -- same line\n\
+                   \t//residue:ignore R201 -- next line\n\t// and a remark\n\tb()\n}\n";
+        assert_eq!(lines_of(src), [(4, 4), (7, 7)]);
+    }
+
+    #[test]
+    fn above_a_declaration_it_speaks_of_all_of_it() {
+        let src = "package p\n\n// f does.\n//residue:ignore R201 -- all of f\nfunc f() {\n\ta()\n}\n\nvar x = 1\n";
+        assert_eq!(lines_of(src), [(5, 7)]);
+        assert_eq!(lines_of("package p\n//residue:ignore R201"), [(3, 3)], "nothing comes after");
+    }
+
+    #[test]
+    fn codes_and_reasons_are_read() {
+        let found = all("package p\n\n//residue:ignore R201, R209 -- on purpose -- really\nvar x = 1\n");
+        assert_eq!(found[0].why, "on purpose -- really");
+        let codes: Vec<_> = found[0].ignores.iter().flatten().map(|i| i.code.to_string()).collect();
+        assert_eq!(codes, ["R201", "R209"]);
+    }
+
+    #[test]
+    fn what_is_malformed_is_said() {
+        let src = "package p\n//residue:ignore\n//residue:ignore R2 -- x\n//residue:ignore R999\n//residue:skip R201\n\
+                   // residue:ignore R201 is no directive\n/*residue:ignore R201*/\n";
+        let messages: Vec<_> = all(src).into_iter().map(|d| d.ignores.expect_err("malformed")).collect();
+        assert_eq!(
+            messages,
+            [
+                "no rule is named: write `//residue:ignore CODE -- why`",
+                "`R2` is no rule's code: write `//residue:ignore CODE[,CODE] -- why`",
+                "there is no rule R999",
+                "`residue:skip` is no directive: write `//residue:ignore CODE -- why`",
+            ]
+        );
+    }
+}
