@@ -1,0 +1,212 @@
+//! What can be typed. Help, man page, completions and `docs/cli.md` are made
+//! from these definitions.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use residue_finding::Severity;
+
+/// Finds what Go programs leave behind
+#[derive(Debug, Parser)]
+#[command(name = "residue", arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 nothing found, 1 findings, 2 wrong usage or configuration, 3 something could \
+                        not be analysed.")]
+pub(crate) struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "RESIDUE_COLOR", hide_env = true)]
+    pub(crate) color: Color,
+
+    /// Say nothing but errors beside the report
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find resources that Go source code never releases
+    #[command(after_help = CHECK_AFTER_HELP)]
+    Check(Box<CheckArgs>),
+    /// List the rules
+    Rules(RulesArgs),
+    /// Say what a rule finds, why that leaks and how to fix it
+    Explain(ExplainArgs),
+    /// Write a completion script for a shell
+    Completion(CompletionArgs),
+    /// Write the manual page
+    Man,
+}
+
+const CHECK_AFTER_HELP: &str = "\
+Source is read as it is: nothing is built, downloaded or run, and no Go tool chain is needed.
+Flags win over RESIDUE_* variables (RESIDUE_FAIL_ON=error), these over .residue.toml.
+
+Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or configuration,
+3 something could not be analysed.";
+
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each flag")]
+pub(crate) struct CheckArgs {
+    /// Directories, with everything below them, or Go package patterns (default: ./...)
+    #[arg(value_name = "PATTERN", value_hint = ValueHint::DirPath)]
+    pub(crate) patterns: Vec<String>,
+
+    /// Run only this rule, by code or name; `all` includes rules that are off by default (repeatable)
+    #[arg(long, value_name = "CODE", help_heading = "What is looked for")]
+    pub(crate) rule: Vec<String>,
+
+    /// Read a further model of what library functions do with resources (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What is looked for")]
+    pub(crate) model: Vec<PathBuf>,
+
+    /// Leave out paths that match, as in .gitignore (repeatable)
+    #[arg(long, value_name = "GLOB", help_heading = "What is looked at")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Look at _test.go files too
+    #[arg(
+        long,
+        overrides_with = "no_tests",
+        env = "RESIDUE_TESTS",
+        hide_env = true,
+        help_heading = "What is looked at"
+    )]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) tests: bool,
+
+    /// Leave _test.go files out, whatever the configuration says
+    #[arg(long, overrides_with = "tests", help_heading = "What is looked at")]
+    pub(crate) no_tests: bool,
+
+    /// Look below vendor directories too
+    #[arg(long, help_heading = "What is looked at")]
+    pub(crate) include_vendor: bool,
+
+    /// Build tags, beside those of GOFLAGS
+    #[arg(long, value_name = "TAG", value_delimiter = ',', env = "RESIDUE_TAGS", hide_env = true)]
+    #[arg(help_heading = "What is looked at")]
+    pub(crate) tags: Vec<String>,
+
+    /// Operating system that the code is built for (default: GOOS, or this one)
+    #[arg(long, value_name = "OS", help_heading = "What is looked at")]
+    pub(crate) goos: Option<String>,
+
+    /// Architecture that the code is built for (default: GOARCH, or this one)
+    #[arg(long, value_name = "ARCH", help_heading = "What is looked at")]
+    pub(crate) goarch: Option<String>,
+
+    /// Write text, json or jsonl to stdout, or to a file: `json=report.json` (repeatable)
+    #[arg(long, value_name = "FORMAT[=FILE]", env = "RESIDUE_FORMAT", hide_env = true)]
+    #[arg(value_delimiter = ',', help_heading = "What is said")]
+    pub(crate) format: Vec<Format>,
+
+    /// The least severity that makes the exit code 1: error, warning, note or never (default: warning)
+    #[arg(long, value_name = "SEVERITY", env = "RESIDUE_FAIL_ON", hide_env = true, help_heading = "What is said")]
+    pub(crate) fail_on: Option<FailOn>,
+
+    /// Count missing dependencies as something that could not be analysed
+    #[arg(long, env = "RESIDUE_STRICT", hide_env = true, help_heading = "What is said")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) strict: bool,
+
+    /// Say where the time went and what was missing
+    #[arg(long, help_heading = "What is said")]
+    pub(crate) stats: bool,
+
+    /// Use this configuration, not the .residue.toml found upward from the first pattern
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_CONFIG", hide_env = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Threads to use (default: one for each processor)
+    #[arg(long, short, value_name = "N", env = "RESIDUE_JOBS", hide_env = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesArgs {
+    /// How to list them
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Codes or names of rules
+    #[arg(value_name = "CODE", required = true)]
+    pub(crate) rules: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    Text,
+    Json,
+}
+
+/// A kind of report and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) kind: FormatKind,
+    /// None is stdout.
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormatKind {
+    Text,
+    Json,
+    JsonLines,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, path) = match text.split_once('=') {
+            Some((_, "")) => return Err("no file after `=`".to_owned()),
+            Some((kind, path)) => (kind, Some(PathBuf::from(path))),
+            None => (text, None),
+        };
+        let kind = match kind {
+            "text" => FormatKind::Text,
+            "json" => FormatKind::Json,
+            "jsonl" => FormatKind::JsonLines,
+            _ => return Err("expected text, json or jsonl, and a file after `=` if you like".to_owned()),
+        };
+        Ok(Self { kind, path })
+    }
+}
+
+/// From which severity on findings make the run fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailOn {
+    Severity(Severity),
+    Never,
+}
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "never" => Ok(Self::Never),
+            _ => text.parse().map(Self::Severity).map_err(|_| "expected error, warning, note or never".to_owned()),
+        }
+    }
+}

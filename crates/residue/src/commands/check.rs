@@ -1,0 +1,94 @@
+//! `residue check`: analyse, report, decide.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Instant;
+
+use residue_finding::{Outcome, Stats};
+use residue_report::{Report, Talk, write_json, write_json_lines, write_talk, write_text};
+
+use crate::args::{CheckArgs, FailOn, Format, FormatKind};
+use crate::engine::{self, Run};
+use crate::error::{Error, Exit};
+use crate::output;
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::terminal::Terminal;
+
+pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Error> {
+    let start = Instant::now();
+    let settings = Settings::resolve(*args)?;
+    if let Some(jobs) = settings.jobs {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs));
+        pool.build_global().map_err(|error| Error::failed(format!("cannot start {jobs} threads: {error}")))?;
+    }
+    let progress = Progress::start(terminal.shows_progress());
+    let Run { outcome, sources } = engine::check(&settings, &progress)?;
+    drop(progress);
+
+    let report = Report { outcome: &outcome, rules: engine::rules(), tool: engine::tool(), sources: &sources };
+    for format in &settings.formats {
+        write(&report, format, terminal)?;
+    }
+    talk(&report, &settings, start, terminal);
+    Ok(verdict(&outcome, &settings))
+}
+
+fn write(report: &Report<'_>, format: &Format, terminal: &Terminal) -> Result<(), Error> {
+    let style = if format.path.is_some() { residue_report::TextStyle::default() } else { terminal.out() };
+    let write = |out: &mut dyn io::Write| match format.kind {
+        FormatKind::Text => write_text(report, style, out),
+        FormatKind::Json => write_json(report, out),
+        FormatKind::JsonLines => write_json_lines(report, out),
+    };
+    match &format.path {
+        Some(path) => output::file(path, write),
+        None => output::stdout(write),
+    }
+}
+
+/// What there is to say beside the report.
+fn talk(report: &Report<'_>, settings: &Settings, start: Instant, terminal: &Terminal) {
+    let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
+    let talk = Talk {
+        style: terminal.talk(),
+        summary: !terminal.quiet(),
+        seconds: Some(&seconds),
+        listed_missing: settings.stats,
+    };
+    let mut said = Vec::new();
+    if write_talk(report, talk, &mut said).is_ok() {
+        Terminal::say(&String::from_utf8_lossy(&said));
+    }
+    if let Some(stats) = &report.outcome.summary.stats {
+        Terminal::say(&table(stats));
+    }
+}
+
+fn table(stats: &Stats) -> String {
+    let mut table = String::new();
+    for phase in &stats.phases {
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "{:>10.1} ms  {}", phase.wall.as_secs_f64() * 1e3, phase.name);
+    }
+    for counter in &stats.counters {
+        let _ = writeln!(table, "{:>13}  {}", counter.value, counter.name);
+    }
+    table
+}
+
+/// The exit code says what was found before it says what could not be looked at: a finding is certain.
+fn verdict(outcome: &Outcome, settings: &Settings) -> Exit {
+    let failing = match settings.fail_on {
+        FailOn::Severity(severity) => outcome.count_at_least(severity),
+        FailOn::Never => 0,
+    };
+    let complete = outcome.summary.complete() && (!settings.strict || outcome.summary.missing.is_empty());
+    if failing > 0 {
+        Exit::Findings
+    } else if complete {
+        Exit::Clean
+    } else {
+        Exit::Incomplete
+    }
+}

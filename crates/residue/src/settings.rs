@@ -1,0 +1,236 @@
+//! What a run of `check` does, once flags, environment and configuration agree.
+
+use std::path::{Component, Path, PathBuf};
+
+use residue_finding::{DisabledRule, RuleMeta};
+
+use crate::args::{CheckArgs, FailOn, Format, FormatKind};
+use crate::config::Config;
+use crate::engine;
+use crate::error::Error;
+
+/// A resolved `check`.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each flag")]
+pub(crate) struct Settings {
+    /// The working directory: displayed paths are relative to it.
+    pub(crate) dir: PathBuf,
+    pub(crate) patterns: Vec<String>,
+    pub(crate) rules: Vec<&'static RuleMeta>,
+    pub(crate) disabled: Vec<DisabledRule>,
+    pub(crate) models: Vec<PathBuf>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) tests: bool,
+    pub(crate) include_vendor: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) goos: Option<String>,
+    pub(crate) goarch: Option<String>,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) fail_on: FailOn,
+    pub(crate) strict: bool,
+    pub(crate) stats: bool,
+    pub(crate) jobs: Option<u16>,
+}
+
+impl Settings {
+    /// Flags win over the environment (clap sees to that), both over the configuration.
+    pub(crate) fn resolve(args: CheckArgs) -> Result<Self, Error> {
+        let dir = std::env::current_dir()
+            .map_err(|error| Error::failed(format!("cannot tell the working directory: {error}")))?;
+        let config = match &args.config {
+            Some(path) => Config::read(path)?,
+            None => Config::find(&start(&args.patterns, &dir))?,
+        };
+        let (rules, disabled) = select_rules(&args.rule, &config, &dir)?;
+        let mut exclude = match &config.path {
+            Some(path) => rebase_all(&config.exclude, path, &dir),
+            None => Vec::new(),
+        };
+        exclude.extend(args.exclude);
+        Ok(Self {
+            patterns: patterns(&args.patterns, &dir)?,
+            rules,
+            disabled,
+            models: config.models.into_iter().chain(args.model).collect(),
+            exclude,
+            tests: !args.no_tests && (args.tests || config.tests),
+            include_vendor: args.include_vendor || config.include_vendor,
+            tags: if args.tags.is_empty() { config.tags } else { args.tags },
+            goos: args.goos,
+            goarch: args.goarch,
+            formats: formats(args.format)?,
+            fail_on: args.fail_on.or(config.fail_on).unwrap_or_default(),
+            strict: args.strict || config.strict,
+            stats: args.stats,
+            jobs: args.jobs,
+            dir,
+        })
+    }
+}
+
+/// Where the search for a configuration starts: the first pattern that is a path, else the working directory.
+fn start(patterns: &[String], dir: &Path) -> PathBuf {
+    let paths = patterns.iter().map(|pattern| {
+        let stem = pattern.strip_suffix("...").unwrap_or(pattern);
+        dir.join(stem)
+    });
+    let mut existing = paths.filter(|path| path.exists());
+    existing.next().unwrap_or_else(|| dir.to_owned())
+}
+
+/// A directory stands for everything below it; Go patterns stay as they are.
+fn patterns(typed: &[String], dir: &Path) -> Result<Vec<String>, Error> {
+    if typed.is_empty() {
+        return Ok(vec!["./...".to_owned()]);
+    }
+    let expand = |pattern: &String| {
+        let path = dir.join(pattern);
+        let is_path = pattern.starts_with(['.', '/']) || Path::new(pattern).is_absolute();
+        if pattern.ends_with("...") {
+            return Ok(pattern.clone());
+        }
+        if path.is_dir() {
+            let slash = if pattern.ends_with('/') { "" } else { "/" };
+            let dot = if is_path { "" } else { "./" };
+            return Ok(format!("{dot}{pattern}{slash}..."));
+        }
+        if path.is_file() {
+            return Err(Error::usage(format!("{pattern} is a file; packages are checked as a whole"))
+                .hint("name its directory"));
+        }
+        if is_path {
+            return Err(Error::usage(format!("there is no directory {pattern}")));
+        }
+        Ok(pattern.clone())
+    };
+    typed.iter().map(expand).collect()
+}
+
+/// The rules to run, and those that the configuration switched off.
+fn select_rules(
+    wanted: &[String],
+    config: &Config,
+    dir: &Path,
+) -> Result<(Vec<&'static RuleMeta>, Vec<DisabledRule>), Error> {
+    let all = engine::rules();
+    if !wanted.is_empty() {
+        let mut rules = Vec::new();
+        for name in wanted {
+            if name == "all" {
+                rules.extend(all);
+                continue;
+            }
+            let unknown = |hint| Error::usage(format!("there is no rule `{name}`")).hint(hint);
+            rules.push(engine::find_rule(name).map_err(unknown)?);
+        }
+        rules.sort_by_key(|rule| rule.code);
+        rules.dedup_by_key(|rule| rule.code);
+        return Ok((rules, Vec::new()));
+    }
+    let named = |list: &[&'static RuleMeta], rule: &RuleMeta| list.iter().any(|named| named.code == rule.code);
+    let mut rules = Vec::new();
+    let mut disabled = Vec::new();
+    for &rule in all {
+        let line = config.disable.iter().find(|(named, _)| named.code == rule.code).map(|(_, line)| line);
+        match line {
+            Some(line) if rule.default_on => {
+                let path = config.path.as_deref().unwrap_or(Path::new(""));
+                let path = path.strip_prefix(dir).unwrap_or(path).display();
+                disabled.push(DisabledRule { code: rule.code, by: format!("{path}:{line}") });
+            }
+            None if rule.default_on || named(&config.enable, rule) => rules.push(rule),
+            _ => {}
+        }
+    }
+    Ok((rules, disabled))
+}
+
+/// At most one report goes to stdout; text does when nothing else is said.
+fn formats(typed: Vec<Format>) -> Result<Vec<Format>, Error> {
+    if typed.is_empty() {
+        return Ok(vec![Format { kind: FormatKind::Text, path: None }]);
+    }
+    if typed.iter().filter(|format| format.path.is_none()).count() > 1 {
+        return Err(
+            Error::usage("only one report can go to stdout").hint("write the others to files: --format json=FILE")
+        );
+    }
+    Ok(typed)
+}
+
+/// The globs of a configuration are relative to its directory; those of a run to the working directory.
+fn rebase_all(globs: &[String], config: &Path, dir: &Path) -> Vec<String> {
+    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+    let base = config.parent().unwrap_or(Path::new("/"));
+    globs.iter().filter_map(|glob| rebase(glob, base, dir)).collect()
+}
+
+/// One glob, moved from `base` to `dir`; none when it can't match below `dir`, or would match all of it.
+fn rebase(glob: &str, base: &Path, dir: &Path) -> Option<String> {
+    let (not, body) = glob.strip_prefix('!').map_or(("", glob), |body| ("!", body));
+    let anchored = body.trim_end_matches('/').contains('/');
+    if let Ok(down) = dir.strip_prefix(base) {
+        if !anchored || down.as_os_str().is_empty() {
+            return Some(glob.to_owned());
+        }
+        let mut parts = body.trim_start_matches("./").trim_start_matches('/').split('/').peekable();
+        for component in down.components() {
+            match parts.peek() {
+                Some(&"**") => break,
+                Some(&"*") => {}
+                Some(part) if Component::Normal(part.as_ref()) == component => {}
+                _ => return None,
+            }
+            parts.next();
+        }
+        let rest: Vec<&str> = parts.collect();
+        return (!rest.is_empty()).then(|| format!("{not}/{}", rest.join("/")));
+    }
+    let prefix = base.strip_prefix(dir).unwrap_or(base);
+    let mut escaped = String::new();
+    for c in prefix.to_string_lossy().chars() {
+        match c {
+            '*' | '?' | '[' => escaped.extend(['[', c, ']']),
+            _ => escaped.push(c),
+        }
+    }
+    let between = if anchored { "/" } else { "/**/" };
+    let body = body.trim_start_matches("./").trim_start_matches('/');
+    Some(format!("{not}/{}{between}{body}", escaped.trim_start_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_follow_the_working_directory() {
+        let rebase = |glob, base: &str, dir: &str| rebase(glob, Path::new(base), Path::new(dir));
+        for (glob, base, dir, want) in [
+            ("gen/**", "/r", "/r", Some("gen/**")),
+            ("*.pb.go", "/r", "/r/a/b", Some("*.pb.go")),
+            ("gen/", "/r", "/r/a", Some("gen/")),
+            ("a/gen/*.go", "/r", "/r/a", Some("/gen/*.go")),
+            ("/a/gen", "/r", "/r/a", Some("/gen")),
+            ("*/gen/x", "/r", "/r/a", Some("/gen/x")),
+            ("**/gen/x", "/r", "/r/a", Some("/**/gen/x")),
+            ("!a/gen", "/r", "/r/a", Some("!/gen")),
+            ("b/gen", "/r", "/r/a", None),
+            ("a/b", "/r", "/r/a/b", None),
+            ("gen/x", "/r/sub", "/r", Some("/sub/gen/x")),
+            ("*.pb.go", "/r/sub", "/r", Some("/sub/**/*.pb.go")),
+            ("gen/x", "/other/[y]", "/r", Some("/other/[[]y]/gen/x")),
+        ] {
+            assert_eq!(rebase(glob, base, dir).as_deref(), want, "{glob} of {base} in {dir}");
+        }
+    }
+
+    #[test]
+    fn one_report_goes_to_stdout() {
+        let parse = |list: &[&str]| formats(list.iter().map(|text| text.parse().expect("a format")).collect());
+        assert_eq!(parse(&[]).expect("the default").len(), 1);
+        assert!(parse(&["json", "text=a"]).is_ok());
+        assert!(parse(&["json", "text"]).is_err());
+        assert!("json=".parse::<Format>().is_err() && "xml".parse::<Format>().is_err());
+    }
+}
