@@ -3,8 +3,9 @@
 use memchr::{memchr, memchr2};
 
 use crate::ast::{Comment, Span, SyntaxError};
-use crate::names::Spelling;
-use crate::token::{ENDS_STATEMENT, Tok, keyword};
+use crate::names;
+use crate::token::{Tok, keyword};
+use crate::words::{Word, ident_len, string_len};
 use crate::unicode;
 
 /// Reading stops after so many errors: what follows would say nothing new.
@@ -78,12 +79,10 @@ pub(crate) struct Lexer<'a> {
     pub(crate) start: u32,
     /// One past its last byte.
     pub(crate) end: u32,
-    /// Spelling of the last name or keyword.
-    pub(crate) word: Spelling<'a>,
+    /// First eight bytes of the last name or keyword, the first one lowest.
+    pub(crate) head: u64,
     /// Whether the current token is a semicolon made of a line end or the end of the file.
     pub(crate) line_end: bool,
-    /// Whether a line end here is a semicolon.
-    pub(crate) insert_semi: bool,
     /// All comments met.
     pub(crate) comments: Vec<Comment>,
     /// All errors kept.
@@ -103,9 +102,8 @@ impl<'a> Lexer<'a> {
             tok: Tok::Eof,
             start: 0,
             end: 0,
-            word: Spelling::default(),
+            head: 0,
             line_end: false,
-            insert_semi: false,
             comments: Vec::new(),
             errors: Vec::new(),
             error_line: Span::new(1, 0),
@@ -136,7 +134,6 @@ impl<'a> Lexer<'a> {
     #[cold]
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
-        self.insert_semi = false;
     }
 
     /// Goes on after a closing brace that ends at `end`, and reads the token after it.
@@ -162,7 +159,6 @@ impl<'a> Lexer<'a> {
         self.start = start as u32;
         self.end = end as u32;
         self.pos = end;
-        self.insert_semi = ENDS_STATEMENT.has(tok);
     }
 
     /// Makes the current token a semicolon for the line end at `start`, reading on at `pos`.
@@ -173,7 +169,6 @@ impl<'a> Lexer<'a> {
         self.start = start as u32;
         self.end = end as u32;
         self.pos = pos;
-        self.insert_semi = false;
     }
 
     /// Reads the next token.
@@ -209,7 +204,7 @@ impl<'a> Lexer<'a> {
                     continue;
                 }
                 b'\n' => {
-                    if self.insert_semi {
+                    if self.tok.ends_statement() {
                         return self.set_line_end(i, i + 1, i + 1);
                     }
                     i += 1;
@@ -297,7 +292,7 @@ impl<'a> Lexer<'a> {
                         continue;
                     }
                     b'*' => match self.block_comment(i) {
-                        (end, Some(newline)) if self.insert_semi => {
+                        (end, Some(newline)) if self.tok.ends_statement() => {
                             return self.set_line_end(newline, newline + 1, end);
                         }
                         (end, _) => {
@@ -310,7 +305,7 @@ impl<'a> Lexer<'a> {
                 },
                 0 if i >= src.len() => {
                     let end = src.len();
-                    if self.insert_semi {
+                    if self.tok.ends_statement() {
                         return self.set_line_end(end, end, end);
                     }
                     (self.tok, self.start, self.end, self.pos) = (Tok::Eof, end as u32, end as u32, end);
@@ -328,33 +323,58 @@ impl<'a> Lexer<'a> {
     /// Reads a name or keyword.
     #[inline]
     fn ident(&mut self, start: usize) {
-        let mut i = start + 1;
+        let src = self.src;
+        let (head, end) = match src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(chunk) => {
+                let word = Word::from_le_bytes(*chunk);
+                let len = ident_len(word);
+                if len < 8 { (word & ((1 << (8 * len)) - 1), start + len) } else { (word, self.long_ident(start + 8)) }
+            }
+            None => {
+                let end = self.long_ident(start);
+                (names::head(&src[start..end]), end)
+            }
+        };
+        if at(src, end) >= 0x80 {
+            return self.ident_beyond_ascii(start);
+        }
+        self.head = head;
+        self.set(keyword(head, src.get(start..end).unwrap_or_default()), start, end);
+    }
+
+    /// Where a name ends that is read up to `from`, if it has no characters beyond ASCII.
+    fn long_ident(&self, from: usize) -> usize {
+        let mut i = from;
+        while let Some(chunk) = self.src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+            let len = ident_len(Word::from_le_bytes(*chunk));
+            i += len;
+            if len < 8 {
+                return i;
+            }
+        }
         while class(at(self.src, i)) <= IDENT_PART {
             i += 1;
         }
-        if at(self.src, i) >= 0x80 {
-            i = self.ident_beyond_ascii(start);
-        }
-        let spelling = Spelling::of(self.src, start, i);
-        self.word = spelling;
-        self.set(keyword(spelling), start, i);
+        i
     }
 
-    /// Where a name ends that has read up to `from`.
+    /// Reads a name with characters beyond ASCII, which is no keyword.
     #[cold]
-    fn ident_beyond_ascii(&self, from: usize) -> usize {
+    fn ident_beyond_ascii(&mut self, start: usize) {
         let part = |c: char| match c {
             '_' => true,
             c if c.is_ascii() => c.is_ascii_alphanumeric(),
             c => unicode::is_letter(c) || unicode::is_digit(c),
         };
-        let rest = &self.text[from..];
-        from + rest.find(|c| !part(c)).unwrap_or(rest.len())
+        let rest = &self.text[start..];
+        let end = start + rest.find(|c| !part(c)).unwrap_or(rest.len());
+        self.head = names::head(&self.src[start..end]);
+        let tok = keyword(self.head, &self.src[start..end]);
+        self.set(tok, start, end);
     }
 
     #[cold]
     fn illegal(&mut self, start: usize, c: char) {
-        let insert_semi = self.insert_semi;
         match c {
             // Reported before lexing began.
             '\0' | '\u{feff}' => {}
@@ -362,7 +382,6 @@ impl<'a> Lexer<'a> {
             c => self.error(start, format!("illegal character {c:?} (U+{:04X})", u32::from(c))),
         }
         self.set(Tok::Illegal, start, start + c.len_utf8());
-        self.insert_semi = insert_semi;
     }
 
     /// Reads a `//` comment; returns where it ends.
@@ -433,6 +452,13 @@ impl<'a> Lexer<'a> {
         let src = self.src;
         let mut i = start + 1;
         loop {
+            while let Some(chunk) = src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+                let len = string_len(Word::from_le_bytes(*chunk));
+                i += len;
+                if len < 8 {
+                    break;
+                }
+            }
             match at(src, i) {
                 b'"' => return self.set(Tok::String, start, i + 1),
                 b'\\' => i = self.escape(i + 1, b'"').0,

@@ -19,6 +19,7 @@ mod parser;
 mod token;
 mod unicode;
 pub mod walk;
+mod words;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -5,28 +5,11 @@ use std::sync::OnceLock;
 
 use crate::ast::{Id, Name, Names};
 
-/// A name as it stands in the source.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Spelling<'a> {
-    /// The name.
-    pub(crate) bytes: &'a [u8],
-    /// Its first eight bytes, the first one lowest, zero where it is shorter. Names have no zero bytes, so this is all
-    /// of a short one.
-    pub(crate) head: u64,
-}
-
-impl<'a> Spelling<'a> {
-    /// The bytes `start..end` of `src`.
-    #[inline]
-    pub(crate) fn of(src: &'a [u8], start: usize, end: usize) -> Self {
-        let bytes = src.get(start..end).unwrap_or_default();
-        let head = match src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(chunk) if bytes.len() >= 8 => u64::from_le_bytes(*chunk),
-            Some(chunk) => u64::from_le_bytes(*chunk) & ((1 << (8 * bytes.len())) - 1),
-            None => bytes.iter().rev().fold(0, |head, &b| head << 8 | u64::from(b)),
-        };
-        Self { bytes, head }
-    }
+/// The first eight bytes of a spelling, the first one lowest, zero where it is shorter. Names have no zero bytes, so this
+/// is all of a short one.
+#[inline]
+pub(crate) fn head(spelling: &[u8]) -> u64 {
+    spelling.iter().take(8).rev().fold(0, |head, &b| head << 8 | u64::from(b))
 }
 
 /// A hash table from spellings to [`Name`]s, over the spellings themselves in a [`Names`].
@@ -40,7 +23,7 @@ pub(crate) struct Interner {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// [`Spelling::head`] of a name of up to eight bytes, the hash of a longer one.
+    /// [`head`] of a name of up to eight bytes, the hash of a longer one.
     key: u64,
     /// Length of the spelling.
     len: u32,
@@ -64,18 +47,18 @@ impl Interner {
         }
     }
 
-    /// The name of a spelling.
+    /// The name of a spelling, which begins with `head`.
     #[inline]
-    pub(crate) fn intern(&mut self, spelling: Spelling<'_>) -> Name {
-        let len = spelling.bytes.len() as u32;
-        let key = if len <= 8 { spelling.head } else { self.hash(spelling) };
+    pub(crate) fn intern(&mut self, head: u64, spelling: &[u8]) -> Name {
+        let len = spelling.len() as u32;
+        let key = if len <= 8 { head } else { self.hash(spelling) };
         let mask = self.slots.len() - 1;
         let mut i = self.first_slot(key);
         loop {
             let slot = self.slots[i & mask];
             if slot.key == key && slot.len == len {
                 let name = Name::from_raw(slot.name);
-                if len <= 8 || self.names.get(name).as_bytes() == spelling.bytes {
+                if len <= 8 || self.names.get(name).as_bytes() == spelling {
                     return name;
                 }
             } else if slot.name == 0 {
@@ -96,9 +79,9 @@ impl Interner {
     }
 
     #[inline(never)]
-    fn insert(&mut self, spelling: Spelling<'_>, key: u64) -> Name {
+    fn insert(&mut self, spelling: &[u8], key: u64) -> Name {
         let name = Name::new(self.names.ends.len());
-        self.names.text.push_str(str::from_utf8(spelling.bytes).unwrap_or_default());
+        self.names.text.push_str(str::from_utf8(spelling).unwrap_or_default());
         self.names.ends.push(self.names.text.len() as u32);
         if self.names.ends.len() * 2 > self.slots.len() {
             let grown = vec![FREE; self.slots.len() * 2];
@@ -108,7 +91,7 @@ impl Interner {
                 }
             }
         }
-        self.place(Slot { key, len: spelling.bytes.len() as u32, name: name.raw() });
+        self.place(Slot { key, len: spelling.len() as u32, name: name.raw() });
         name
     }
 
@@ -130,10 +113,10 @@ impl Interner {
 
     /// Mixes all bytes of a name of more than eight, eight at a time.
     #[inline]
-    fn hash(&self, spelling: Spelling<'_>) -> u64 {
-        let (chunks, _) = spelling.bytes.as_chunks::<8>();
+    fn hash(&self, spelling: &[u8]) -> u64 {
+        let (chunks, _) = spelling.as_chunks::<8>();
         // The last eight overlap with the ones before.
-        let tail = spelling.bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+        let tail = spelling.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
         chunks.iter().fold(tail ^ self.seed.rotate_left(32), |state, chunk| {
             fold(state ^ u64::from_le_bytes(*chunk), MULTIPLIER ^ self.seed)
         })
@@ -153,29 +136,20 @@ fn fold(a: u64, b: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn spelling(text: &str) -> Spelling<'_> {
-        Spelling::of(text.as_bytes(), 0, text.len())
+    fn intern(interner: &mut Interner, spelling: &str) -> Name {
+        interner.intern(head(spelling.as_bytes()), spelling.as_bytes())
     }
 
     #[test]
     fn equal_spellings_share_a_name_and_others_do_not() {
         let mut interner = Interner::new(1);
         let spellings: Vec<String> = (0..5000).map(|i| "x".repeat(i % 40) + &i.to_string()).collect();
-        let names: Vec<Name> = spellings.iter().map(|s| interner.intern(spelling(s))).collect();
-        for (i, (text, &name)) in spellings.iter().zip(&names).enumerate() {
+        let names: Vec<Name> = spellings.iter().map(|s| intern(&mut interner, s)).collect();
+        for (i, (spelling, &name)) in spellings.iter().zip(&names).enumerate() {
             assert_eq!(name.index(), i, "numbered in order of appearance");
-            assert_eq!(interner.intern(spelling(text)), name);
+            assert_eq!(intern(&mut interner, spelling), name);
         }
         let finished = interner.finish();
-        assert!(spellings.iter().zip(&names).all(|(text, &name)| finished.get(name) == text));
-    }
-
-    #[test]
-    fn a_spelling_at_the_end_of_a_file_is_equal_to_one_before() {
-        let src = b"ab abcdefgh abcdefghi ab";
-        let mut interner = Interner::new(1);
-        let first = interner.intern(Spelling::of(src, 0, 2));
-        assert_ne!(interner.intern(Spelling::of(src, 3, 11)), interner.intern(Spelling::of(src, 12, 21)));
-        assert_eq!(interner.intern(Spelling::of(src, 22, 24)), first);
+        assert!(spellings.iter().zip(&names).all(|(spelling, &name)| finished.get(name) == spelling));
     }
 }

@@ -1,7 +1,6 @@
 //! Tokens: their kinds, sets of them, operator tables, and keywords.
 
 use crate::ast::{AssignOp, BinaryOp};
-use crate::names::Spelling;
 
 /// The kind of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,12 +8,7 @@ use crate::names::Spelling;
 pub(crate) enum Tok {
     Eof,
     Illegal,
-    Ident,
-    Int,
-    Float,
-    Imag,
-    Char,
-    String,
+    // Binary operators, in the order of `BINARY`.
     LogOr,
     LogAnd,
     Eq,
@@ -34,6 +28,7 @@ pub(crate) enum Tok {
     Shr,
     And,
     AndNot,
+    // Operators that assign, in the order of `ASSIGNMENT`.
     AddAssign,
     SubAssign,
     OrAssign,
@@ -48,30 +43,40 @@ pub(crate) enum Tok {
     Assign,
     Define,
     Arrow,
-    Inc,
-    Dec,
     Not,
     Tilde,
     Ellipsis,
+    Comma,
+    Semi,
+    Colon,
+    // What can follow an operand as part of it.
+    Period,
     LParen,
     LBrack,
     LBrace,
-    Comma,
-    Period,
+    // Tokens after which a line end is a semicolon.
     RParen,
     RBrack,
     RBrace,
-    Semi,
-    Colon,
+    Inc,
+    Dec,
+    Ident,
+    Int,
+    Float,
+    Imag,
+    Char,
+    String,
     Break,
+    Continue,
+    Fallthrough,
+    Return,
+    // The other keywords.
     Case,
     Chan,
     Const,
-    Continue,
     Default,
     Defer,
     Else,
-    Fallthrough,
     For,
     Func,
     Go,
@@ -82,7 +87,6 @@ pub(crate) enum Tok {
     Map,
     Package,
     Range,
-    Return,
     Select,
     Struct,
     Switch,
@@ -90,53 +94,69 @@ pub(crate) enum Tok {
     Var,
 }
 
+/// Binary operators and their precedences, from [`Tok::LogOr`] on.
+const BINARY: [(BinaryOp, u8); 19] = [
+    (BinaryOp::LogOr, 1),
+    (BinaryOp::LogAnd, 2),
+    (BinaryOp::Eq, 3),
+    (BinaryOp::Ne, 3),
+    (BinaryOp::Lt, 3),
+    (BinaryOp::Le, 3),
+    (BinaryOp::Gt, 3),
+    (BinaryOp::Ge, 3),
+    (BinaryOp::Add, 4),
+    (BinaryOp::Sub, 4),
+    (BinaryOp::Or, 4),
+    (BinaryOp::Xor, 4),
+    (BinaryOp::Mul, 5),
+    (BinaryOp::Div, 5),
+    (BinaryOp::Rem, 5),
+    (BinaryOp::Shl, 5),
+    (BinaryOp::Shr, 5),
+    (BinaryOp::And, 5),
+    (BinaryOp::AndNot, 5),
+];
+
+/// Assignments, from [`Tok::AddAssign`] on.
+const ASSIGNMENT: [AssignOp; 13] = [
+    AssignOp::Op(BinaryOp::Add),
+    AssignOp::Op(BinaryOp::Sub),
+    AssignOp::Op(BinaryOp::Or),
+    AssignOp::Op(BinaryOp::Xor),
+    AssignOp::Op(BinaryOp::Mul),
+    AssignOp::Op(BinaryOp::Div),
+    AssignOp::Op(BinaryOp::Rem),
+    AssignOp::Op(BinaryOp::Shl),
+    AssignOp::Op(BinaryOp::Shr),
+    AssignOp::Op(BinaryOp::And),
+    AssignOp::Op(BinaryOp::AndNot),
+    AssignOp::Assign,
+    AssignOp::Define,
+];
+
 impl Tok {
     /// The operator and its precedence, where the token is a binary operator.
     #[inline]
     pub(crate) fn binary(self) -> Option<(BinaryOp, u8)> {
-        Some(match self {
-            Self::LogOr => (BinaryOp::LogOr, 1),
-            Self::LogAnd => (BinaryOp::LogAnd, 2),
-            Self::Eq => (BinaryOp::Eq, 3),
-            Self::Ne => (BinaryOp::Ne, 3),
-            Self::Lt => (BinaryOp::Lt, 3),
-            Self::Le => (BinaryOp::Le, 3),
-            Self::Gt => (BinaryOp::Gt, 3),
-            Self::Ge => (BinaryOp::Ge, 3),
-            Self::Add => (BinaryOp::Add, 4),
-            Self::Sub => (BinaryOp::Sub, 4),
-            Self::Or => (BinaryOp::Or, 4),
-            Self::Xor => (BinaryOp::Xor, 4),
-            Self::Mul => (BinaryOp::Mul, 5),
-            Self::Quo => (BinaryOp::Div, 5),
-            Self::Rem => (BinaryOp::Rem, 5),
-            Self::Shl => (BinaryOp::Shl, 5),
-            Self::Shr => (BinaryOp::Shr, 5),
-            Self::And => (BinaryOp::And, 5),
-            Self::AndNot => (BinaryOp::AndNot, 5),
-            _ => return None,
-        })
+        BINARY.get((self as usize).wrapping_sub(Self::LogOr as usize)).copied()
     }
 
     /// How the token assigns, where it is an assignment operator.
     #[inline]
     pub(crate) fn assignment(self) -> Option<AssignOp> {
-        Some(match self {
-            Self::Assign => AssignOp::Assign,
-            Self::Define => AssignOp::Define,
-            Self::AddAssign => AssignOp::Op(BinaryOp::Add),
-            Self::SubAssign => AssignOp::Op(BinaryOp::Sub),
-            Self::OrAssign => AssignOp::Op(BinaryOp::Or),
-            Self::XorAssign => AssignOp::Op(BinaryOp::Xor),
-            Self::MulAssign => AssignOp::Op(BinaryOp::Mul),
-            Self::QuoAssign => AssignOp::Op(BinaryOp::Div),
-            Self::RemAssign => AssignOp::Op(BinaryOp::Rem),
-            Self::ShlAssign => AssignOp::Op(BinaryOp::Shl),
-            Self::ShrAssign => AssignOp::Op(BinaryOp::Shr),
-            Self::AndAssign => AssignOp::Op(BinaryOp::And),
-            Self::AndNotAssign => AssignOp::Op(BinaryOp::AndNot),
-            _ => return None,
-        })
+        ASSIGNMENT.get((self as usize).wrapping_sub(Self::AddAssign as usize)).copied()
+    }
+
+    /// Whether a line end after the token is a semicolon.
+    #[inline]
+    pub(crate) fn ends_statement(self) -> bool {
+        (Self::RParen as u8..=Self::Return as u8).contains(&(self as u8))
+    }
+
+    /// Whether the token can follow an operand as part of it: a selector, call, index or literal value.
+    #[inline]
+    pub(crate) fn goes_on_operand(self) -> bool {
+        (Self::Period as u8..=Self::LBrace as u8).contains(&(self as u8))
     }
 
     /// How messages name the token.
@@ -246,25 +266,6 @@ impl TokSet {
     }
 }
 
-/// Tokens after which a line end is a semicolon.
-pub(crate) const ENDS_STATEMENT: TokSet = TokSet::of(&[
-    Tok::Ident,
-    Tok::Int,
-    Tok::Float,
-    Tok::Imag,
-    Tok::Char,
-    Tok::String,
-    Tok::Break,
-    Tok::Continue,
-    Tok::Fallthrough,
-    Tok::Return,
-    Tok::Inc,
-    Tok::Dec,
-    Tok::RParen,
-    Tok::RBrack,
-    Tok::RBrace,
-]);
-
 const KEYWORDS: [(&str, Tok); 25] = [
     ("break", Tok::Break),
     ("case", Tok::Case),
@@ -326,17 +327,18 @@ const fn head(spelling: &[u8]) -> u64 {
     head
 }
 
-/// The keyword spelled so, or [`Tok::Ident`].
+/// The keyword spelled so, or [`Tok::Ident`]. `head` is the first eight bytes of the spelling, the first one lowest,
+/// and zero beyond its end.
 #[inline]
-pub(crate) fn keyword(spelling: Spelling<'_>) -> Tok {
-    let (head, len, tok) = KEYWORD_TABLE[keyword_slot(spelling.head, spelling.bytes.len())];
-    if head != spelling.head || len != spelling.bytes.len() {
+pub(crate) fn keyword(head: u64, spelling: &[u8]) -> Tok {
+    let (keyword, len, tok) = KEYWORD_TABLE[keyword_slot(head, spelling.len())];
+    if head != keyword || len != spelling.len() {
         return Tok::Ident;
     }
     match tok {
         // These are longer than what has been compared.
-        Tok::Fallthrough if spelling.bytes != b"fallthrough" => Tok::Ident,
-        Tok::Interface if spelling.bytes != b"interface" => Tok::Ident,
+        Tok::Fallthrough if spelling != b"fallthrough" => Tok::Ident,
+        Tok::Interface if spelling != b"interface" => Tok::Ident,
         tok => tok,
     }
 }
@@ -346,7 +348,7 @@ mod tests {
     use super::*;
 
     fn keyword_of(spelling: &str) -> Tok {
-        keyword(Spelling::of(spelling.as_bytes(), 0, spelling.len()))
+        keyword(head(spelling.as_bytes()), spelling.as_bytes())
     }
 
     #[test]
@@ -359,6 +361,22 @@ mod tests {
         }
         for other in ["", "x", "interfacf", "fallthrougi", "falltharrow"] {
             assert_eq!(keyword_of(other), Tok::Ident, "{other}");
+        }
+    }
+
+    #[test]
+    fn operators_are_those_of_their_tokens() {
+        assert_eq!(Tok::LogOr.binary(), Some((BinaryOp::LogOr, 1)));
+        assert_eq!(Tok::Rem.binary(), Some((BinaryOp::Rem, 5)));
+        assert_eq!(Tok::AndNot.binary(), Some((BinaryOp::AndNot, 5)));
+        assert_eq!(Tok::AddAssign.assignment(), Some(AssignOp::Op(BinaryOp::Add)));
+        assert_eq!(Tok::AndNotAssign.assignment(), Some(AssignOp::Op(BinaryOp::AndNot)));
+        assert_eq!(Tok::Define.assignment(), Some(AssignOp::Define));
+        for tok in [Tok::Illegal, Tok::AddAssign, Tok::Arrow, Tok::Var] {
+            assert_eq!(tok.binary(), None, "{tok:?}");
+        }
+        for tok in [Tok::Eof, Tok::AndNot, Tok::Arrow, Tok::Var] {
+            assert_eq!(tok.assignment(), None, "{tok:?}");
         }
     }
 }

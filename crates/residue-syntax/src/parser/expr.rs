@@ -9,7 +9,7 @@ impl Parser<'_> {
     #[inline]
     pub(super) fn expr(&mut self) -> ExprId {
         let x = self.unary();
-        self.binary_from(x, 1)
+        if self.tok().binary().is_some() { self.binary_from(x, 1) } else { x }
     }
 
     /// Reads expressions between commas.
@@ -44,7 +44,10 @@ impl Parser<'_> {
             let op_pos = self.pos();
             self.next();
             let y = self.unary();
-            let y = self.binary_from(y, precedence + 1);
+            let y = match self.tok().binary() {
+                Some((_, next)) if next > precedence => self.binary_from(y, precedence + 1),
+                _ => y,
+            };
             let (start, end) = (self.expr_span(x).start, self.expr_span(y).end);
             x = self.add_expr(Expr::Binary { op, x, y, op_pos }, start, end);
         }
@@ -53,7 +56,11 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> ExprId {
         let op = match self.tok() {
-            Tok::Ident | Tok::Int | Tok::String => return self.primary(),
+            Tok::Ident => {
+                let x = self.ident_operand();
+                return if self.tok().goes_on_operand() { self.primary_from(x) } else { x };
+            }
+            Tok::Int | Tok::String => return self.primary(),
             Tok::Add => UnaryOp::Plus,
             Tok::Sub => UnaryOp::Minus,
             Tok::Not => UnaryOp::Not,
@@ -137,14 +144,17 @@ impl Parser<'_> {
         self.add_expr(Expr::Selector { x, sel }, span.start, self.pos().max(span.end))
     }
 
+    #[inline]
+    fn ident_operand(&mut self) -> ExprId {
+        let (start, end) = (self.lex.start, self.lex.end);
+        let ident = self.ident();
+        self.add_expr(Expr::Ident(ident), start, end)
+    }
+
     fn operand(&mut self) -> ExprId {
         let start = self.pos();
         match self.tok() {
-            Tok::Ident => {
-                let end = self.lex.end;
-                let ident = self.ident();
-                self.add_expr(Expr::Ident(ident), start, end)
-            }
+            Tok::Ident => self.ident_operand(),
             Tok::String => self.literal(LitKind::String),
             Tok::Int => self.literal(LitKind::Int),
             Tok::Float => self.literal(LitKind::Float),

@@ -20,7 +20,7 @@ use crate::ast::{
     Ident, IdentId, List, Names, Span, Spec, SpecId, Stmt, StmtId,
 };
 use crate::lexer::{Lexer, at};
-use crate::names::{Interner, Spelling};
+use crate::names::{self, Interner};
 use crate::token::{Tok, TokSet};
 use crate::{Bodies, MAX_CHAIN, MAX_DEPTH};
 
@@ -86,20 +86,20 @@ impl<'a> Parser<'a> {
                 package_pos: 0,
                 top: List::EMPTY,
                 names: Names::default(),
-                idents: Vec::with_capacity(n / 14),
-                exprs: Vec::with_capacity(n / 10),
-                expr_spans: Vec::with_capacity(n / 10),
-                stmts: Vec::with_capacity(n / 50),
-                stmt_spans: Vec::with_capacity(n / 50),
-                blocks: Vec::with_capacity(n / 160),
+                idents: Vec::with_capacity(n / 18),
+                exprs: Vec::with_capacity(n / 12),
+                expr_spans: Vec::with_capacity(n / 12),
+                stmts: Vec::with_capacity(n / 60),
+                stmt_spans: Vec::with_capacity(n / 60),
+                blocks: Vec::with_capacity(n / 250),
                 clauses: Vec::new(),
                 decls: Vec::new(),
                 decl_spans: Vec::new(),
                 specs: Vec::new(),
                 spec_spans: Vec::new(),
-                fields: Vec::with_capacity(n / 160),
+                fields: Vec::with_capacity(n / 250),
                 func_types: Vec::with_capacity(n / 400),
-                lists: Vec::with_capacity(n / 20),
+                lists: Vec::with_capacity(n / 16),
                 comments: Vec::new(),
                 line_starts: OnceLock::new(),
             },
@@ -388,16 +388,16 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
-    fn add_ident(&mut self, spelling: Spelling<'_>, pos: u32) -> IdentId {
+    fn add_ident(&mut self, head: u64, spelling: &[u8], pos: u32) -> IdentId {
         let id = IdentId::new(self.file.idents.len());
-        let name = self.interner.intern(spelling);
+        let name = self.interner.intern(head, spelling);
         self.file.idents.push(Ident { name, pos });
         id
     }
 
     /// An identifier that does not stand in the source as such.
     fn add_made_up_ident(&mut self, spelling: &str, pos: u32) -> IdentId {
-        self.add_ident(Spelling::of(spelling.as_bytes(), 0, spelling.len()), pos)
+        self.add_ident(names::head(spelling.as_bytes()), spelling.as_bytes(), pos)
     }
 
     #[inline]
@@ -464,7 +464,8 @@ impl<'a> Parser<'a> {
     fn ident(&mut self) -> IdentId {
         let pos = self.lex.start;
         if self.lex.tok == Tok::Ident {
-            let id = self.add_ident(self.lex.word, pos);
+            let spelling = self.lex.src.get(pos as usize..self.lex.end as usize).unwrap_or_default();
+            let id = self.add_ident(self.lex.head, spelling, pos);
             self.lex.next();
             return id;
         }
