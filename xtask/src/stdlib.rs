@@ -131,6 +131,7 @@ impl Library {
             }
             let kept = seen_from_outside(stubs);
             let mut files = Files::new();
+            let mut always_built = false;
             for ((name, stub), units) in stubs.iter().zip(&kept) {
                 let mut text = stub.header();
                 let mentioned: BTreeSet<&str> = units.iter().flat_map(|unit| unit.mentions()).collect();
@@ -142,7 +143,8 @@ impl Library {
                             target.as_ref().and_then(|path| names.get(path.as_str()).copied()).unwrap_or(&import.path)
                         }
                     };
-                    if local == "." || mentioned.contains(local) {
+                    // That a file needs cgo shows in its imports alone.
+                    if matches!(local, "." | "C") || mentioned.contains(local) {
                         text += &import.text;
                         todo.extend(target);
                     }
@@ -150,10 +152,17 @@ impl Library {
                 for unit in units {
                     text += &unit.text;
                 }
-                // A file without declarations says nothing, unless it is the package's only one.
-                if !units.is_empty() || (files.is_empty() && std::ptr::eq(stub, &raw const stubs[stubs.len() - 1].1)) {
+                if !units.is_empty() {
+                    always_built |= stub.is_always_built(name);
                     files.push((name.clone(), text.into_bytes()));
                 }
+            }
+            // A package that is there for every target stays so.
+            if let Some((name, stub)) = stubs.iter().find(|(name, stub)| !always_built && stub.is_always_built(name))
+                && !files.iter().any(|(kept, _)| kept == name)
+            {
+                files.push((name.clone(), stub.header().into_bytes()));
+                files.sort();
             }
             out.insert(path, files);
         }

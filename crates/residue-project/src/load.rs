@@ -28,7 +28,12 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     let std = embedded().map_err(|message| LoadError::Std { message })?;
     let dir_error = |error| LoadError::Directory { path: config.dir.clone(), error };
     fs.list(&config.dir).map_err(dir_error)?;
-    let config = Config { env: config.env.with_go_env_file(fs), ..config.clone() };
+    let dir = if config.dir.is_absolute() {
+        crate::paths::clean(&config.dir)
+    } else {
+        fs.canonicalize(&config.dir).map_err(dir_error)?
+    };
+    let config = Config { dir, env: config.env.with_go_env_file(fs), ..config.clone() };
     let reporter = Reporter::new(&config.dir);
     let setup = Setup {
         fs,

@@ -159,7 +159,9 @@ impl Finder<'_> {
             for (dir, scan) in wave.into_iter().zip(scanned) {
                 let relative = dir.path.strip_prefix(base).map(slashed).unwrap_or_default();
                 any_go |= !scan.files.is_empty();
-                if !scan.files.is_empty() && selector.selects(&relative) {
+                // Package builtin is documentation, not code.
+                let is_builtin = self.lists[dir.list].layout == Layout::Std && dir.rest == "builtin";
+                if !scan.files.is_empty() && selector.selects(&relative) && !is_builtin {
                     let found = Found {
                         import_path: dir.import_path(&self.lists[dir.list]).into(),
                         module: dir.module_here(&self.lists[dir.list]),

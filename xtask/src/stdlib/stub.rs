@@ -84,6 +84,11 @@ impl Stub {
         format!("{constraint}package {}\n", self.package)
     }
 
+    /// Whether neither a constraint nor the name of its file can leave it out.
+    pub(super) fn is_always_built(&self, name: &str) -> bool {
+        self.constraint.is_none() && !name.contains('_') && !self.imports.iter().any(|import| import.path == "C")
+    }
+
     fn declaration(&mut self, file: &File, decl: DeclId) {
         match file.decl(decl) {
             Decl::Bad => {}
