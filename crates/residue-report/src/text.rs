@@ -5,7 +5,7 @@ use std::io;
 
 use annotate_snippets::renderer::Renderer;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Snippet};
-use residue_finding::{Finding, Help, Severity, Site, Span};
+use residue_finding::{Diagnostic, Finding, Help, Severity, Site, Span};
 
 use crate::source::SourceCache;
 use crate::{Report, mask, visible};
@@ -329,7 +329,8 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
     };
     let summary = &report.outcome.summary;
     let mut text = String::new();
-    for diagnostic in summary.diagnostics.iter().take(DIAGNOSTICS_MAX) {
+    let wanted = |diagnostic: &&Diagnostic| talk.verbose || diagnostic.severity > Severity::Note;
+    for diagnostic in summary.diagnostics.iter().filter(wanted).take(DIAGNOSTICS_MAX) {
         let style = match diagnostic.severity {
             Severity::Error => annotate_snippets::renderer::DEFAULT_ERROR_STYLE,
             Severity::Warning => annotate_snippets::renderer::DEFAULT_WARNING_STYLE,
@@ -351,13 +352,15 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
             let _ = writeln!(text, ": {}", clean(hint));
         }
     }
-    if let Some(more) = summary.diagnostics.len().checked_sub(DIAGNOSTICS_MAX).filter(|n| *n > 0) {
+    if let Some(more) =
+        summary.diagnostics.iter().filter(wanted).count().checked_sub(DIAGNOSTICS_MAX).filter(|n| *n > 0)
+    {
         let _ = writeln!(text, "… and {more} more like these (`--format json` lists them)");
     }
     if talk.summary {
         text.push_str(&summary_line(report, talk.seconds));
         text.push('\n');
-        for hint in hints(report, talk.listed_missing) {
+        for hint in hints(report, talk.verbose) {
             text.push_str(&paint(HINT_STYLE, "hint"));
             let _ = writeln!(text, ": {hint}");
         }
@@ -374,8 +377,8 @@ pub struct Talk<'a> {
     pub summary: bool,
     /// How long the run took, as it is to be shown.
     pub seconds: Option<&'a str>,
-    /// Name every missing dependency, not just the first few.
-    pub listed_missing: bool,
+    /// Everything is wanted: notes about the input, and every missing dependency.
+    pub verbose: bool,
 }
 
 const HINT_STYLE: annotate_snippets::renderer::Style = annotate_snippets::renderer::DEFAULT_HELP_STYLE;

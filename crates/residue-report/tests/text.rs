@@ -19,7 +19,7 @@ fn text(outcome: &Outcome, sources: &dyn Sources) -> String {
 
 fn talk(outcome: &Outcome) -> String {
     let files = files();
-    let talk = Talk { style: TextStyle { colour: false }, summary: true, seconds: Some("0.6"), listed_missing: false };
+    let talk = Talk { style: TextStyle { colour: false }, summary: true, seconds: Some("0.6"), verbose: false };
     let mut out = Vec::new();
     write_talk(&report(outcome, &files), talk, &mut out).expect("a vector takes everything");
     String::from_utf8(out).expect("talk is UTF-8")
@@ -156,6 +156,13 @@ fn the_summary_counts_and_hints() {
         importers: 1,
         hint: (path == "a").then(|| "`go mod download` fetches it".to_owned()),
     }));
+    outcome.summary.diagnostics.push(Diagnostic {
+        severity: Severity::Note,
+        path: None,
+        position: None,
+        message: "said in JSON and with `--stats`".to_owned(),
+        hint: None,
+    });
     outcome.summary.diagnostics.push(Diagnostic {
         severity: Severity::Error,
         path: Some("a\x1b.go".to_owned()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
 use residue_check::Models;
-use residue_finding::{Counter, Outcome, Phase, RuleMeta, Stats};
+use residue_finding::{Counter, Diagnostic, Missing, Outcome, Phase, Position, RuleMeta, Severity, Stats};
 use residue_project::{Config, Env, LoadError, OsFileSystem, Project};
 use residue_report::{Sources, Tool};
 use residue_types::Program;
@@ -18,7 +18,7 @@ use crate::suggest;
 
 /// The rules there are, in order of their codes.
 pub fn rules() -> &'static [&'static RuleMeta] {
-    residue_check::all_rules()
+    residue_check::rules::ALL
 }
 
 /// The rule of a code or name; or a hint what was meant.
@@ -71,12 +71,15 @@ pub(crate) fn check(settings: &Settings, progress: &Progress) -> Result<Run, Err
     clock.phase("types of declarations");
 
     progress.phase("checking");
-    let rules = residue_check::Settings::only(settings.rules.iter().map(|rule| rule.code));
-    let mut outcome = residue_check::check(&program, &models, &rules);
+    let mut outcome = residue_check::check(&program, &models, &settings.rules);
     clock.phase("types of bodies, rules");
 
-    outcome.summary.disabled.clone_from(&settings.disabled);
-    outcome.summary.stats = settings.stats.then(|| stats(&project, clock));
+    let summary = &mut outcome.summary;
+    summary.disabled.clone_from(&settings.disabled);
+    summary.diagnostics.extend(diagnostics(&project));
+    summary.missing.extend(missing(&project));
+    summary.stats = settings.stats.then(|| stats(&project, clock));
+    outcome.finish();
     Ok(Run { outcome, sources: AnalysedSources::new(project) })
 }
 
@@ -125,6 +128,59 @@ fn load_error(error: &LoadError) -> Error {
         LoadError::Directory { .. } => Error::failed(error.to_string()),
         LoadError::Std { .. } => Error::bug(&error.to_string()),
     }
+}
+
+/// What loading complained about, and the first syntax error of each file.
+fn diagnostics(project: &Project) -> Vec<Diagnostic> {
+    let mut diagnostics: Vec<Diagnostic> = project.diagnostics.iter().map(diagnostic).collect();
+    for (_, package) in project.roots() {
+        for file in &package.files {
+            let Some(first) = file.errors.first() else {
+                continue;
+            };
+            let at = file.file.line_col(first.pos);
+            let more = match file.errors.len() {
+                1 => String::new(),
+                count => format!(" (and {} more)", count - 1),
+            };
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                path: Some(file.path.to_string()),
+                position: Some(Position { line: at.line, column: at.column }),
+                message: format!("{}{more}", first.message),
+                hint: None,
+            });
+        }
+    }
+    diagnostics
+}
+
+fn diagnostic(diagnostic: &residue_project::Diagnostic) -> Diagnostic {
+    let place = diagnostic.place.as_ref();
+    Diagnostic {
+        severity: match diagnostic.severity {
+            residue_project::Severity::Note => Severity::Note,
+            residue_project::Severity::Warning => Severity::Warning,
+            residue_project::Severity::Error => Severity::Error,
+        },
+        path: place.map(|place| place.path.to_string()),
+        position: place.filter(|place| place.line > 0).map(|place| Position { line: place.line, column: place.column }),
+        message: diagnostic.message.clone(),
+        hint: diagnostic.hint.clone(),
+    }
+}
+
+fn missing(project: &Project) -> impl Iterator<Item = Missing> {
+    project.missing.iter().map(|missing| {
+        let first = missing.import_paths.first().map(ToString::to_string).unwrap_or_default();
+        Missing {
+            path: missing.module.as_ref().map_or(first, |(path, _)| path.to_string()),
+            version: missing.module.as_ref().map(|(_, version)| version.to_string()),
+            packages: missing.import_paths.iter().map(ToString::to_string).collect(),
+            importers: missing.importers,
+            hint: Some(missing.hint.clone()),
+        }
+    })
 }
 
 fn stats(project: &Project, clock: Clock) -> Stats {

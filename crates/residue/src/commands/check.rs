@@ -50,12 +50,8 @@ fn write(report: &Report<'_>, format: &Format, terminal: &Terminal) -> Result<()
 /// What there is to say beside the report.
 fn talk(report: &Report<'_>, settings: &Settings, start: Instant, terminal: &Terminal) {
     let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
-    let talk = Talk {
-        style: terminal.talk(),
-        summary: !terminal.quiet(),
-        seconds: Some(&seconds),
-        listed_missing: settings.stats,
-    };
+    let talk =
+        Talk { style: terminal.talk(), summary: !terminal.quiet(), seconds: Some(&seconds), verbose: settings.stats };
     let mut said = Vec::new();
     if write_talk(report, talk, &mut said).is_ok() {
         Terminal::say(&String::from_utf8_lossy(&said));
