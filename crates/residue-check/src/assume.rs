@@ -43,31 +43,25 @@ impl<'a> Assumptions<'a> {
         this
     }
 
-    /// The blocks that can be reached from an assignment to `var` other than the one at the start.
+    /// The blocks at whose end `var` can hold something other than what the start gave it: those whose end is reached
+    /// from another assignment without passing the start.
     fn after_writes(&self, flow: &Flow, var: Option<ObjId>) -> FxHashSet<usize> {
         let cfg = &flow.cfg;
         let mut reached = FxHashSet::default();
         let Some(var) = var else { return reached };
-        let mut stack = Vec::new();
         for (point, node) in cfg.nodes() {
-            if point != self.start && self.writes(cfg, node, var) {
-                stack.push(point);
+            if point == self.start || !self.writes(cfg, node, var) {
+                continue;
             }
-        }
-        while let Some(point) = stack.pop() {
             search(
                 cfg,
                 point,
                 |at, _| if at == self.start { Step::Stop } else { Step::Pass },
-                |_, edge| {
-                    reached.insert(edge.to.index());
+                |block, _| {
+                    reached.insert(block.index());
                     true
                 },
             );
-            // What follows in the same block decides with the block's own condition.
-            if self.start.block != point.block || self.start.index < point.index {
-                reached.insert(point.block.index());
-            }
         }
         reached
     }
@@ -159,15 +153,11 @@ impl<'a> Assumptions<'a> {
     }
 
     fn is_error(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
-        self.error.is_some()
-            && self.cx.variable(expr) == self.error
-            && !self.error_unknown.contains(&block.index())
+        self.error.is_some() && self.cx.variable(expr) == self.error && !self.error_unknown.contains(&block.index())
     }
 
     fn is_value(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
-        self.value.is_some()
-            && self.cx.variable(expr) == self.value
-            && !self.value_unknown.contains(&block.index())
+        self.value.is_some() && self.cx.variable(expr) == self.value && !self.value_unknown.contains(&block.index())
     }
 
     /// The value of a condition where it is known.

@@ -6,9 +6,7 @@ use std::rc::Rc;
 use residue_finding::{AcquireSite, Position, Site};
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
-use residue_syntax::ast::{
-    BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, Span, Spec, Stmt,
-};
+use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, Span, Spec, Stmt};
 use residue_types::{Bodies, Builtin, Callee, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 

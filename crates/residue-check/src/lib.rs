@@ -1,8 +1,8 @@
 //! The source lens: rules over typed Go packages, and the models they rest on.
 //!
 //! [`check`] runs the rules over the root packages of a [`residue_types::Program`] and gives an
-//! [`residue_finding::Outcome`]. What library functions do with resources comes from [`model::Models`]; which rules run
-//! is up to [`Settings`]. A rule is one file in `src/rules/`, its documentation the comment that opens the file.
+//! [`residue_finding::Outcome`]. What library functions do with resources comes from [`model::Models`]; [`rules::ALL`]
+//! lists the rules. A rule is one file in `src/rules/`, its documentation the comment that opens the file.
 //!
 //! No I/O, no global state; the result does not depend on the number of threads.
 
@@ -10,9 +10,9 @@ mod assume;
 mod context;
 mod engine;
 pub mod model;
-mod rules;
+pub mod rules;
 mod suppress;
 mod value;
 
-pub use engine::{Settings, all_rules, check};
+pub use engine::check;
 pub use model::{ModelError, Models};

@@ -120,7 +120,9 @@ impl<'a> Tracker<'a> {
             let up = match parent {
                 None | Some(Parent::Decl(_)) => return Fate::Moved(outer, Move::Stored),
                 Some(Parent::Spec(spec)) => {
-                    let Spec::Value { names, values, .. } = tree.spec(spec) else { return Fate::Moved(outer, Move::Stored) };
+                    let Spec::Value { names, values, .. } = tree.spec(spec) else {
+                        return Fate::Moved(outer, Move::Stored);
+                    };
                     let index = place(tree.list(values), outer, names.len(), result);
                     let Some(name) = index.and_then(|i| tree.list_get(names, i)) else { return Fate::Kept };
                     return match self.cx.variable_of(name) {
@@ -192,7 +194,9 @@ impl<'a> Tracker<'a> {
         let tree = self.cx.tree();
         let Expr::Selector { sel, .. } = tree.expr(selector) else { return Ok(Fate::Moved(selector, Move::Stored)) };
         let name = tree.ident_text(sel);
-        let Some(selection) = self.cx.info().selections.get(&selector) else { return Ok(Fate::Moved(selector, Move::Stored)) };
+        let Some(selection) = self.cx.info().selections.get(&selector) else {
+            return Ok(Fate::Moved(selector, Move::Stored));
+        };
         if selection.kind == SelectionKind::Field {
             return match mode {
                 Mode::Holder if self.resource.field.as_deref() == Some(name) => Err(Mode::Value),
@@ -271,7 +275,12 @@ impl<'a> Tracker<'a> {
 }
 
 /// Which of `targets` a value goes to: its own index, or `result` where one expression gives all values.
-fn place(mut values: impl ExactSizeIterator<Item = ExprId>, value: ExprId, targets: usize, result: usize) -> Option<usize> {
+fn place(
+    mut values: impl ExactSizeIterator<Item = ExprId>,
+    value: ExprId,
+    targets: usize,
+    result: usize,
+) -> Option<usize> {
     let single = values.len() == 1 && targets > 1;
     let index = values.position(|v| v == value)?;
     Some(if single { result } else { index })

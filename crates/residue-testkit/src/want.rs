@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A `want` comment demands a finding of the rule on its line whose text matches the regular expression. A line may
-//! have several, one after the other. `want-miss` says that a finding would be right there and is not made, and why;
+//! have several, one after the other. Where the line already ends in a comment, `/* want … */` stands before it. `want-miss` says that a finding would be right there and is not made, and why;
 //! one that comes all the same fails, so that the comment is updated. Any finding without a comment fails.
 
 use std::fmt::Write as _;
@@ -59,9 +59,11 @@ pub fn read(path: &str, source: &str) -> Result<Vec<Want>, String> {
 }
 
 fn comment(line: &str) -> Option<(bool, &str)> {
-    [("// want-miss ", true), ("// want ", false)].into_iter().find_map(|(marker, miss)| {
-        let at = line.find(marker)?;
-        Some((miss, line[at + marker.len()..].trim()))
+    let markers = [("// want-miss ", true, None), ("// want ", false, None), ("/* want ", false, Some("*/"))];
+    markers.into_iter().find_map(|(marker, miss, end)| {
+        let rest = &line[line.find(marker)? + marker.len()..];
+        let rest = end.and_then(|end| rest.split_once(end)).map_or(rest, |(inside, _)| inside);
+        Some((miss, rest.trim()))
     })
 }
 
@@ -135,20 +137,30 @@ mod tests {
 
     #[test]
     fn comments_are_read_with_their_quotes() {
-        let source = "x // want R201 \"a \\\"b\\\" \\\\d\" R203 `c`\n// nothing\ny // want-miss R201 \"why\"\n";
+        let source = "x // want R201 \"a \\\"b\\\" \\\\d\" R203 `c`\n// nothing\ny // want-miss R201 \"why\"\n\
+                      z /* want X001 \"w\" */ //residue:ignore R201\n";
         let wants = read("a.go", source).expect("well formed");
         let short: Vec<_> = wants.iter().map(|w| (w.line, w.code.as_str(), w.pattern.as_str(), w.miss)).collect();
         assert_eq!(
             short,
-            [(1, "R201", "a \"b\" \\d", false), (1, "R203", "c", false), (3, "R201", "why", true)]
+            [
+                (1, "R201", "a \"b\" \\d", false),
+                (1, "R203", "c", false),
+                (3, "R201", "why", true),
+                (4, "X001", "w", false)
+            ]
         );
-        assert_eq!(read("a.go", "\n// want R201").expect_err("no text"), "a.go:2: a want is a rule's code and a quoted text");
+        assert_eq!(
+            read("a.go", "\n// want R201").expect_err("no text"),
+            "a.go:2: a want is a rule's code and a quoted text"
+        );
         assert!(read("a.go", "// want R201 \"open").is_err());
     }
 
     #[test]
     fn disagreements_go_both_ways() {
-        let wants = read("a.go", "// want R201 \"^never\"\n// want-miss R201 \"why\"\n// want R203 \"x\"\n").expect("well formed");
+        let wants = read("a.go", "// want R201 \"^never\"\n// want-miss R201 \"why\"\n// want R203 \"x\"\n")
+            .expect("well formed");
         let agree = [found(1, "R201", "never closed"), found(3, "R203", "xyz")];
         assert_eq!(disagreements(&wants, &agree), "");
         let differ = [found(1, "R201", "is never closed"), found(2, "R201", "now seen"), found(9, "R203", "extra")];

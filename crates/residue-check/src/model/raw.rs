@@ -159,7 +159,8 @@ impl Reader<'_> {
     fn resource(&mut self, source: &Source<'_>, raw: &RawResource) {
         let place = source.at(raw.kind.span());
         let kind = raw.kind.get_ref();
-        let is_kind = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let is_kind =
+            !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_kind {
             self.error(&place, format!("kind `{kind}` is not made of lower case letters, digits and hyphens"));
         }
@@ -310,10 +311,8 @@ impl Reader<'_> {
                 continue;
             }
             let Some((recv, function)) = parse_function(name.get_ref()) else {
-                let message = format!(
-                    "`{}` is not a function: write `Name`, `(*Type).Name` or `Type.Name`",
-                    name.get_ref()
-                );
+                let message =
+                    format!("`{}` is not a function: write `Name`, `(*Type).Name` or `Type.Name`", name.get_ref());
                 self.error(&place, message);
                 continue;
             };

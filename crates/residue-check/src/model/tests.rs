@@ -96,7 +96,10 @@ fn errors_have_file_and_line() {
         ["m.toml:3:9: no resource has the kind `os-fil`"]
     );
     assert_eq!(
-        errors(&[("m.toml", "[[package]]\npath = \"os\"\nno_return.quit = [\"Exit\"]\nborrows = [\"a b\", \"(*T.x\"]")]),
+        errors(&[(
+            "m.toml",
+            "[[package]]\npath = \"os\"\nno_return.quit = [\"Exit\"]\nborrows = [\"a b\", \"(*T.x\"]"
+        )]),
         [
             "m.toml:3:11: `quit` is no way to not return: write exit, panic, goexit or never",
             "m.toml:4:12: `a b` is not a function: write `Name`, `(*Type).Name` or `Type.Name`",

@@ -26,7 +26,7 @@ pub(crate) trait Rule: Sync {
 pub(crate) const RULES: &[&dyn Rule] = &[&r201::R201, &r203::R203, &r209::R209];
 
 /// All rules, sorted by code.
-pub(crate) const ALL: &[&RuleMeta] = &[&r201::META, &r203::META, &r209::META, &x001::META, &x002::META];
+pub const ALL: &[&RuleMeta] = &[&r201::META, &r203::META, &r209::META, &x001::META, &x002::META];
 
 #[cfg(test)]
 mod tests {

@@ -50,7 +50,9 @@
 //! owner; it is not looked into. The end of `main` is the end of the process and releases everything. A path on which
 //! the acquiring call failed does not count, nor one that fails a test.
 
-use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression};
+use residue_finding::{
+    Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
+};
 use residue_flow::paths::{Path, Step};
 use residue_syntax::ast::{Expr, ExprId};
 use residue_types::{Objects, Type};

@@ -70,7 +70,9 @@
 //! that is also stored, appended, sent or captured is meant to outlive the round and is not reported. Neither are loops
 //! over a literal list or a small constant number of rounds: what they hold is bounded.
 
-use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression};
+use residue_finding::{
+    Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
+};
 use residue_flow::{Parent, walk};
 use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, Span, Spec, Stmt, StmtId};
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
@@ -415,16 +417,21 @@ fn plain_use(cx: FileCx<'_>, use_: ExprId) -> bool {
 fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set: Span) -> Finding {
     let tree = cx.tree();
     let text = normalise_expression(&cx.text(released.expr));
-    let name = match released.what {
-        What::Resource(kind, _) => cx.models().resource(kind).name.clone(),
-        What::Closer => format!("`{text}`"),
-        What::Context => "context".to_owned(),
+    let (name, subject) = match released.what {
+        What::Resource(kind, _) => {
+            let name = cx.models().resource(kind).name.clone();
+            (name.clone(), format!("the {name}"))
+        }
+        What::Closer => (text.clone(), format!("`{text}`")),
+        What::Context => ("context".to_owned(), String::new()),
     };
     let message = match released.what {
         What::Context => "a cancel function is deferred in a loop: the contexts of all rounds live until the function \
                           returns"
             .to_owned(),
-        _ => format!("the release of the {name} is deferred in a loop: each round adds one more until the function returns"),
+        _ => format!(
+            "the release of {subject} is deferred in a loop: each round adds one more until the function returns"
+        ),
     };
     let mut finding = Finding::new(&META, message, cx.site(tree.stmt_span(stmt)));
     finding.label = "runs when the function returns, not when the round ends".to_owned();
@@ -442,7 +449,8 @@ fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set
     finding.acquire = acquire_call(cx, set).map(|call| cx.acquire_site(call));
     finding.subject = normalise_expression(&tree.text(tree.stmt_span(stmt)));
     finding.help = Some(Help {
-        message: "move the body of the loop into a function of its own, or release it at the end of each round".to_owned(),
+        message: "move the body of the loop into a function of its own, or release it at the end of each round"
+            .to_owned(),
         edits: Vec::new(),
     });
     finding

@@ -50,7 +50,9 @@
 //! fields, package variables and variables of an outer function are not followed either. A return of `main` ends the
 //! process and loses nothing.
 
-use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression};
+use residue_finding::{
+    Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
+};
 use residue_flow::paths::{Step, search};
 use residue_flow::walk::{self, Access};
 use residue_flow::{Node, Parent, Point};
@@ -123,23 +125,14 @@ fn dropped(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call:
     }
     let Expr::Call { fun, .. } = cx.tree().expr(call) else { return None };
     let name = normalise_expression(&cx.text(fun));
-    let mut finding = base(cx, call, format!("the cancel function of {name} is dropped: the context is never given back"));
+    let mut finding =
+        base(cx, call, format!("the cancel function of {name} is dropped: the context is never given back"));
     finding.label = "dropped here".to_owned();
-    finding.help = Some(Help {
-        message: "keep it in a variable and `defer` its call".to_owned(),
-        edits: Vec::new(),
-    });
+    finding.help = Some(Help { message: "keep it in a variable and `defer` its call".to_owned(), edits: Vec::new() });
     Some(finding)
 }
 
-fn lost(
-    cx: FileCx<'_>,
-    function: Enclosing,
-    flow: &Flow,
-    start: Point,
-    call: ExprId,
-    var: ObjId,
-) -> Option<Finding> {
+fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: ExprId, var: ObjId) -> Option<Finding> {
     let kind = cx.var_kind(var)?;
     if kind == VarKind::Package || !declared_in(cx, function, var) {
         return None;
@@ -154,7 +147,8 @@ fn lost(
     let path = assume.search(&flow.cfg, |at, node| {
         let returns = cx.is_return(node);
         // A return without operands gives the named results.
-        let bare = matches!(node, Node::Stmt(s) if matches!(cx.tree().stmt(s), Stmt::Return(values) if values.is_empty()));
+        let bare =
+            matches!(node, Node::Stmt(s) if matches!(cx.tree().stmt(s), Stmt::Return(values) if values.is_empty()));
         if (bare && kind == VarKind::Result) || uses.reads(flow, node) {
             Step::Stop
         } else if at == start || uses.writes(flow, node) {

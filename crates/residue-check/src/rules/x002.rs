@@ -57,7 +57,9 @@ pub(crate) fn malformed(cx: FileCx<'_>, directive: &Directive, out: &mut Vec<Fin
     let mut finding = Finding::new(&META, message.clone(), cx.site(span));
     finding.label = "has no effect".to_owned();
     finding.subject = cx.tree().text(span).into_owned();
-    finding.help =
-        Some(Help { message: "write `//residue:ignore CODE -- why`, or remove the comment".to_owned(), edits: Vec::new() });
+    finding.help = Some(Help {
+        message: "write `//residue:ignore CODE -- why`, or remove the comment".to_owned(),
+        edits: Vec::new(),
+    });
     out.push(finding);
 }
