@@ -1,12 +1,14 @@
 //! The lexer: one token ahead, no token list. Comments go to a list of their own; line ends become semicolons here.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr2};
 
 use crate::ast::{Comment, Span, SyntaxError};
 use crate::names;
 use crate::token::{Tok, keyword};
-use crate::words::{Word, ident_len, string_len};
 use crate::unicode;
+use crate::words::{Word, ident_len, string_len};
 
 /// Reading stops after so many errors: what follows would say nothing new.
 pub(crate) const MAX_ERRORS: usize = 100;
@@ -19,7 +21,8 @@ const IDENT_PART: u8 = DIGIT;
 const BLANK: u8 = 2;
 /// A token by itself, whatever follows: see [`SINGLE`].
 const ALONE: u8 = 3;
-const OTHER: u8 = 4;
+const LINE_END: u8 = 4;
+const OTHER: u8 = 5;
 
 const CLASS: [u8; 256] = {
     let mut table = [OTHER; 256];
@@ -30,6 +33,7 @@ const CLASS: [u8; 256] = {
             b'0'..=b'9' => DIGIT,
             b' ' | b'\t' | b'\r' => BLANK,
             b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~' => ALONE,
+            b'\n' => LINE_END,
             _ => OTHER,
         };
         b += 1;
@@ -66,13 +70,11 @@ pub(crate) fn at(src: &[u8], i: usize) -> u8 {
 /// Reads tokens. The fields `tok`, `start` and `end` are the current one.
 pub(crate) struct Lexer<'a> {
     /// The file.
-    pub(crate) text: &'a str,
-    /// Its bytes.
     pub(crate) src: &'a [u8],
+    /// What is still to be read ends where this ends; emptied to stop early.
+    rest: &'a [u8],
     /// Where to read on.
     pos: usize,
-    /// Whether to act as if the file ended here.
-    stopped: bool,
     /// Kind of the current token.
     pub(crate) tok: Tok,
     /// Its first byte.
@@ -92,13 +94,12 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    /// Starts before the first token of a file without invalid bytes.
-    pub(crate) fn new(text: &'a str) -> Self {
+    /// Starts before the first token of a file, which is valid UTF-8.
+    pub(crate) fn new(src: &'a [u8]) -> Self {
         Self {
-            text,
-            src: text.as_bytes(),
-            pos: if text.starts_with('\u{feff}') { 3 } else { 0 },
-            stopped: false,
+            src,
+            rest: src,
+            pos: if src.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 },
             tok: Tok::Eof,
             start: 0,
             end: 0,
@@ -114,7 +115,7 @@ impl<'a> Lexer<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn error(&mut self, pos: usize, message: impl Into<String>) {
-        let pos = pos.min(self.text.len());
+        let pos = pos.min(self.src.len());
         if (self.error_line.start as usize..=self.error_line.end as usize).contains(&pos) {
             return;
         }
@@ -133,7 +134,7 @@ impl<'a> Lexer<'a> {
     /// Makes the next token the end of the file.
     #[cold]
     pub(crate) fn stop(&mut self) {
-        self.stopped = true;
+        self.rest = &[];
     }
 
     /// Goes on after a closing brace that ends at `end`, and reads the token after it.
@@ -143,9 +144,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// The source of the current token.
-    #[inline]
-    pub(crate) fn spelling(&self) -> &'a str {
-        self.text.get(self.start as usize..self.end as usize).unwrap_or("")
+    pub(crate) fn spelling(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.src.get(self.start as usize..self.end as usize).unwrap_or_default())
     }
 
     /// Whether the current token is the first of its line and not indented.
@@ -172,33 +172,41 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads the next token.
-    #[inline]
     pub(crate) fn next(&mut self) {
-        let mut i = if self.stopped { self.src.len() } else { self.pos };
-        let mut b = at(self.src, i);
-        while class(b) == BLANK {
-            i += 1;
-            b = at(self.src, i);
-        }
-        match class(b) {
-            LETTER => self.ident(i),
-            ALONE => {
+        // What most tokens begin with is told here, in a function that needs no stack frame.
+        let src = self.rest;
+        let mut i = self.pos;
+        loop {
+            let b = at(src, i);
+            let class = class(b);
+            if class == BLANK {
+                i += 1;
+            } else if class == LETTER {
+                return self.ident(src, i);
+            } else if class == ALONE {
                 self.line_end = false;
-                self.set(SINGLE[(b & 0x7f) as usize], i, i + 1);
+                return self.set(SINGLE[(b & 0x7f) as usize], i, i + 1);
+            } else if class == LINE_END {
+                if self.tok.ends_statement() {
+                    return self.set_line_end(i, i + 1, i + 1);
+                }
+                i += 1;
+            } else if b == b'.' && !matches!(at(src, i + 1), b'.' | b'0'..=b'9') {
+                return self.set(Tok::Period, i, i + 1);
+            } else {
+                return self.any_token(src, i);
             }
-            _ => self.next_other(i),
         }
     }
 
-    /// Reads the next token, or what comes before it, where that is neither a letter nor a token by itself.
-    fn next_other(&mut self, from: usize) {
-        let src = self.src;
+    /// Reads the next token, whatever it is.
+    #[inline(never)]
+    fn any_token(&mut self, src: &'a [u8], from: usize) {
         let mut i = from;
         loop {
-            let b = at(src, i);
             let second = || at(src, i + 1);
             let third = || at(src, i + 2);
-            let (tok, len) = match b {
+            let (tok, len) = match at(src, i) {
                 b' ' | b'\t' | b'\r' => {
                     i += 1;
                     continue;
@@ -208,22 +216,19 @@ impl<'a> Lexer<'a> {
                         return self.set_line_end(i, i + 1, i + 1);
                     }
                     i += 1;
-                    while class(at(src, i)) == BLANK {
-                        i += 1;
-                    }
                     continue;
                 }
-                b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.ident(i),
-                b'0'..=b'9' => return self.number(i),
-                b'"' => return self.string(i),
-                b'`' => return self.raw_string(i),
-                b'\'' => return self.rune(i),
-                b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~' => {
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.ident(src, i),
+                b'0'..=b'9' => return self.number(src, i),
+                b'"' => return self.string(src, i),
+                b'`' => return self.raw_string(src, i),
+                b'\'' => return self.rune(src, i),
+                b @ (b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~') => {
                     self.line_end = false;
                     (SINGLE[(b & 0x7f) as usize], 1)
                 }
                 b'.' => match second() {
-                    b'0'..=b'9' => return self.number(i),
+                    b'0'..=b'9' => return self.any_number(src, i),
                     b'.' if third() == b'.' => (Tok::Ellipsis, 3),
                     _ => (Tok::Period, 1),
                 },
@@ -288,10 +293,10 @@ impl<'a> Lexer<'a> {
                 },
                 b'/' => match second() {
                     b'/' => {
-                        i = self.line_comment(i);
+                        i = self.line_comment(src, i);
                         continue;
                     }
-                    b'*' => match self.block_comment(i) {
+                    b'*' => match self.block_comment(src, i) {
                         (end, Some(newline)) if self.tok.ends_statement() => {
                             return self.set_line_end(newline, newline + 1, end);
                         }
@@ -304,16 +309,15 @@ impl<'a> Lexer<'a> {
                     _ => (Tok::Quo, 1),
                 },
                 0 if i >= src.len() => {
-                    let end = src.len();
+                    let end = self.src.len();
                     if self.tok.ends_statement() {
                         return self.set_line_end(end, end, end);
                     }
-                    (self.tok, self.start, self.end, self.pos) = (Tok::Eof, end as u32, end as u32, end);
-                    return;
+                    return self.set(Tok::Eof, end, end);
                 }
-                _ => match self.text[i..].chars().next() {
-                    Some(c) if !c.is_ascii() && unicode::is_letter(c) => return self.ident(i),
-                    c => return self.illegal(i, c.unwrap_or('\0')),
+                _ => match char_at(src, i) {
+                    c if !c.is_ascii() && unicode::is_letter(c) => return self.ident_beyond_ascii(src, i),
+                    c => return self.illegal(i, c),
                 },
             };
             return self.set(tok, i, i + len);
@@ -322,55 +326,53 @@ impl<'a> Lexer<'a> {
 
     /// Reads a name or keyword.
     #[inline]
-    fn ident(&mut self, start: usize) {
-        let src = self.src;
-        let (head, end) = match src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(chunk) => {
-                let word = Word::from_le_bytes(*chunk);
-                let len = ident_len(word);
-                if len < 8 { (word & ((1 << (8 * len)) - 1), start + len) } else { (word, self.long_ident(start + 8)) }
+    fn ident(&mut self, src: &'a [u8], start: usize) {
+        if let Some(chunk) = src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+            let word = Word::from_le_bytes(*chunk);
+            let len = ident_len(word);
+            if len < 8 && chunk[len & 7] < 0x80 {
+                self.head = word & ((1 << (8 * len)) - 1);
+                return self.set(keyword(self.head, len), start, start + len);
             }
-            None => {
-                let end = self.long_ident(start);
-                (names::head(&src[start..end]), end)
-            }
-        };
+        }
+        self.any_ident(src, start);
+    }
+
+    /// Reads a name or keyword that is long, at the end of the file, or has characters beyond ASCII.
+    #[inline(never)]
+    fn any_ident(&mut self, src: &'a [u8], start: usize) {
+        let end = ascii_ident_end(src, start);
         if at(src, end) >= 0x80 {
-            return self.ident_beyond_ascii(start);
+            return self.ident_beyond_ascii(src, start);
         }
-        self.head = head;
-        self.set(keyword(head, src.get(start..end).unwrap_or_default()), start, end);
-    }
-
-    /// Where a name ends that is read up to `from`, if it has no characters beyond ASCII.
-    fn long_ident(&self, from: usize) -> usize {
-        let mut i = from;
-        while let Some(chunk) = self.src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
-            let len = ident_len(Word::from_le_bytes(*chunk));
-            i += len;
-            if len < 8 {
-                return i;
-            }
-        }
-        while class(at(self.src, i)) <= IDENT_PART {
-            i += 1;
-        }
-        i
-    }
-
-    /// Reads a name with characters beyond ASCII, which is no keyword.
-    #[cold]
-    fn ident_beyond_ascii(&mut self, start: usize) {
-        let part = |c: char| match c {
-            '_' => true,
-            c if c.is_ascii() => c.is_ascii_alphanumeric(),
-            c => unicode::is_letter(c) || unicode::is_digit(c),
+        let spelling = src.get(start..end).unwrap_or_default();
+        self.head = names::head(spelling);
+        let tok = match spelling {
+            b"interface" => Tok::Interface,
+            b"fallthrough" => Tok::Fallthrough,
+            _ => keyword(self.head, spelling.len()),
         };
-        let rest = &self.text[start..];
-        let end = start + rest.find(|c| !part(c)).unwrap_or(rest.len());
-        self.head = names::head(&self.src[start..end]);
-        let tok = keyword(self.head, &self.src[start..end]);
         self.set(tok, start, end);
+    }
+
+    /// Reads a name with characters beyond ASCII.
+    #[cold]
+    fn ident_beyond_ascii(&mut self, src: &'a [u8], start: usize) {
+        let mut end = start;
+        loop {
+            let c = char_at(src, end);
+            let part = match c {
+                '_' => true,
+                c if c.is_ascii() => c.is_ascii_alphanumeric(),
+                c => unicode::is_letter(c) || unicode::is_digit(c),
+            };
+            if !part {
+                break;
+            }
+            end += c.len_utf8();
+        }
+        self.head = names::head(&src[start..end]);
+        self.set(Tok::Ident, start, end);
     }
 
     #[cold]
@@ -386,8 +388,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads a `//` comment; returns where it ends.
     #[inline]
-    fn line_comment(&mut self, start: usize) -> usize {
-        let src = self.src;
+    fn line_comment(&mut self, src: &'a [u8], start: usize) -> usize {
         let end = memchr(b'\n', &src[start..]).map_or(src.len(), |n| start + n);
         let text_end = end - usize::from(src[end - 1] == b'\r');
         self.comments.push(Comment { span: Span::new(start as u32, text_end as u32) });
@@ -398,8 +399,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a `/*` comment; returns where it ends and its first line end.
-    fn block_comment(&mut self, start: usize) -> (usize, Option<usize>) {
-        let src = self.src;
+    fn block_comment(&mut self, src: &'a [u8], start: usize) -> (usize, Option<usize>) {
         let mut newline = None;
         let mut i = start + 2;
         // Line ends are looked for until the first.
@@ -448,8 +448,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads an interpreted string.
     #[inline]
-    fn string(&mut self, start: usize) {
-        let src = self.src;
+    fn string(&mut self, src: &'a [u8], start: usize) {
         let mut i = start + 1;
         loop {
             while let Some(chunk) = src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -461,7 +460,7 @@ impl<'a> Lexer<'a> {
             }
             match at(src, i) {
                 b'"' => return self.set(Tok::String, start, i + 1),
-                b'\\' => i = self.escape(i + 1, b'"').0,
+                b'\\' => i = self.escape(src, i + 1, b'"').0,
                 b'\n' => break,
                 0 if i >= src.len() => break,
                 _ => i += 1,
@@ -471,8 +470,7 @@ impl<'a> Lexer<'a> {
         self.set(Tok::String, start, i);
     }
 
-    fn raw_string(&mut self, start: usize) {
-        let src = self.src;
+    fn raw_string(&mut self, src: &'a [u8], start: usize) {
         let end = if let Some(n) = memchr(b'`', &src[start + 1..]) {
             start + 1 + n + 1
         } else {
@@ -482,8 +480,7 @@ impl<'a> Lexer<'a> {
         self.set(Tok::String, start, end);
     }
 
-    fn rune(&mut self, start: usize) {
-        let src = self.src;
+    fn rune(&mut self, src: &'a [u8], start: usize) {
         let mut i = start + 1;
         let mut chars = 0;
         let mut valid = true;
@@ -494,7 +491,7 @@ impl<'a> Lexer<'a> {
                     break;
                 }
                 b'\\' => {
-                    let (next, ok) = self.escape(i + 1, b'\'');
+                    let (next, ok) = self.escape(src, i + 1, b'\'');
                     (i, valid) = (next, valid && ok);
                     chars += 1;
                 }
@@ -519,28 +516,36 @@ impl<'a> Lexer<'a> {
     /// Checks the escape sequence whose backslash stands before `start`; returns where to read on, and whether it is
     /// valid. An offending character is not part of it.
     #[inline]
-    fn escape(&mut self, start: usize, quote: u8) -> (usize, bool) {
-        match at(self.src, start) {
+    fn escape(&mut self, src: &'a [u8], start: usize, quote: u8) -> (usize, bool) {
+        match at(src, start) {
             b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' => (start + 1, true),
             b if b == quote => (start + 1, true),
-            b'0'..=b'7' => self.numeric_escape(start, start, 3, 8, 255),
-            b'x' => self.numeric_escape(start, start + 1, 2, 16, 255),
-            b'u' => self.numeric_escape(start, start + 1, 4, 16, 0x10_ffff),
-            b'U' => self.numeric_escape(start, start + 1, 8, 16, 0x10_ffff),
+            b'0'..=b'7' => self.numeric_escape(src, start, start, 3, 8, 255),
+            b'x' => self.numeric_escape(src, start, start + 1, 2, 16, 255),
+            b'u' => self.numeric_escape(src, start, start + 1, 4, 16, 0x10_ffff),
+            b'U' => self.numeric_escape(src, start, start + 1, 8, 16, 0x10_ffff),
             _ => {
                 let what =
-                    if start >= self.src.len() { "escape sequence not terminated" } else { "unknown escape sequence" };
+                    if start >= src.len() { "escape sequence not terminated" } else { "unknown escape sequence" };
                 self.error(start, what);
                 (start, false)
             }
         }
     }
 
-    fn numeric_escape(&mut self, start: usize, digits: usize, count: usize, base: u32, max: u32) -> (usize, bool) {
+    fn numeric_escape(
+        &mut self,
+        src: &'a [u8],
+        start: usize,
+        digits: usize,
+        count: usize,
+        base: u32,
+        max: u32,
+    ) -> (usize, bool) {
         let mut value = 0u32;
         for i in digits..digits + count {
-            let Some(digit) = char::from(at(self.src, i)).to_digit(base) else {
-                let what = if i >= self.src.len() {
+            let Some(digit) = char::from(at(src, i)).to_digit(base) else {
+                let what = if i >= src.len() {
                     "escape sequence not terminated"
                 } else {
                     "illegal character in escape sequence"
@@ -560,21 +565,20 @@ impl<'a> Lexer<'a> {
 
     /// Reads a number; the usual one is a few decimal digits.
     #[inline]
-    fn number(&mut self, start: usize) {
+    fn number(&mut self, src: &'a [u8], start: usize) {
         let mut i = start;
-        while class(at(self.src, i)) == DIGIT {
+        while class(at(src, i)) == DIGIT {
             i += 1;
         }
-        let next = at(self.src, i);
-        if class(next) <= IDENT_PART || next == b'.' || (i - start > 1 && at(self.src, start) == b'0') {
-            return self.any_number(start);
+        let next = at(src, i);
+        if class(next) <= IDENT_PART || next == b'.' || (i - start > 1 && at(src, start) == b'0') {
+            return self.any_number(src, start);
         }
         self.set(Tok::Int, start, i);
     }
 
     /// Reads a number of any form.
-    fn any_number(&mut self, start: usize) {
-        let src = self.src;
+    fn any_number(&mut self, src: &'a [u8], start: usize) {
         let mut i = start;
         let mut tok = Tok::Int;
         let mut base = 10;
@@ -649,6 +653,29 @@ impl<'a> Lexer<'a> {
         }
         self.set(tok, start, i);
     }
+}
+
+/// Where a name ends that is read up to `from`, if it has no characters beyond ASCII.
+fn ascii_ident_end(src: &[u8], from: usize) -> usize {
+    let mut i = from;
+    while let Some(chunk) = src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+        let len = ident_len(Word::from_le_bytes(*chunk));
+        i += len;
+        if len < 8 {
+            return i;
+        }
+    }
+    while class(at(src, i)) <= IDENT_PART {
+        i += 1;
+    }
+    i
+}
+
+/// The character at `i`; NUL at the end.
+#[cold]
+fn char_at(src: &[u8], i: usize) -> char {
+    let bytes = src.get(i..src.len().min(i + 4)).unwrap_or_default();
+    bytes.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()).unwrap_or('\0')
 }
 
 /// What has been seen of a number's digits.

@@ -114,7 +114,7 @@ fn read(src: Arc<[u8]>, bodies: Bodies, what: fn(&mut Parser<'_>)) -> Parsed {
         valid_text(&whole, &mut errors)
     } else {
         errors.push(SyntaxError { pos: 0, message: "file is too large: 4 GiB or more".into() });
-        Cow::Borrowed("")
+        Cow::Borrowed(&[][..])
     };
     let mut parser = Parser::new(src, &text, bodies);
     what(&mut parser);
@@ -126,12 +126,16 @@ fn read(src: Arc<[u8]>, bodies: Bodies, what: fn(&mut Parser<'_>)) -> Parsed {
     Parsed { file, errors }
 }
 
-/// The file as text. Bytes that no Go file may have are reported; those that are not UTF-8 are replaced one by one, so
-/// that offsets stay.
-fn valid_text<'a>(src: &'a [u8], errors: &mut Vec<SyntaxError>) -> Cow<'a, str> {
+/// The file without what is not UTF-8, which is replaced byte by byte, so that offsets stay. Reports that, and bytes no
+/// Go file may have.
+fn valid_text<'a>(src: &'a [u8], errors: &mut Vec<SyntaxError>) -> Cow<'a, [u8]> {
     /// Stands for invalid bytes. Not part of any token.
     const REPLACEMENT: u8 = 0x1a;
 
+    // Nearly all files are plain ASCII.
+    if src.iter().fold(true, |plain, &b| plain & (b.wrapping_sub(1) < 0x7f)) {
+        return Cow::Borrowed(src);
+    }
     let mut report = |pos: usize, message: &str| {
         if errors.len() < MAX_ERRORS {
             errors.push(SyntaxError { pos: pos as u32, message: message.into() });
@@ -143,19 +147,19 @@ fn valid_text<'a>(src: &'a [u8], errors: &mut Vec<SyntaxError>) -> Cow<'a, str> 
     for mark in memchr::memmem::find_iter(src, "\u{feff}").filter(|&i| i > 0).take(MAX_ERRORS) {
         report(mark, "illegal byte order mark");
     }
-    if let Ok(text) = str::from_utf8(src) {
-        return Cow::Borrowed(text);
+    if str::from_utf8(src).is_ok() {
+        return Cow::Borrowed(src);
     }
     if matches!(src, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         report(0, "illegal UTF-8 encoding (got UTF-16)");
-        return Cow::Borrowed("");
+        return Cow::Borrowed(&[]);
     }
-    let mut text = String::with_capacity(src.len());
+    let mut text = Vec::with_capacity(src.len());
     for chunk in src.utf8_chunks() {
-        text.push_str(chunk.valid());
+        text.extend_from_slice(chunk.valid().as_bytes());
         if !chunk.invalid().is_empty() {
             report(text.len(), "illegal UTF-8 encoding");
-            text.extend(chunk.invalid().iter().map(|_| char::from(REPLACEMENT)));
+            text.extend(chunk.invalid().iter().map(|_| REPLACEMENT));
         }
     }
     Cow::Owned(text)

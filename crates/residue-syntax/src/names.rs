@@ -9,7 +9,10 @@ use crate::ast::{Id, Name, Names};
 /// is all of a short one.
 #[inline]
 pub(crate) fn head(spelling: &[u8]) -> u64 {
-    spelling.iter().take(8).rev().fold(0, |head, &b| head << 8 | u64::from(b))
+    match spelling.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => spelling.iter().rev().fold(0, |head, &b| head << 8 | u64::from(b)),
+    }
 }
 
 /// A hash table from spellings to [`Name`]s, over the spellings themselves in a [`Names`].
@@ -21,17 +24,18 @@ pub(crate) struct Interner {
     seed: u64,
 }
 
+/// A name and what tells it apart: all of it up to 16 bytes, and nearly all of a longer one.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// [`head`] of a name of up to eight bytes, the hash of a longer one.
-    key: u64,
-    /// Length of the spelling.
+    head: u64,
+    /// The last eight bytes of a name of more than eight; a hash of all of a name of more than 16.
+    tail: u64,
     len: u32,
     /// [`Name`], or 0 where free.
     name: u32,
 }
 
-const FREE: Slot = Slot { key: 0, len: 0, name: 0 };
+const FREE: Slot = Slot { head: 0, tail: 0, len: 0, name: 0 };
 
 impl Interner {
     /// An interner that takes about `expected` spellings without growing.
@@ -50,22 +54,44 @@ impl Interner {
     /// The name of a spelling, which begins with `head`.
     #[inline]
     pub(crate) fn intern(&mut self, head: u64, spelling: &[u8]) -> Name {
+        let tail = match spelling.last_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => 0,
+        };
+        if spelling.len() > 16 {
+            return self.find(head, self.hash(spelling), spelling);
+        }
+        let slot = self.slots.get(self.first_slot(head, tail)).copied().unwrap_or(FREE);
+        if slot.head == head && slot.tail == tail && slot.len == spelling.len() as u32 {
+            return Name::from_raw(slot.name);
+        }
+        self.find(head, tail, spelling)
+    }
+
+    /// The name of a spelling, wherever its slot is.
+    #[inline(never)]
+    fn find(&mut self, head: u64, tail: u64, spelling: &[u8]) -> Name {
         let len = spelling.len() as u32;
-        let key = if len <= 8 { head } else { self.hash(spelling) };
         let mask = self.slots.len() - 1;
-        let mut i = self.first_slot(key);
-        loop {
-            let slot = self.slots[i & mask];
-            if slot.key == key && slot.len == len {
+        let mut i = self.first_slot(head, tail);
+        while self.slots[i].name != 0 {
+            let slot = self.slots[i];
+            if slot.head == head && slot.tail == tail && slot.len == len {
                 let name = Name::from_raw(slot.name);
-                if len <= 8 || self.names.get(name).as_bytes() == spelling {
+                if len <= 16 || self.names.get(name).as_bytes() == spelling {
                     return name;
                 }
-            } else if slot.name == 0 {
-                return self.insert(spelling, key);
             }
-            i += 1;
+            i = (i + 1) & mask;
         }
+        let name = Name::new(self.names.ends.len());
+        self.names.text.push_str(str::from_utf8(spelling).unwrap_or_default());
+        self.names.ends.push(self.names.text.len() as u32);
+        self.slots[i] = Slot { head, tail, len, name: name.raw() };
+        if self.names.ends.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        name
     }
 
     /// Length of a spelling.
@@ -78,41 +104,29 @@ impl Interner {
         self.names
     }
 
-    #[inline(never)]
-    fn insert(&mut self, spelling: &[u8], key: u64) -> Name {
-        let name = Name::new(self.names.ends.len());
-        self.names.text.push_str(str::from_utf8(spelling).unwrap_or_default());
-        self.names.ends.push(self.names.text.len() as u32);
-        if self.names.ends.len() * 2 > self.slots.len() {
-            let grown = vec![FREE; self.slots.len() * 2];
-            for slot in std::mem::replace(&mut self.slots, grown) {
-                if slot.name != 0 {
-                    self.place(slot);
+    #[cold]
+    fn grow(&mut self) {
+        let grown = vec![FREE; self.slots.len() * 2];
+        let mask = grown.len() - 1;
+        for slot in std::mem::replace(&mut self.slots, grown) {
+            if slot.name != 0 {
+                let mut i = self.first_slot(slot.head, slot.tail);
+                while self.slots[i].name != 0 {
+                    i = (i + 1) & mask;
                 }
+                self.slots[i] = slot;
             }
         }
-        self.place(Slot { key, len: spelling.len() as u32, name: name.raw() });
-        name
     }
 
-    /// Puts a slot at the first free place of its chain.
-    fn place(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut i = self.first_slot(slot.key) & mask;
-        while self.slots[i].name != 0 {
-            i = (i + 1) & mask;
-        }
-        self.slots[i] = slot;
-    }
-
-    /// Where to look for a key first, beyond the number of slots.
+    /// Where to look for a name first.
     #[inline]
-    fn first_slot(&self, key: u64) -> usize {
-        fold(key ^ self.seed, MULTIPLIER) as usize & (usize::MAX >> 1)
+    fn first_slot(&self, head: u64, tail: u64) -> usize {
+        fold(head ^ self.seed, tail ^ MULTIPLIER) as usize & (self.slots.len() - 1)
     }
 
-    /// Mixes all bytes of a name of more than eight, eight at a time.
-    #[inline]
+    /// Mixes all bytes of a name, eight at a time.
+    #[inline(never)]
     fn hash(&self, spelling: &[u8]) -> u64 {
         let (chunks, _) = spelling.as_chunks::<8>();
         // The last eight overlap with the ones before.

@@ -327,20 +327,12 @@ const fn head(spelling: &[u8]) -> u64 {
     head
 }
 
-/// The keyword spelled so, or [`Tok::Ident`]. `head` is the first eight bytes of the spelling, the first one lowest,
-/// and zero beyond its end.
+/// The keyword of such a length that begins with `head`, or [`Tok::Ident`]. `head` is the first eight bytes, the first
+/// one lowest, and zero beyond the end. The two keywords of more than eight bytes are not told.
 #[inline]
-pub(crate) fn keyword(head: u64, spelling: &[u8]) -> Tok {
-    let (keyword, len, tok) = KEYWORD_TABLE[keyword_slot(head, spelling.len())];
-    if head != keyword || len != spelling.len() {
-        return Tok::Ident;
-    }
-    match tok {
-        // These are longer than what has been compared.
-        Tok::Fallthrough if spelling != b"fallthrough" => Tok::Ident,
-        Tok::Interface if spelling != b"interface" => Tok::Ident,
-        tok => tok,
-    }
+pub(crate) fn keyword(head: u64, len: usize) -> Tok {
+    let (keyword, keyword_len, tok) = KEYWORD_TABLE[keyword_slot(head, len)];
+    if head == keyword && len == keyword_len && len <= 8 { tok } else { Tok::Ident }
 }
 
 #[cfg(test)]
@@ -348,13 +340,14 @@ mod tests {
     use super::*;
 
     fn keyword_of(spelling: &str) -> Tok {
-        keyword(head(spelling.as_bytes()), spelling.as_bytes())
+        keyword(head(spelling.as_bytes()), spelling.len())
     }
 
     #[test]
     fn every_keyword_is_found_and_near_misses_are_not() {
         for (spelling, tok) in KEYWORDS {
-            assert_eq!(keyword_of(spelling), tok, "{spelling}");
+            let expected = if spelling.len() > 8 { Tok::Ident } else { tok };
+            assert_eq!(keyword_of(spelling), expected, "{spelling}");
             assert_eq!(keyword_of(&spelling[1..]), Tok::Ident, "{spelling} without its first letter");
             assert_eq!(keyword_of(&format!("{spelling}s")), Tok::Ident, "{spelling}s");
             assert_eq!(keyword_of(&spelling.to_uppercase()), Tok::Ident, "{spelling} in capitals");

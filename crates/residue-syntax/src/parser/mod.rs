@@ -70,8 +70,8 @@ pub(crate) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// Starts at the first token of `text`, which is `src` without invalid bytes.
-    pub(crate) fn new(src: Arc<[u8]>, text: &'a str, bodies: Bodies) -> Self {
+    /// Starts at the first token of `text`, which is `src` without what is no UTF-8.
+    pub(crate) fn new(src: Arc<[u8]>, text: &'a [u8], bodies: Bodies) -> Self {
         // Shares measured over the Go tree; comments make most files stay below them. With bodies skipped, little
         // but names of declarations is left.
         let n = match bodies {
@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
                 let spelling = self.lex.spelling();
                 match spelling.char_indices().nth(SHOWN) {
                     Some((i, _)) => format!("{}...", &spelling[..i]),
-                    None => spelling.into(),
+                    None => spelling.into_owned(),
                 }
             }
             tok => tok.describe().into(),
@@ -444,7 +444,10 @@ impl<'a> Parser<'a> {
             return List::EMPTY;
         }
         let start = self.file.lists.len();
-        self.file.lists.extend_from_slice(&self.scratch[mark..]);
+        // A copy of so few is slower as such.
+        for i in mark..self.scratch.len() {
+            self.file.lists.push(self.scratch[i]);
+        }
         self.scratch.truncate(mark);
         List::from_raw_parts(start, len)
     }
