@@ -8,6 +8,7 @@ use crate::FileSystem;
 
 /// What to load.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Config {
     /// The working directory, absolute: patterns and displayed paths are relative to it.
     pub dir: PathBuf,

@@ -71,6 +71,7 @@ fn kind(file_type: std::fs::FileType) -> Kind {
 }
 
 impl FileSystem for OsFileSystem {
+    #[allow(clippy::disallowed_methods, reason = "this is what everything else reads through")]
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }

@@ -43,12 +43,6 @@ impl Globs {
         let decides = |glob: &&Glob| (is_dir || !glob.only_dirs) && matches_parts(&glob.parts, &parts);
         self.globs.iter().rev().find(decides).is_some_and(|glob| !glob.negated)
     }
-
-    /// Whether a path or one of its parents is excluded.
-    pub(crate) fn excludes_with_parents(&self, path: &str, is_dir: bool) -> bool {
-        let parent = |(i, _): (usize, &str)| self.excludes(&path[..i], true);
-        path.match_indices('/').any(parent) || self.excludes(path, is_dir)
-    }
 }
 
 impl Glob {
@@ -206,7 +200,6 @@ mod tests {
         let globs = Globs::new(&["*.go".to_owned(), "!keep.go".to_owned()]).expect("well-formed");
         assert!(globs.excludes("a.go", false));
         assert!(!globs.excludes("b/keep.go", false));
-        assert!(Globs::new(&["a".to_owned()]).expect("well-formed").excludes_with_parents("a/b/c.go", false));
     }
 
     #[test]

@@ -39,9 +39,9 @@ enum UnitKind {
 }
 
 /// Makes packages of directories.
-pub(crate) fn link(graph: Graph<'_>) -> Linked {
-    let edges = Edges::new(&graph);
-    let units = edges.units(&graph);
+pub(crate) fn link(graph: &Graph<'_>) -> Linked {
+    let edges = Edges::new(graph);
+    let units = edges.units(graph);
     let order = topological(&units);
     let ids: HashMap<Unit, PackageId> =
         order.iter().enumerate().map(|(i, unit)| (*unit, PackageId(i as u32))).collect();
@@ -58,7 +58,7 @@ pub(crate) fn link(graph: Graph<'_>) -> Linked {
                 .iter()
                 .map(|(path, target)| (path.clone(), target.and_then(|unit| ids.get(&unit).copied())));
             let imports = imports.collect();
-            package(&graph, *unit, imports, node.module.as_ref().and_then(|info| module_ids.get(&**info).copied()))
+            package(graph, *unit, imports, node.module.as_ref().and_then(|info| module_ids.get(&**info).copied()))
         })
         .collect();
     Linked { packages, modules }
@@ -155,7 +155,7 @@ impl Edges {
                 continue;
             }
             // The path from `start`, each with its imports yet to be followed.
-            let mut path: Vec<(usize, Vec<(Arc<str>, usize)>)> = vec![(start, self.plain_targets(start))];
+            let mut path = vec![(start, self.plain_targets(start))];
             state[start] = OPEN;
             while let Some((node, todo)) = path.last_mut() {
                 let node = *node;

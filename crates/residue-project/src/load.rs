@@ -47,7 +47,9 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     let release = roots.lists.iter().filter_map(|list| tree_release(fs, list)).max().unwrap_or(std.go_version());
     let mut problems = Vec::new();
     let set = BuildSet::new(&config, &config.env, release, &mut problems);
-    problems.into_iter().for_each(|problem| reporter.push(problem));
+    for problem in problems {
+        reporter.push(problem);
+    }
     let std_set = set.for_std(std.go_version());
     let reader =
         |set| Reader { fs, reporter: &reporter, set, excludes: &excludes, max_file_bytes: config.max_file_bytes };
@@ -434,6 +436,6 @@ impl Loader<'_> {
         let target = |scope: Scope, path: &Arc<str>| {
             resolved.get(&(scope, path.clone())).copied().flatten().filter(|&node| usable[node])
         };
-        link(Graph { nodes, target: &target, reporter: self.setup.reporter })
+        link(&Graph { nodes, target: &target, reporter: self.setup.reporter })
     }
 }

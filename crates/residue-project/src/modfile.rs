@@ -62,7 +62,7 @@ impl ModFile {
         let mut parser = Parser { out: Self::default(), dialect, block: None };
         let text = String::from_utf8_lossy(src);
         if let Err(error) = std::str::from_utf8(src) {
-            let line = src[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
+            let line = src[..error.valid_up_to()].split(|&b| b == b'\n').count();
             parser.error(line as u32, 0, "invalid UTF-8", None);
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -185,7 +185,7 @@ impl Parser {
             ("go", &[version]) => match GoVersion::parse(version).filter(|_| !version.starts_with("go")) {
                 Some(version) => self.out.go = Some(version),
                 None => {
-                    self.error(line, column, format!("`{version}` is no Go version"), Some("write it as `go 1.22`"))
+                    self.error(line, column, format!("`{version}` is no Go version"), Some("write it as `go 1.22`"));
                 }
             },
             ("require", &[path, version]) if is_version(version) => {

@@ -113,7 +113,7 @@ mod tests {
             let mut text = format!("module {}\ngo {go}\n", name.split('@').next().expect("a name"));
             for require in requires.split_whitespace() {
                 let (verb, module) = require.strip_prefix('-').map_or(("require", require), |m| ("exclude", m));
-                text += &format!("{verb} {}\n", module.replace('@', " "));
+                text.extend([verb, " ", &module.replace('@', " "), "\n"]);
             }
             let file = ModFile::parse(text.as_bytes(), Dialect::GoMod);
             assert_eq!(file.errors, [], "{line}");

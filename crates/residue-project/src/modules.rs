@@ -311,7 +311,7 @@ impl BuildList {
         let dir = crate::paths::clean(&file.parent()?.join(&replace.new.path));
         let problem = |problem, message: String, hint: &str| {
             reporter.push(Diagnostic {
-                place: reporter.place(file, replace.line, 0),
+                place: Some(reporter.place(file, replace.line, 0)),
                 severity: Severity::Warning,
                 problem,
                 message,
@@ -431,7 +431,7 @@ pub(crate) fn read_mod_file(reporter: &Reporter, path: &Path, text: &[u8], diale
     let file = ModFile::parse(text, dialect);
     for error in &file.errors {
         reporter.push(Diagnostic {
-            place: reporter.place(path, error.line, error.column),
+            place: Some(reporter.place(path, error.line, error.column)),
             severity: Severity::Warning,
             problem: Problem::ModFile,
             message: error.message.clone(),
@@ -481,6 +481,11 @@ fn look(fs: &dyn FileSystem, import_path: &str, module: &Arc<ModuleInfo>, dir: &
     Some(Found { import_path: import_path.into(), module: module.clone(), dir: dir.to_path_buf(), files })
 }
 
+/// Whether a file of this name is Go source. Case matters: the go command passes over `X.GO`.
+pub(crate) fn is_go_name(name: &str) -> bool {
+    name.strip_suffix(".go").is_some()
+}
+
 /// The Go files among a directory's entries, sorted by name.
 pub(crate) fn go_files(entries: &[crate::fs::Entry]) -> Vec<GoFile> {
     let mut files: Vec<GoFile> = entries
@@ -489,7 +494,7 @@ pub(crate) fn go_files(entries: &[crate::fs::Entry]) -> Vec<GoFile> {
         .filter_map(|entry| {
             let name = entry.name.to_string_lossy();
             let hidden = name.starts_with(['_', '.']);
-            (name.ends_with(".go") && !hidden)
+            (is_go_name(&name) && !hidden)
                 .then(|| GoFile { name: name.into_owned(), symlink: entry.kind == Kind::Symlink })
         })
         .collect();

@@ -204,6 +204,7 @@ impl fmt::Display for Package {
 
 /// One parsed file.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a file")]
 pub struct SourceFile {
     /// Path as displayed: relative to the working directory where it lies below it, `$GOROOT/src/…` for the embedded
     /// standard library, `/` between its parts.

@@ -25,8 +25,8 @@ impl Reporter {
     }
 
     /// A line of a file, or a whole file where `line` is 0.
-    pub(crate) fn place(&self, path: &Path, line: u32, column: u32) -> Option<Place> {
-        Some(Place { path: self.display(path), line, column })
+    pub(crate) fn place(&self, path: &Path, line: u32, column: u32) -> Place {
+        Place { path: self.display(path), line, column }
     }
 
     /// Adds a diagnostic.
@@ -44,7 +44,7 @@ impl Reporter {
         hint: impl Into<String>,
     ) {
         let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
-        self.push(Diagnostic { place: self.place(path, 0, 0), severity, problem, message: message.into(), hint });
+        self.push(Diagnostic { place: Some(self.place(path, 0, 0)), severity, problem, message: message.into(), hint });
     }
 
     /// A file or directory that cannot be read.

@@ -64,19 +64,23 @@ pub(crate) struct Content {
 
 /// A file that was read, or why it does not count.
 enum Outcome {
-    File {
-        file: SourceFile,
-        part: Part,
-        name: String,
-        imports: Vec<(Arc<str>, Place)>,
-        bytes: u64,
-    },
+    File(Box<ReadFile>),
     /// Left out by build constraints, as `package documentation`, or as an unwanted test.
     Unwanted {
         constrained: bool,
     },
     /// Could not be used; a diagnostic says why.
     Broken,
+}
+
+/// A file that counts.
+struct ReadFile {
+    file: SourceFile,
+    part: Part,
+    /// Its package's name, without `_test` for external tests.
+    name: String,
+    imports: Vec<(Arc<str>, Place)>,
+    bytes: u64,
 }
 
 impl Reader<'_> {
@@ -215,7 +219,7 @@ impl Reader<'_> {
             file,
             errors: parsed.errors,
         };
-        Outcome::File { file, part, name: base.to_owned(), imports, bytes }
+        Outcome::File(Box::new(ReadFile { file, part, name: base.to_owned(), imports, bytes }))
     }
 
     fn assemble(&self, outcomes: Vec<Outcome>, request: &Request<'_>) -> Content {
@@ -225,7 +229,8 @@ impl Reader<'_> {
             match outcome {
                 Outcome::Broken => content.incomplete = true,
                 Outcome::Unwanted { constrained } => content.constrained |= constrained,
-                Outcome::File { file, part, name: own, imports, bytes } => {
+                Outcome::File(read) => {
+                    let ReadFile { file, part, name: own, imports, bytes } = *read;
                     content.parsed_files += 1;
                     content.parsed_bytes += bytes;
                     if own != name {
@@ -262,9 +267,9 @@ impl Reader<'_> {
 fn package_name(outcomes: &[Outcome]) -> String {
     let mut votes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for outcome in outcomes {
-        if let Outcome::File { part, name, .. } = outcome {
-            let vote = votes.entry(name).or_default();
-            *(if *part == Part::Plain { &mut vote.0 } else { &mut vote.1 }) += 1;
+        if let Outcome::File(read) = outcome {
+            let vote = votes.entry(&read.name).or_default();
+            *(if read.part == Part::Plain { &mut vote.0 } else { &mut vote.1 }) += 1;
         }
     }
     let winner = votes.into_iter().rev().max_by_key(|&(_, votes)| votes);

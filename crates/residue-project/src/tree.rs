@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::fs::Kind;
 use crate::glob::Globs;
 use crate::modfile::Dialect;
-use crate::modules::{BuildList, Found, Layout, ModuleInfo, Setup, go_files, read_mod_file};
+use crate::modules::{BuildList, Found, Layout, ModuleInfo, Setup, go_files, is_go_name, read_mod_file};
 use crate::paths::{below, clean, join, join_import, slashed};
 use crate::{Config, Problem, Severity};
 
@@ -85,9 +85,8 @@ fn split(pattern: &str) -> (&str, Selector) {
 }
 
 impl Finder<'_> {
-    fn no_match(&self, pattern: &str, message: String, hint: &str) {
-        let place = self.setup.reporter.place(&self.config.dir, 0, 0);
-        let _ = pattern;
+    fn no_match(&self, message: String, hint: &str) {
+        let place = Some(self.setup.reporter.place(&self.config.dir, 0, 0));
         self.setup.reporter.push(crate::Diagnostic {
             place,
             severity: Severity::Error,
@@ -111,13 +110,13 @@ impl Finder<'_> {
                 }
                 self.directory(&dir, &selector, pattern);
             }
-            Ok(_) if explicit || base.ends_with(".go") => {
+            Ok(_) if explicit || is_go_name(base) => {
                 let message = format!("`{pattern}` is a file, not a directory");
-                self.no_match(pattern, message, "name the directory that holds it");
+                self.no_match(message, "name the directory that holds it");
             }
             Err(error) if explicit => {
                 let message = format!("`{pattern}` cannot be read: {error}");
-                self.no_match(pattern, message, "name a directory, `./...`, or an import path of the main module");
+                self.no_match(message, "name a directory, `./...`, or an import path of the main module");
             }
             _ => self.import_path(base, &selector, pattern),
         }
@@ -137,7 +136,6 @@ impl Finder<'_> {
         match dir.filter(|dir| self.setup.fs.metadata(dir).is_ok_and(|meta| meta.kind == Kind::Dir)) {
             Some(dir) => self.directory(&dir, selector, pattern),
             None => self.no_match(
-                pattern,
                 format!("`{pattern}` is neither a directory nor a package of the main module"),
                 "name a directory, `./...`, or an import path of the main module",
             ),
@@ -209,21 +207,10 @@ impl Finder<'_> {
         }
         let rest = join_import(&dir.rest, &name);
         let vendored = dir.vendored || name == "vendor";
-        if !vendored && self.is_ignored(&dir.module, &rest, &name, list) {
+        if !vendored && is_ignored(&dir.module, &rest, &name, list) {
             return None;
         }
         Some(Dir { path, list: dir.list, module: dir.module.clone(), rest, depth: dir.depth + 1, vendored })
-    }
-
-    /// Whether an `ignore` line of the module's `go.mod` covers a directory.
-    fn is_ignored(&self, module: &ModuleInfo, rest: &str, name: &str, list: &BuildList) -> bool {
-        let main = list.mains.iter().find(|main| main.info.dir == module.dir);
-        main.is_some_and(|main| {
-            main.file.ignores.iter().any(|ignore| match ignore.strip_prefix("./") {
-                Some(path) => path.trim_end_matches('/') == rest,
-                None => ignore == name || rest.ends_with(&format!("/{ignore}")) || ignore == rest,
-            })
-        })
     }
 
     /// Lists a directory: its Go files, and the directories to enter with whether each is a module's root.
@@ -280,7 +267,7 @@ impl Finder<'_> {
                 let hint = "name the directory itself to analyse it";
                 reporter.file(Severity::Note, Problem::Symlink, path, message, hint);
             }
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound && !name.ends_with(".go") => {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound && !is_go_name(name) => {
                 reporter.file(
                     Severity::Note,
                     Problem::Symlink,
@@ -383,7 +370,7 @@ impl Finder<'_> {
                 _ => (Problem::ModFile, format!("`use {used}`: no go.mod there")),
             };
             self.setup.reporter.push(crate::Diagnostic {
-                place: self.setup.reporter.place(&path, *line, 0),
+                place: Some(self.setup.reporter.place(&path, *line, 0)),
                 severity: Severity::Warning,
                 problem,
                 message,
@@ -403,6 +390,17 @@ impl Finder<'_> {
         }
         Some(BuildList::modules(self.setup, &dirs, boundary.to_path_buf(), Some((&path, &file))))
     }
+}
+
+/// Whether an `ignore` line of the module's `go.mod` covers a directory.
+fn is_ignored(module: &ModuleInfo, rest: &str, name: &str, list: &BuildList) -> bool {
+    let main = list.mains.iter().find(|main| main.info.dir == module.dir);
+    main.is_some_and(|main| {
+        main.file.ignores.iter().any(|ignore| match ignore.strip_prefix("./") {
+            Some(path) => path.trim_end_matches('/') == rest,
+            None => ignore == name || rest.ends_with(&format!("/{ignore}")) || ignore == rest,
+        })
+    })
 }
 
 /// A directory on the way.
