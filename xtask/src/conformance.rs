@@ -4,6 +4,8 @@
 //! `conformance/parse`. Both tell whether they accept the file, and give a hash of its nodes; where they differ, the
 //! first differing node is shown.
 
+mod types;
+
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -26,6 +28,8 @@ use residue_syntax::{Bodies, parse};
 pub(crate) enum Conformance {
     /// Compare the parser with go/parser
     Parse(ParseArgs),
+    /// Compare the type checker with go/types
+    Types(types::TypesArgs),
 }
 
 /// Arguments of `conformance parse`.
@@ -43,11 +47,14 @@ pub(crate) struct ParseArgs {
 
 /// Runs a comparison, and says whether both agree on everything.
 pub(crate) fn run(what: &Conformance) -> Result<bool, Box<dyn Error>> {
-    let Conformance::Parse(args) = what;
+    let args = match what {
+        Conformance::Parse(args) => args,
+        Conformance::Types(args) => return types::run(args),
+    };
     let from_env = || std::env::var_os("RESIDUE_GO").map_or_else(|| "go".into(), PathBuf::from);
     let go = Go { command: args.go.clone().unwrap_or_else(from_env) };
     let version = go.output(&["env", "GOVERSION"])?;
-    let oracle = go.build_oracle()?;
+    let oracle = go.build_oracle("parse")?;
     let mut dirs = args.dirs.clone();
     if dirs.is_empty() {
         dirs = go.output(&["env", "GOROOT", "GOMODCACHE"])?.lines().map(PathBuf::from).collect();
@@ -86,18 +93,18 @@ impl Go {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    /// Builds the program that asks `go/parser`.
-    fn build_oracle(&self) -> Result<PathBuf, Box<dyn Error>> {
+    /// Builds the program in `conformance/NAME`.
+    fn build_oracle(&self, name: &str) -> Result<PathBuf, Box<dyn Error>> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        let binary = std::path::absolute(target.join("conformance-parse"))?;
+        let binary = std::path::absolute(target.join(format!("conformance-{name}")))?;
         let status = Command::new(&self.command)
             .args(["build", "-o"])
             .arg(&binary)
             .arg(".")
-            .current_dir(workspace().join("conformance/parse"))
+            .current_dir(workspace().join("conformance").join(name))
             .env("GOTOOLCHAIN", "local")
             .status()?;
-        if status.success() { Ok(binary) } else { Err("cannot build conformance/parse".into()) }
+        if status.success() { Ok(binary) } else { Err(format!("cannot build conformance/{name}").into()) }
     }
 }
 

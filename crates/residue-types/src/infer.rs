@@ -34,46 +34,61 @@ impl Match {
     }
 }
 
-/// Finds the type arguments of `params`: those given, then those that make each parameter type accept its argument.
-/// Arguments of untyped constants have untyped types. Unknown where nothing determines one.
-pub(crate) fn infer<O: Objects + ?Sized>(
-    cx: &O,
-    params: &[ObjId],
-    given: &[Type],
-    pairs: &[(Type, Type)],
-) -> Vec<Type> {
-    let holders: Vec<Type> = (0..params.len()).map(|i| Type::Param(ObjId { pkg: INFER, index: i as u32 })).collect();
-    let constraints: Vec<Interface> = params
-        .iter()
-        .map(|&p| match subst(&Type::Interface(cx.constraint(p)), params, &holders) {
-            Type::Interface(i) => (*i).clone(),
-            _ => Interface::default(),
-        })
-        .collect();
-    let mut u = Unifier { cx, slots: (0..params.len()).collect(), types: vec![None; params.len()], depth: 0 };
-    for (slot, ty) in u.types.iter_mut().zip(given) {
-        *slot = Some(ty.clone());
+/// The type parameters of one generic function that takes part in an inference: the called one, or one passed to it.
+pub(crate) struct Group<'a> {
+    /// Its type parameters.
+    pub(crate) params: &'a [ObjId],
+    /// Type arguments written for the first of them.
+    pub(crate) given: &'a [Type],
+}
+
+/// A parameter of the called function, in terms of group 0, and what is passed for it.
+pub(crate) struct Pair {
+    /// The parameter's type.
+    pub(crate) param: Type,
+    /// The argument's type; untyped for untyped constants.
+    pub(crate) arg: Type,
+    /// The group whose type parameters the argument's type mentions, where it is a generic function.
+    pub(crate) group: Option<usize>,
+}
+
+/// Finds type arguments for all groups: those given, then those that make each parameter accept its argument. Unknown
+/// where nothing determines one.
+pub(crate) fn infer<O: Objects + ?Sized>(cx: &O, groups: &[Group<'_>], pairs: &[Pair]) -> Vec<Vec<Type>> {
+    let count = groups.iter().map(|g| g.params.len()).sum();
+    let holders: Vec<Type> = (0..count).map(|i| Type::Param(ObjId { pkg: INFER, index: i as u32 })).collect();
+    let mut u = Unifier { cx, slots: (0..count).collect(), types: vec![None; count], depth: 0 };
+    let mut starts = Vec::with_capacity(groups.len());
+    let mut constraints = Vec::with_capacity(count);
+    for group in groups {
+        let start = constraints.len();
+        starts.push(start);
+        let own = &holders[start..start + group.params.len()];
+        for (&param, slot) in group.params.iter().zip(start..) {
+            constraints.push(match subst(&Type::Interface(cx.constraint(param)), group.params, own) {
+                Type::Interface(i) => (*i).clone(),
+                _ => Interface::default(),
+            });
+            u.types[slot] = group.given.get(slot - start).cloned();
+        }
     }
-    let pairs: Vec<(Type, &Type)> = pairs.iter().map(|(p, a)| (subst(p, params, &holders), a)).collect();
+    let held = |ty: &Type, group: usize| {
+        let params = groups[group].params;
+        subst(ty, params, &holders[starts[group]..starts[group] + params.len()])
+    };
+    let pairs: Vec<(Type, Type)> = pairs
+        .iter()
+        .map(|p| (held(&p.param, 0), p.group.map_or_else(|| p.arg.clone(), |group| held(&p.arg, group))))
+        .collect();
     for (param, arg) in &pairs {
-        if !arg.is_untyped() && !arg.is_unknown() && has_holder(param) {
+        if !arg.is_untyped() && !arg.is_unknown() && (has_holder(param) || has_holder(arg)) {
             u.unify(param, arg, Match::Assign);
         }
     }
     u.constraints(&constraints);
     u.untyped(&pairs);
-    u.finish()
-}
-
-/// Finds the type arguments that make the generic function type `generic` identical to `target`.
-pub(crate) fn infer_from_target<O: Objects + ?Sized>(
-    cx: &O,
-    params: &[ObjId],
-    given: &[Type],
-    generic: &Type,
-    target: &Type,
-) -> Vec<Type> {
-    infer(cx, params, given, &[(generic.clone(), target.clone())])
+    let mut types = u.finish().into_iter();
+    groups.iter().map(|g| types.by_ref().take(g.params.len()).collect()).collect()
 }
 
 fn has_holder(ty: &Type) -> bool {
@@ -303,7 +318,7 @@ impl<O: Objects + ?Sized> Unifier<'_, O> {
     }
 
     /// Gives placeholders that only untyped constants determine the default type of the largest kind.
-    fn untyped(&mut self, pairs: &[(Type, &Type)]) {
+    fn untyped(&mut self, pairs: &[(Type, Type)]) {
         let mut largest: Vec<Option<Basic>> = vec![None; self.types.len()];
         for (param, arg) in pairs {
             let (Some(slot), Type::Basic(kind)) = (self.holder(param), arg) else { continue };

@@ -26,7 +26,10 @@ impl Checker<'_> {
             Builtin::Complex => self.complex(env, arg(0), arg(1)),
             Builtin::Real | Builtin::Imag => self.complex_part(env, builtin, arg(0)),
             Builtin::Copy => {
-                self.typed_args(env, args);
+                // A string constant copied from keeps its untyped type.
+                for e in tree.list(args) {
+                    self.expr(env, e, None);
+                }
                 Operand::value(Type::INT)
             }
             Builtin::Delete => {
@@ -289,12 +292,13 @@ impl Checker<'_> {
                 _ => Operand::value(ty),
             };
         }
+        if result.mode != Mode::Constant {
+            self.default_type(env, &mut result);
+        }
         if !result.ty.is_untyped() {
             for x in &mut operands {
-                self.convert_untyped(env, x, &result.ty.clone());
+                self.convert_untyped(env, x, &result.ty);
             }
-        } else if result.mode != Mode::Constant {
-            self.default_type(env, &mut result);
         }
         if result.mode == Mode::Constant
             && let (Some(value), Some(basic)) = (&result.value, self.basic(&result.ty))

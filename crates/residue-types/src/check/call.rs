@@ -6,7 +6,7 @@ use residue_syntax::ast::{Expr, ExprId, IdentId, List};
 
 use super::operand::Operand;
 use super::{Checker, Env};
-use crate::infer::{infer, infer_from_target};
+use crate::infer::{Group, Pair, infer};
 use crate::info::{InstanceInfo, Mode};
 use crate::lookup::Objects;
 use crate::subst::subst;
@@ -45,21 +45,20 @@ impl Checker<'_> {
             self.unknown_args(env, args);
             return Operand::unknown();
         };
-        let operands = self.arguments(env, args);
+        let mut operands = self.arguments(env, args);
         let params = parameters(&signature, operands.len(), spread);
         let signature = if signature.type_params.is_empty() {
             self.pass(env, operands, &params);
             signature
         } else {
-            let pairs: Vec<(Type, Type)> = params
-                .iter()
-                .zip(&operands)
-                .filter(|(_, x)| !is_generic(&x.ty) && !x.is_nil())
-                .map(|(p, x)| (p.clone(), x.ty.clone()))
-                .collect();
-            let inferred = infer(self, &signature.type_params, &given, &pairs);
+            let (inferred, passed) = self.infer_call(env, &signature, &given, &params, &operands);
             let params: Vec<Type> = params.iter().map(|p| subst(p, &signature.type_params, &inferred)).collect();
             let instance = self.instance_of(env, fun, &signature, inferred);
+            for (i, args) in passed {
+                if let (Type::Func(generic), Some(e)) = (&operands[i].ty, operands[i].expr) {
+                    operands[i].ty = Type::Func(self.instance_of(env, e, generic, args));
+                }
+            }
             self.pass(env, operands, &params);
             instance
         };
@@ -67,6 +66,40 @@ impl Checker<'_> {
             [] => Operand::of(Mode::NoValue, Type::Tuple(Arc::default())),
             results => Operand::value(Type::tuple(results.to_vec())),
         }
+    }
+
+    /// The type arguments of a call, and those of each generic function passed to it, by argument.
+    fn infer_call(
+        &self,
+        env: &Env,
+        signature: &Signature,
+        given: &[Type],
+        params: &[Type],
+        operands: &[Operand],
+    ) -> (Vec<Type>, Vec<(usize, Vec<Type>)>) {
+        let mut groups = vec![Group { params: &signature.type_params, given }];
+        let mut pairs = Vec::with_capacity(operands.len());
+        let mut generic = Vec::new();
+        let written: Vec<Vec<Type>> =
+            operands.iter().map(|x| x.expr.map(|e| self.given_args(env, e)).unwrap_or_default()).collect();
+        for (i, (param, x)) in params.iter().zip(operands).enumerate() {
+            if x.is_nil() {
+                continue;
+            }
+            let (mut arg, mut group) = (x.ty.clone(), None);
+            if let Type::Func(passed) = &x.ty
+                && !passed.type_params.is_empty()
+            {
+                arg = Type::Func(Arc::new(Signature { type_params: Vec::new(), ..(**passed).clone() }));
+                group = Some(groups.len());
+                groups.push(Group { params: &passed.type_params, given: &written[i] });
+                generic.push(i);
+            }
+            pairs.push(Pair { param: param.clone(), arg, group });
+        }
+        let mut inferred = infer(self, &groups, &pairs).into_iter();
+        let own = inferred.next().unwrap_or_default();
+        (own, generic.into_iter().zip(inferred).collect())
     }
 
     fn convert_call(&self, env: &mut Env, target: &Type, args: List<ExprId>) -> Operand {
@@ -114,7 +147,7 @@ impl Checker<'_> {
     ) -> Operand {
         let given: Vec<Type> = self.tree(env).list(indices).map(|t| self.typ(env, t)).collect();
         let Type::Func(signature) = &generic.ty else { return Operand::unknown() };
-        let args = infer(self, &signature.type_params, &given, &[]);
+        let args = self.infer_one(signature, &given, None);
         if args.iter().any(Type::is_unknown) && given.len() < args.len() {
             // The rest may follow from where the value is assigned.
             return Operand { ty: generic.ty, ..Operand::value(Type::Unknown) };
@@ -131,11 +164,17 @@ impl Checker<'_> {
         }
         let Some(target @ Type::Func(_)) = self.core_type(target) else { return };
         let given = self.given_args(env, e);
-        let generic = Type::Func(Arc::new(Signature { type_params: Vec::new(), ..(**signature).clone() }));
-        let args = infer_from_target(self, &signature.type_params, &given, &generic, &target);
+        let args = self.infer_one(signature, &given, Some(target));
         let instance = self.instance_of(env, e, signature, args);
         x.ty = Type::Func(instance);
         self.record(env, e, x);
+    }
+
+    /// The type arguments of a generic function value: those written, the rest from the type it is assigned to.
+    fn infer_one(&self, signature: &Signature, given: &[Type], target: Option<Type>) -> Vec<Type> {
+        let plain = || Type::Func(Arc::new(Signature { type_params: Vec::new(), ..signature.clone() }));
+        let pairs: Vec<Pair> = target.map(|arg| Pair { param: plain(), arg, group: None }).into_iter().collect();
+        infer(self, &[Group { params: &signature.type_params, given }], &pairs).pop().unwrap_or_default()
     }
 
     /// Type arguments already written for the generic function value `e`.
@@ -163,7 +202,7 @@ impl Checker<'_> {
                     slot.mode = Mode::Value;
                 }
                 at = match self.tree(env).expr(e) {
-                    Expr::Paren(x) | Expr::Index { x, .. } => Some(x),
+                    Expr::Paren(x) => Some(x),
                     _ => None,
                 };
             }

@@ -55,7 +55,7 @@ impl Checker<'_> {
         scope
     }
 
-    fn imported(&self, path: &str) -> PkgId {
+    pub(super) fn imported(&self, path: &str) -> PkgId {
         match path {
             "unsafe" => PkgId::UNSAFE,
             _ => self.package.import(path).map_or(PkgId::MISSING, |p| PkgId(p.0)),

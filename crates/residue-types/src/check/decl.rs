@@ -218,6 +218,7 @@ impl Checker<'_> {
 
     fn check_specs(&self, env: &mut Env, kind: GenKind, specs: List<SpecId>) {
         let tree = self.tree(env);
+        let mut repeated: (Option<ExprId>, List<ExprId>) = (None, List::EMPTY);
         for spec in tree.list(specs) {
             match tree.spec(spec) {
                 Spec::Import { name, path } => self.record_import(env, name, path),
@@ -226,13 +227,12 @@ impl Checker<'_> {
                         self.record_declared(env, name);
                     }
                     if kind == GenKind::Const {
-                        let written = ty.is_some() || !values.is_empty();
-                        for i in 0..names.len().max(values.len()) {
-                            if let Some(value) = tree.list_get(values, i) {
-                                self.constant_decl(env, ty, Some(value), iota);
-                            } else if written && let Some(ty) = ty {
-                                self.typ(env, ty);
-                            }
+                        if ty.is_some() || !values.is_empty() {
+                            repeated = (ty, values);
+                        }
+                        // What is repeated is recorded again: the last constant of a group counts, as in go/types.
+                        for i in 0..names.len() {
+                            self.constant_decl(env, repeated.0, tree.list_get(repeated.1, i), iota);
                         }
                     } else {
                         self.var_values(env, names.len(), ty, values);
@@ -261,9 +261,8 @@ impl Checker<'_> {
         let literal = tree.text(tree.expr_span(path));
         let Some(name) = name else { return };
         let path = crate::constant::unquote(&literal).and_then(|p| String::from_utf8(p).ok());
-        let pkg = self.file_scopes[env.file].imports.get(&self.symbol(env, name));
-        if let (Some(_), Some(&pkg)) = (path, pkg) {
-            self.record_ident(env, name, Res::Package(pkg));
+        if let Some(path) = path {
+            self.record_ident(env, name, Res::Package(self.imported(&path)));
         }
     }
 

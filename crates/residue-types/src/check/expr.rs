@@ -187,7 +187,9 @@ impl Checker<'_> {
             _ => {}
         }
         let string_constant = operand.mode == Mode::Constant;
-        self.default_type(env, &mut operand);
+        if !string_constant {
+            self.default_type(env, &mut operand);
+        }
         let index_value = |env: &mut Env| -> Option<Const> {
             let mut constant = None;
             for index in tree.list(indices) {
@@ -297,7 +299,9 @@ impl Checker<'_> {
             let mut i = self.expr(env, bound, None);
             self.convert_untyped(env, &mut i, &Type::INT);
         }
-        self.default_type(env, &mut operand);
+        if operand.mode != Mode::Constant {
+            self.default_type(env, &mut operand);
+        }
         match self.core_string(&operand.ty) {
             Some(Type::Basic(b)) if b.is_string() => {
                 // Slicing a constant or a value of type string keeps its type.
@@ -469,17 +473,8 @@ impl Checker<'_> {
     /// `a << b` or `a >> b`, as `go/types` (expr.go, `shift`).
     pub(super) fn shift_operands(&self, env: &Env, op: BinaryOp, a: Operand, mut b: Operand) -> Operand {
         let untyped = a.ty.is_untyped();
-        if b.mode == Mode::Constant {
-            if b.ty.is_untyped() {
-                // The count of a constant shift may stay untyped; of another it becomes uint.
-                let ty = if a.mode == Mode::Constant { None } else { Some(Type::Basic(Basic::Uint)) };
-                if let Some(ty) = ty {
-                    self.convert_untyped(env, &mut b, &ty);
-                } else if let Some(i) = b.value.as_ref().map(Const::to_int) {
-                    b.value = Some(i);
-                }
-            }
-        } else if b.ty.is_untyped() {
+        // A constant count keeps its untyped type.
+        if b.mode != Mode::Constant && b.ty.is_untyped() {
             self.convert_untyped(env, &mut b, &Type::Basic(Basic::Uint));
         }
         if a.mode == Mode::Constant {

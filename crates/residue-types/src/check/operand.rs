@@ -67,17 +67,25 @@ impl Checker<'_> {
             x.mode = Mode::Value;
             return;
         };
-        if ty != x.ty {
-            self.update_type(env, x, ty);
+        if ty == x.ty {
+            return;
         }
-    }
-
-    pub(super) fn update_type(&self, env: &Env, x: &mut Operand, ty: Type) {
         if x.mode == Mode::Constant
             && let Some(basic) = self.basic(&ty)
         {
             x.value = x.value.as_ref().map(|v| v.represent(basic).unwrap_or(Const::Unknown));
         }
+        self.update_type(env, x, ty);
+        if let (Some(e), Some(value)) = (x.expr, &x.value)
+            && env.record
+            && let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index())
+        {
+            slot.value = Some(Box::new(value.clone()));
+        }
+    }
+
+    /// Gives an untyped operand the type `ty`, in what is recorded too. Its value stays as it is.
+    pub(super) fn update_type(&self, env: &Env, x: &mut Operand, ty: Type) {
         x.ty = ty;
         if let Some(e) = x.expr
             && env.record
@@ -188,16 +196,8 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        let represented = |value: &Const| match self.basic(ty) {
-            Some(basic) => value.represent(basic).unwrap_or(Const::Unknown),
-            None => value.clone(),
-        };
-        let mut info = self.info.borrow_mut();
-        if let Some(slot) = info.exprs.get_mut(e.index()) {
+        if let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index()) {
             slot.ty = ty.clone();
-            if let Some(value) = &mut slot.value {
-                **value = represented(value);
-            }
         }
     }
 }

@@ -56,10 +56,7 @@ impl Checker<'_> {
                 self.stmt(env, stmt);
             }
             Stmt::Expr(e) | Stmt::Go(e) | Stmt::Defer(e) => {
-                let mut x = self.expr(env, e, None);
-                if x.mode != Mode::NoValue && x.mode != Mode::Type {
-                    self.default_type(env, &mut x);
-                }
+                self.expr(env, e, None);
             }
             Stmt::Send { ch, value } => {
                 let ch = self.typed_expr(env, ch);
@@ -83,7 +80,7 @@ impl Checker<'_> {
             Stmt::Block(block) => self.block(env, block),
             Stmt::If { init, cond, then, els } => self.scoped(env, |c, env| {
                 c.opt_stmt(env, init);
-                c.typed_expr(env, cond);
+                c.expr(env, cond, None);
                 c.block(env, then);
                 c.opt_stmt(env, els);
             }),
@@ -109,7 +106,7 @@ impl Checker<'_> {
             Stmt::For { init, cond, post, body } => self.scoped(env, |c, env| {
                 c.opt_stmt(env, init);
                 if let Some(cond) = cond {
-                    c.typed_expr(env, cond);
+                    c.expr(env, cond, None);
                 }
                 c.opt_stmt(env, post);
                 c.block(env, body);
@@ -142,17 +139,12 @@ impl Checker<'_> {
             match tree.spec(spec) {
                 Spec::Import { .. } => {}
                 Spec::Value { names, ty, values, iota } if kind == GenKind::Const => {
-                    let written = ty.is_some() || !values.is_empty();
-                    if written {
+                    if ty.is_some() || !values.is_empty() {
                         repeated = (ty, values);
                     }
                     let mut made = Vec::new();
                     for (i, name) in tree.list(names).enumerate() {
-                        // Repeated expressions are evaluated again, but recorded only where they are written.
-                        let record = env.record;
-                        env.record = record && written;
                         let (ty, value) = self.constant_decl(env, repeated.0, tree.list_get(repeated.1, i), iota);
-                        env.record = record;
                         let kind = ObjKind::Const(std::sync::OnceLock::from(value));
                         made.push((name, kind, ty));
                     }

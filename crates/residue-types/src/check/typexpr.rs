@@ -48,7 +48,11 @@ impl Checker<'_> {
             }
             Expr::Ellipsis(Some(elem)) => Type::slice(self.typ(env, elem)),
             Expr::StructType { fields } => self.struct_type(env, fields),
-            Expr::FuncType(ty) => self.signature(env, ty),
+            Expr::FuncType(ty) => {
+                let signature = self.signature(env, ty);
+                self.record_param_names(env, ty, &signature);
+                signature
+            }
             Expr::InterfaceType { elems } => Type::Interface(Arc::new(self.interface_type(env, elems))),
             Expr::MapType { key, value } => {
                 let key = self.typ(env, key);
@@ -145,12 +149,8 @@ impl Checker<'_> {
         if matches!(self.tree(env).expr(len), Expr::Ellipsis(_)) {
             return -1;
         }
-        let mut x = self.expr(env, len, None);
-        let value = x.value.as_ref().and_then(constant::Const::as_i64).unwrap_or(-1);
-        if x.ty.is_untyped() {
-            self.convert_untyped(env, &mut x, &Type::INT);
-        }
-        value
+        let x = self.expr(env, len, None);
+        x.value.as_ref().and_then(constant::Const::as_i64).unwrap_or(-1)
     }
 
     fn struct_type(&self, env: &mut Env, list: List<FieldId>) -> Type {
@@ -212,6 +212,17 @@ impl Checker<'_> {
         Type::Func(Arc::new(Signature { type_params: Vec::new(), params, results, variadic }))
     }
 
+    /// Makes variables of the parameters that a function type without body names.
+    fn record_param_names(&self, env: &mut Env, ty: FuncTypeId, signature: &Type) {
+        if let Type::Func(signature) = signature
+            && env.record
+        {
+            let mark = env.locals.len();
+            self.declare_params(env, ty, signature);
+            env.locals.truncate(mark);
+        }
+    }
+
     fn interface_type(&self, env: &mut Env, elems: List<FieldId>) -> Interface {
         let tree = self.tree(env);
         let mut out = Interface::default();
@@ -232,6 +243,7 @@ impl Checker<'_> {
                     Type::Func(s) => Type::Func(Arc::new(Signature { type_params, ..(*s).clone() })),
                     other => other,
                 };
+                self.record_param_names(env, func, &ty);
                 env.locals.truncate(mark);
                 self.record_type(env, elem.ty, &ty);
                 let pkg = (!name.is_exported()).then_some(self.pkg);
