@@ -1,0 +1,82 @@
+//! What every file keeps to.
+
+use std::path::Path;
+
+/// A Rust file that is longer should have been two.
+const LINES_MAX: usize = 1000;
+
+/// Text that doesn't belong into any file, with the reason. In pieces, so that this file has none of it.
+const BANNED: &[(&[&str], &str)] = &[
+    (&["/wo", "rk/"], "a path of one machine"),
+    (&["/ro", "ot/"], "a path of one machine"),
+    (&["/tmp/", "bash_jobs"], "a path of one machine"),
+    (&["/ho", "me/"], "a path of one machine"),
+    (&["FIX", "ME"], "do it, or say in Limits why not"),
+    (&["TO", "DO"], "do it, or say in Limits why not"),
+    (&["#[ign", "ore"], "a test that doesn't run tests nothing"),
+    (&["<<<<", "<<<"], "left from a merge"),
+];
+
+/// Go code of others, whose text is theirs; lock files and generated lists.
+const EXCUSED: &[&str] = &["Cargo.lock", "lab/go.sum", "LICENSE-APACHE", "LICENSE-MIT"];
+
+pub(super) fn problems(root: &Path, files: &[String]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for file in files {
+        if EXCUSED.contains(&file.as_str()) {
+            continue;
+        }
+        match std::fs::read(root.join(file)) {
+            // What isn't text is data.
+            Ok(bytes) => {
+                if let Ok(text) = String::from_utf8(bytes) {
+                    problems.extend(of_file(file, &text));
+                }
+            }
+            Err(error) => problems.push(format!("{file}: {error}")),
+        }
+    }
+    problems
+}
+
+fn of_file(file: &str, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (pieces, reason) in BANNED {
+        let banned = pieces.concat();
+        let line = text.lines().position(|line| line.contains(&banned));
+        problems.extend(line.map(|line| format!("{file}:{}: `{banned}`: {reason}", line + 1)));
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        problems.push(format!("{file}: no line end at the end"));
+    }
+    if !file.ends_with(".rs") {
+        return problems;
+    }
+    let opening = text.strip_prefix("//! ").and_then(|text| text.lines().next());
+    if opening.is_none_or(|line| line.trim().is_empty()) {
+        problems.push(format!("{file}: does not open with a `//!` comment that says what it is for"));
+    }
+    let lines = text.lines().count();
+    if lines > LINES_MAX {
+        problems.push(format!("{file}: {lines} lines, more than {LINES_MAX}; cut it where its subject changes"));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_is_found() {
+        assert_eq!(of_file("a.rs", "//! What it is.\nfn f() {}\n"), [""; 0]);
+        assert_eq!(of_file("a.md", "text\n"), [""; 0]);
+        assert_eq!(of_file("a.rs", "fn f() {}\n").len(), 1);
+        assert_eq!(of_file("a.rs", "//!\n").len(), 1);
+        assert_eq!(of_file("a.md", "text").len(), 1);
+        assert_eq!(of_file("a.rs", &format!("//! Long.\n{}", "\n".repeat(LINES_MAX))).len(), 1);
+        for (pieces, _) in BANNED {
+            assert_eq!(of_file("a.md", &format!("x\n{}\n", pieces.concat())).len(), 1);
+        }
+    }
+}
