@@ -49,7 +49,7 @@ fn of_file(file: &str, text: &str) -> Vec<String> {
     if !text.is_empty() && !text.ends_with('\n') {
         problems.push(format!("{file}: no line end at the end"));
     }
-    if !file.ends_with(".rs") {
+    if Path::new(file).extension().is_none_or(|extension| extension != "rs") {
         return problems;
     }
     let opening = text.strip_prefix("//! ").and_then(|text| text.lines().next());
