@@ -297,3 +297,44 @@ fn names_cannot_talk_to_the_terminal() {
     let said = out(&output) + &err(&output);
     assert!(!said.contains('\u{1b}'), "{said:?}");
 }
+
+/// The code block of a language in a page of the documentation.
+fn block<'a>(page: &'a str, language: &str) -> &'a str {
+    let rest = page.split(&format!("```{language}\n")).nth(1).expect("the page has such a block");
+    rest.split("```\n").next().expect("a split has a first part")
+}
+
+#[test]
+fn the_documented_model_finds_the_documented_leak() {
+    let page = include_str!("../../../docs/models.md");
+    let code = format!("package p\n\nimport \"example.com/pool\"\n\n{}", block(page, "go"));
+    let dir = module(&[("p/p.go", &code), ("models/pool.toml", block(page, "toml"))]);
+    let output = run(dir.path(), &["check", "--model", "models/pool.toml"]);
+    assert_eq!(code_of(&output, 1), "the lease is never returned");
+    // The configuration says the same, relative to itself.
+    std::fs::write(dir.path().join(".residue.toml"), "models = ['models/pool.toml']\n").expect("it is writable");
+    assert_eq!(code_of(&run(&dir.path().join("p"), &["check"]), 1), "the lease is never returned");
+}
+
+#[test]
+fn a_malformed_model_names_its_line() {
+    let dir = module(&[("main.go", CLEAN), ("m.toml", "[[package]]\npath = 'os'\nborows = []\n")]);
+    let output = run(dir.path(), &["check", "--model", "m.toml"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).starts_with("error: m.toml:3:"), "{}", err(&output));
+}
+
+#[test]
+fn the_documented_configuration_is_one() {
+    let text = block(include_str!("../../../docs/cli.md"), "toml").replace("models/ours.toml", "ours.toml");
+    let dir = module(&[("main.go", CLEAN), ("ours.toml", ""), (".residue.toml", &text)]);
+    let output = run(dir.path(), &["check"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+}
+
+/// Checks the exit code and gives the message of the first finding.
+fn code_of(output: &Output, want: i32) -> String {
+    assert_eq!(code(output), want, "{}", err(output));
+    let first = out(output).lines().next().unwrap_or_default().to_owned();
+    first.split_once("]: ").map_or(first.clone(), |(_, message)| message.to_owned())
+}
