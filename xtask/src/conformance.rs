@@ -4,6 +4,9 @@
 //! `conformance/parse`. Both tell whether they accept the file, and give a hash of its nodes; where they differ, the
 //! first differing node is shown.
 
+mod mutants;
+mod packages;
+mod stdlib;
 mod types;
 
 use std::collections::VecDeque;
@@ -28,6 +31,10 @@ use residue_syntax::{Bodies, parse};
 pub(crate) enum Conformance {
     /// Compare the parser with go/parser
     Parse(ParseArgs),
+    /// Compare the files of packages with go list
+    Packages(packages::PackagesArgs),
+    /// Compare the embedded standard library with the Go tree
+    Stdlib(stdlib::StdlibArgs),
     /// Compare the type checker with go/types
     Types(types::TypesArgs),
 }
@@ -38,6 +45,9 @@ pub(crate) struct ParseArgs {
     /// Go command of release 1.27, whose go/parser is the reference [default: $RESIDUE_GO, or go]
     #[arg(long)]
     go: Option<PathBuf>,
+    /// Compare so many broken variants of each file, instead of the files
+    #[arg(long, default_value_t = 0)]
+    mutants: usize,
     /// Files that differ to show, at most
     #[arg(long, default_value_t = 20)]
     show: usize,
@@ -49,10 +59,11 @@ pub(crate) struct ParseArgs {
 pub(crate) fn run(what: &Conformance) -> Result<bool, Box<dyn Error>> {
     let args = match what {
         Conformance::Parse(args) => args,
+        Conformance::Packages(args) => return packages::run(args, &Go::new(args.go.as_deref())),
+        Conformance::Stdlib(args) => return stdlib::run(&Go::new(args.go.as_deref()), &target_dir()),
         Conformance::Types(args) => return types::run(args),
     };
-    let from_env = || std::env::var_os("RESIDUE_GO").map_or_else(|| "go".into(), PathBuf::from);
-    let go = Go { command: args.go.clone().unwrap_or_else(from_env) };
+    let go = Go::new(args.go.as_deref());
     let version = go.output(&["env", "GOVERSION"])?;
     let oracle = go.build_oracle("parse")?;
     let mut dirs = args.dirs.clone();
@@ -64,7 +75,11 @@ pub(crate) fn run(what: &Conformance) -> Result<bool, Box<dyn Error>> {
     let mut agree = true;
     for dir in &dirs {
         let start = Instant::now();
-        let report = compare(&oracle, dir)?;
+        let mut files = go_files(dir)?;
+        if args.mutants > 0 {
+            files = mutants::write(&files, args.mutants, &mutants_dir())?;
+        }
+        let report = compare(&oracle, &files)?;
         writeln!(out, "\n{}", dir.display())?;
         writeln!(out, "  {:>8} files, {:.1} MB", report.files, report.bytes as f64 / 1e6)?;
         writeln!(out, "  {:>8} accepted by both, {} nodes", report.accepted, report.nodes)?;
@@ -85,6 +100,12 @@ struct Go {
 }
 
 impl Go {
+    /// The given command, else `$RESIDUE_GO`, else `go`.
+    fn new(command: Option<&Path>) -> Self {
+        let from_env = || std::env::var_os("RESIDUE_GO").map_or_else(|| "go".into(), PathBuf::from);
+        Self { command: command.map_or_else(from_env, Path::to_owned) }
+    }
+
     fn output(&self, args: &[&str]) -> Result<String, Box<dyn Error>> {
         let output = Command::new(&self.command).args(args).env("GOTOOLCHAIN", "local").output()?;
         if !output.status.success() {
@@ -95,8 +116,7 @@ impl Go {
 
     /// Builds the program in `conformance/NAME`.
     fn build_oracle(&self, name: &str) -> Result<PathBuf, Box<dyn Error>> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        let binary = std::path::absolute(target.join(format!("conformance-{name}")))?;
+        let binary = std::path::absolute(target_dir().join(format!("conformance-{name}")))?;
         let status = Command::new(&self.command)
             .args(["build", "-o"])
             .arg(&binary)
@@ -108,8 +128,18 @@ impl Go {
     }
 }
 
+/// Where programs and unpacked trees go.
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where variants are written, over those of the last time.
+fn mutants_dir() -> PathBuf {
+    std::env::temp_dir().join("residue-mutants")
 }
 
 /// What came of a tree.
@@ -123,8 +153,7 @@ struct Report {
     differ: Vec<PathBuf>,
 }
 
-fn compare(oracle: &Path, dir: &Path) -> Result<Report, Box<dyn Error>> {
-    let files = go_files(dir)?;
+fn compare(oracle: &Path, files: &[PathBuf]) -> Result<Report, Box<dyn Error>> {
     let mut child = Command::new(oracle).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("no pipe to the reference".into());
@@ -133,7 +162,7 @@ fn compare(oracle: &Path, dir: &Path) -> Result<Report, Box<dyn Error>> {
     thread::scope(|scope| {
         scope.spawn(|| {
             // An oracle that died is noticed by its missing answers.
-            for path in &files {
+            for path in files {
                 if writeln!(stdin, "{}", path.display()).is_err() {
                     break;
                 }
@@ -141,7 +170,7 @@ fn compare(oracle: &Path, dir: &Path) -> Result<Report, Box<dyn Error>> {
             drop(stdin);
         });
         let mut answers = BufReader::new(stdout).lines();
-        for path in &files {
+        for path in files {
             let src: Arc<[u8]> = std::fs::read(path)?.into();
             report.bytes += src.len();
             let parsed = parse(src, Bodies::Keep);
