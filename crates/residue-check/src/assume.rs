@@ -20,10 +20,10 @@ pub(crate) struct Assumptions<'a> {
     value: Option<ObjId>,
     /// Conditions that held or did not hold on the way to the start, as written.
     held: Vec<(String, bool)>,
-    /// Blocks where the error may be another call's.
-    error_unknown: FxHashSet<usize>,
-    /// Blocks where the variable may hold something else.
-    value_unknown: FxHashSet<usize>,
+    /// Where the error may be another call's.
+    error_unknown: FxHashSet<Point>,
+    /// Where the variable may hold something else.
+    value_unknown: FxHashSet<Point>,
 }
 
 impl<'a> Assumptions<'a> {
@@ -43,9 +43,9 @@ impl<'a> Assumptions<'a> {
         this
     }
 
-    /// The blocks at whose end `var` can hold something other than what the start gave it: those whose end is reached
-    /// from another assignment without passing the start.
-    fn after_writes(&self, flow: &Flow, var: Option<ObjId>) -> FxHashSet<usize> {
+    /// Where `var` can hold something other than what the start gave it: what is reached from another assignment
+    /// without passing the start.
+    fn after_writes(&self, flow: &Flow, var: Option<ObjId>) -> FxHashSet<Point> {
         let cfg = &flow.cfg;
         let mut reached = FxHashSet::default();
         let Some(var) = var else { return reached };
@@ -56,11 +56,14 @@ impl<'a> Assumptions<'a> {
             search(
                 cfg,
                 point,
-                |at, _| if at == self.start { Step::Stop } else { Step::Pass },
-                |block, _| {
-                    reached.insert(block.index());
-                    true
+                |at, _| {
+                    if at == self.start {
+                        return Step::Stop;
+                    }
+                    reached.insert(at);
+                    Step::Pass
                 },
+                |_, _| true,
             );
         }
         reached
@@ -144,31 +147,33 @@ impl<'a> Assumptions<'a> {
             EdgeKind::False => false,
             _ => return true,
         };
-        let truth = match cfg.block(block).nodes.last() {
-            Some(&Node::Cond(cond)) => self.truth(block, cond),
-            Some(&Node::Case { switch, value }) => self.case_truth(block, switch, value),
+        let nodes = &cfg.block(block).nodes;
+        let at = Point { block, index: nodes.len().saturating_sub(1) as u32 };
+        let truth = match nodes.last() {
+            Some(&Node::Cond(cond)) => self.truth(at, cond),
+            Some(&Node::Case { switch, value }) => self.case_truth(at, switch, value),
             _ => None,
         };
         truth.is_none_or(|truth| truth == taken)
     }
 
-    fn is_error(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
-        self.error.is_some() && self.cx.variable(expr) == self.error && !self.error_unknown.contains(&block.index())
+    fn is_error(&self, at: Point, expr: ExprId) -> bool {
+        self.error.is_some() && self.cx.variable(expr) == self.error && !self.error_unknown.contains(&at)
     }
 
-    fn is_value(&self, block: residue_flow::BlockId, expr: ExprId) -> bool {
-        self.value.is_some() && self.cx.variable(expr) == self.value && !self.value_unknown.contains(&block.index())
+    fn is_value(&self, at: Point, expr: ExprId) -> bool {
+        self.value.is_some() && self.cx.variable(expr) == self.value && !self.value_unknown.contains(&at)
     }
 
     /// The value of a condition where it is known.
-    fn truth(&self, block: residue_flow::BlockId, cond: ExprId) -> Option<bool> {
+    fn truth(&self, at: Point, cond: ExprId) -> Option<bool> {
         let tree = self.cx.tree();
         let text = self.cx.text(cond);
         if let Some(&(_, held)) = self.held.iter().find(|(held, _)| *held == *text) {
             return Some(held);
         }
         match tree.expr(cond) {
-            Expr::Binary { op, x, y, .. } => self.comparison(block, op, x, y),
+            Expr::Binary { op, x, y, .. } => self.comparison(at, op, x, y),
             Expr::Call { args, .. } => {
                 // `errors.Is(err, …)` and `os.IsNotExist(err)` of no error.
                 let first = tree.list_get(args, 0)?;
@@ -180,30 +185,24 @@ impl<'a> Assumptions<'a> {
                     "os" => name.starts_with("Is") || name == "SameFile",
                     _ => false,
                 };
-                (of_error && self.is_error(block, first)).then_some(false)
+                (of_error && self.is_error(at, first)).then_some(false)
             }
             _ => None,
         }
     }
 
-    fn comparison(&self, block: residue_flow::BlockId, op: BinaryOp, x: ExprId, y: ExprId) -> Option<bool> {
+    fn comparison(&self, at: Point, op: BinaryOp, x: ExprId, y: ExprId) -> Option<bool> {
         if self.cx.is_nil(x) {
-            return self.comparison_with(block, op, y, None);
+            return self.comparison_with(at, op, y, None);
         }
         if self.cx.is_nil(y) {
-            return self.comparison_with(block, op, x, None);
+            return self.comparison_with(at, op, x, None);
         }
         let bound = self.cx.constant_int(y)?;
-        self.comparison_with(block, op, x, Some(bound))
+        self.comparison_with(at, op, x, Some(bound))
     }
 
-    fn comparison_with(
-        &self,
-        block: residue_flow::BlockId,
-        op: BinaryOp,
-        x: ExprId,
-        bound: Option<i64>,
-    ) -> Option<bool> {
+    fn comparison_with(&self, at: Point, op: BinaryOp, x: ExprId, bound: Option<i64>) -> Option<bool> {
         match bound {
             None => {
                 let equal = match op {
@@ -211,15 +210,15 @@ impl<'a> Assumptions<'a> {
                     BinaryOp::Ne => false,
                     _ => return None,
                 };
-                if self.is_error(block, x) {
+                if self.is_error(at, x) {
                     Some(equal)
-                } else if self.is_value(block, x) {
+                } else if self.is_value(at, x) {
                     Some(!equal)
                 } else {
                     None
                 }
             }
-            Some(bound) if self.is_value(block, x) => match (op, bound) {
+            Some(bound) if self.is_value(at, x) => match (op, bound) {
                 (BinaryOp::Lt, 0) | (BinaryOp::Le | BinaryOp::Eq, -1) => Some(false),
                 (BinaryOp::Ge, 0) | (BinaryOp::Gt | BinaryOp::Ne, -1) => Some(true),
                 _ => None,
@@ -228,14 +227,49 @@ impl<'a> Assumptions<'a> {
         }
     }
 
-    fn case_truth(
-        &self,
-        block: residue_flow::BlockId,
-        switch: residue_syntax::ast::StmtId,
-        value: ExprId,
-    ) -> Option<bool> {
+    fn case_truth(&self, at: Point, switch: residue_syntax::ast::StmtId, value: ExprId) -> Option<bool> {
         let Stmt::Switch { tag: Some(tag), .. } = self.cx.tree().stmt(switch) else { return None };
-        self.is_error(block, tag).then(|| self.cx.is_nil(value))
+        self.is_error(at, tag).then(|| self.cx.is_nil(value))
+    }
+
+    /// Whether the code after the start asks whether the call failed, and means that as a mistake.
+    pub(crate) fn wants_success(&self, cfg: &Cfg) -> bool {
+        let Some(error) = self.error else { return false };
+        let asked = search(
+            cfg,
+            self.start,
+            |_, node| {
+                if self.asks(cfg, node, error) {
+                    Step::Hit
+                } else if self.writes(cfg, node, error) {
+                    Step::Stop
+                } else {
+                    Step::Pass
+                }
+            },
+            |_, _| true,
+        );
+        asked.is_some()
+    }
+
+    /// Whether a node compares the error with nil, or demands that there is none.
+    fn asks(&self, cfg: &Cfg, node: Node, error: ObjId) -> bool {
+        let tree = self.cx.tree();
+        let is_error = |expr| self.cx.variable(expr) == Some(error);
+        let mut found = false;
+        walk::evaluated(tree, cfg, node, &mut |expr, _| {
+            found |= match tree.expr(expr) {
+                Expr::Binary { op: BinaryOp::Ne | BinaryOp::Eq, x, y, .. } => {
+                    (is_error(x) && self.cx.is_nil(y)) || (is_error(y) && self.cx.is_nil(x))
+                }
+                Expr::Call { args, .. } => {
+                    self.cx.roles(expr).is_some_and(|roles| roles.expects_success) && tree.list(args).any(is_error)
+                }
+                _ => false,
+            };
+            !found
+        });
+        found
     }
 
     /// Whether a node shows that the call failed, or a test: no path goes on from there as if it had succeeded.
@@ -246,11 +280,11 @@ impl<'a> Assumptions<'a> {
             if let Expr::Call { fun, args, .. } = tree.expr(expr) {
                 // `err.Error()` of no error would panic.
                 if let Expr::Selector { x, sel } = tree.expr(fun) {
-                    found |= tree.ident_text(sel) == "Error" && args.is_empty() && self.is_error(at.block, x);
+                    found |= tree.ident_text(sel) == "Error" && args.is_empty() && self.is_error(at, x);
                 }
                 if let Some(roles) = self.cx.roles(expr) {
                     found |= roles.test_fails;
-                    found |= roles.expects_error && tree.list(args).any(|arg| self.is_error(at.block, arg));
+                    found |= roles.expects_error && tree.list(args).any(|arg| self.is_error(at, arg));
                 }
             }
             !found

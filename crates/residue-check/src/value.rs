@@ -144,7 +144,7 @@ impl<'a> Tracker<'a> {
                 },
                 Expr::TypeAssert { ty: Some(_), .. } => expr = up,
                 Expr::KeyValue { value, .. } if value == outer => expr = up,
-                Expr::CompositeLit { .. } if self.is_options(up) => return self.keep(up),
+                Expr::CompositeLit { .. } if self.carries_arguments(up) => return self.keep(up),
                 Expr::Binary { .. } => return Fate::Kept,
                 Expr::Unary { op, .. } if op != UnaryOp::Addr => return Fate::Kept,
                 _ => return Fate::Moved(up, Move::Stored),
@@ -266,11 +266,21 @@ impl<'a> Tracker<'a> {
         Ok(Fate::Moved(arg, Move::Argument))
     }
 
-    /// Whether a composite literal only carries arguments into a call.
-    fn is_options(&self, lit: ExprId) -> bool {
+    /// Whether a composite literal only carries arguments into the call it is written in.
+    fn carries_arguments(&self, lit: ExprId) -> bool {
+        let (tree, parents) = (self.cx.tree(), self.cx.parents());
         let ty = self.cx.info().type_of(lit);
         let Some((package, name)) = self.cx.pkg.bodies.type_name(ty.strip_pointer()) else { return false };
-        self.cx.models().is_options(package, name.as_str())
+        if !self.cx.models().is_options(package, name.as_str()) {
+            return false;
+        }
+        let (mut arg, mut parent) = parents.through_parens(tree, lit);
+        if let Some(Parent::Expr(up)) = parent
+            && matches!(tree.expr(up), Expr::Unary { op: UnaryOp::Addr, .. })
+        {
+            (arg, parent) = parents.through_parens(tree, up);
+        }
+        matches!(parent, Some(Parent::Expr(up)) if matches!(tree.expr(up), Expr::Call { fun, .. } if fun != arg))
     }
 }
 

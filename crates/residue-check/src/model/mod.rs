@@ -31,6 +31,7 @@
 //! no_return.exit = ["Exit"]         # also panic, goexit, never
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
 //! expects_error = ["Error"]         # goes on as the test wants only if an error came
+//! expects_success = ["NoError"]     # goes on as the test wants only if no error came
 //! declarations = "package os"
 //! ```
 
@@ -133,6 +134,8 @@ pub struct Roles {
     pub test_fails: bool,
     /// Goes on as the test wants only if an error came.
     pub expects_error: bool,
+    /// Goes on as the test wants only if no error came.
+    pub expects_success: bool,
 }
 
 #[derive(Clone, Debug, Default)]

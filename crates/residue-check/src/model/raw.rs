@@ -71,6 +71,8 @@ struct RawPackage {
     #[serde(default)]
     expects_error: Names,
     #[serde(default)]
+    expects_success: Names,
+    #[serde(default)]
     options: Names,
     declarations: Option<Spanned<String>>,
 }
@@ -272,13 +274,14 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 6] = [
+        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 7] = [
             (&raw.borrows, |roles| &mut roles.borrows),
             (&raw.wraps, |roles| &mut roles.wraps),
             (&raw.owns, |roles| &mut roles.owns),
             (&raw.cancels, |roles| &mut roles.cancels),
             (&raw.test_fails, |roles| &mut roles.test_fails),
             (&raw.expects_error, |roles| &mut roles.expects_error),
+            (&raw.expects_success, |roles| &mut roles.expects_success),
         ];
         for (names, flag) in flags {
             self.give(source, path, names, |roles| {

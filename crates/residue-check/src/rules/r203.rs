@@ -67,20 +67,21 @@
 //! ## Limits
 //!
 //! Loops that are left in their first round are understood, and so are function literals called in each round. A value
-//! that is also stored, appended, sent or captured is meant to outlive the round and is not reported. Neither are loops
-//! over a literal list or a small constant number of rounds: what they hold is bounded.
+//! that is also stored, appended, sent or captured is meant to outlive the round and is not reported, nor one that is
+//! released in the round as well, nor one that is opened and not used. Loops over a literal list or a small constant
+//! number of rounds hold a bounded number. Contexts made in a loop of a test are not reported.
 
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
 use residue_flow::{Parent, walk};
-use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, Span, Spec, Stmt, StmtId};
+use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, List, Span, Spec, Stmt, StmtId};
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
 
 use crate::context::FileCx;
 use crate::model::{Resource, ResourceId};
 use crate::rules::Rule;
-use crate::value::{Fate, Mode, Move, Tracker};
+use crate::value::{Fate, Mode, Move, Target, Targets, Tracker};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("R203"),
@@ -145,12 +146,15 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
         return None;
     }
     let released = releases(cx, call)?;
-    let loop_span = tree.stmt_span(around);
-    let set = set_inside(cx, released.var, loop_span)?;
-    if outlives_round(cx, &released, tree.stmt_span(stmt)) {
+    // Tests make a context a round all the time, with a deadline that is over before the test is.
+    if cx.source().test && matches!(released.what, What::Context) {
         return None;
     }
-    Some(report(cx, stmt, around, &released, set))
+    let made = made_inside(cx, released.var, tree.stmt_span(around))?;
+    if !ends_with_round(cx, &released, tree.stmt_span(stmt), made) {
+        return None;
+    }
+    Some(report(cx, stmt, around, &released, made))
 }
 
 /// The innermost loop around a statement, in the same function.
@@ -341,51 +345,118 @@ fn is_cancel(cx: FileCx<'_>, var: ObjId) -> bool {
     name != Symbol::new("_") && (context("CancelFunc") || context("CancelCauseFunc"))
 }
 
-/// Where a variable is set inside of a loop, by a definition or an assignment.
-fn set_inside(cx: FileCx<'_>, var: ObjId, within: Span) -> Option<Span> {
+/// The call that a variable is set from inside of a loop.
+fn made_inside(cx: FileCx<'_>, var: ObjId, within: Span) -> Option<ExprId> {
     let tree = cx.tree();
+    let call_of = |values: List<ExprId>, i: usize| {
+        let value = if values.len() == 1 { tree.list_get(values, 0) } else { tree.list_get(values, i) }?;
+        let value = walk::unparen(tree, value);
+        let made = matches!(tree.expr(value), Expr::Call { .. }) && within.contains(tree.expr_span(value));
+        (made && !matches!(cx.callee(value), Callee::Conversion(_) | Callee::Builtin(_))).then_some(value)
+    };
     for &use_ in cx.uses(var) {
-        let span = tree.expr_span(use_);
-        let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(use_) else { continue };
-        let set = match tree.stmt(stmt) {
-            Stmt::Assign { lhs, .. } => tree.list(lhs).any(|target| target == use_),
-            Stmt::Range { key, value, .. } => key == Some(use_) || value == Some(use_),
-            _ => false,
-        };
-        if set && within.contains(span) {
-            return Some(tree.stmt_span(stmt)).filter(|span| within.contains(*span) && *span != within).or(Some(span));
+        if let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(use_)
+            && let Stmt::Assign { lhs, rhs, .. } = tree.stmt(stmt)
+            && let Some(i) = tree.list(lhs).position(|target| target == use_)
+            && let Some(call) = call_of(rhs, i)
+        {
+            return Some(call);
         }
     }
-    // `var f = …` has no expression for its name.
-    let site = cx.pkg.bodies.object(var)?.site?;
-    let declared = tree.ident_span(site.ident);
-    (site.file as usize == cx.index && within.contains(declared)).then_some(declared)
+    // `var f, err = …` has no expressions for its names.
+    for i in 0..tree.stmt_count() {
+        let Stmt::Decl(decl) = tree.stmt(StmtId::new(i)) else { continue };
+        let Decl::Gen { specs, .. } = tree.decl(decl) else { continue };
+        for spec in tree.list(specs) {
+            if let Spec::Value { names, values, .. } = tree.spec(spec)
+                && let Some(i) = tree.list(names).position(|name| cx.variable_of(name) == Some(var))
+                && let Some(call) = call_of(values, i)
+            {
+                return Some(call);
+            }
+        }
+    }
+    None
 }
 
-/// Whether a value also goes somewhere that outlives the round, other than by the deferred statement.
-fn outlives_round(cx: FileCx<'_>, released: &Released, deferred: Span) -> bool {
-    let tree = cx.tree();
-    let Some(home) = cx.uses(released.var).first().and_then(|&use_| cx.enclosing(use_)) else { return true };
-    for &use_ in cx.uses(released.var) {
-        if deferred.contains(tree.expr_span(use_)) {
-            continue;
-        }
-        // In another function literal: it can be called after the round.
-        if cx.enclosing(use_) != Some(home) {
-            return true;
-        }
-        let (mut tracker, mode) = match released.what {
-            What::Resource(kind, mode) => (Tracker::new(cx, kind), mode),
-            What::Closer | What::Context => match plain_use(cx, use_) {
-                true => continue,
-                false => return true,
-            },
-        };
-        if let Fate::Moved(_, Move::Stored) = tracker.of_single_use(use_, mode) {
-            return true;
+/// Whether a value is done with when the round ends: it is used, and goes nowhere that outlives the round; and nothing
+/// but the deferred statement releases it.
+fn ends_with_round(cx: FileCx<'_>, released: &Released, deferred: Span, made: ExprId) -> bool {
+    let mut vars = vec![released.var];
+    if matches!(released.what, What::Context) {
+        match Targets::of(cx, made, 0).value {
+            Target::Variable(context) => vars.push(context),
+            _ => return false,
         }
     }
-    false
+    let mut used = false;
+    for &var in &vars {
+        let Some(home) = cx.uses(var).first().and_then(|&use_| cx.enclosing(use_)) else { return false };
+        for &use_ in cx.uses(var) {
+            if deferred.contains(cx.tree().expr_span(use_)) {
+                continue;
+            }
+            // In another function literal: it can be called after the round.
+            if cx.enclosing(use_) != Some(home) || !stays(cx, released, var, use_) {
+                return false;
+            }
+            used |= !is_set(cx, use_);
+        }
+    }
+    // What is only opened is meant to stay open.
+    used
+}
+
+/// Whether one use leaves a value in its round, and unreleased.
+fn stays(cx: FileCx<'_>, released: &Released, var: ObjId, use_: ExprId) -> bool {
+    match released.what {
+        What::Resource(kind, mode) => {
+            let fate = Tracker::new(cx, kind).of_single_use(use_, mode);
+            matches!(fate, Fate::Kept | Fate::Moved(_, Move::Argument | Move::Returned))
+        }
+        What::Closer => plain_use(cx, use_) && !is_method_call(cx, use_, "Close"),
+        What::Context if var == released.var => is_set(cx, use_),
+        // What a call with the context gives may need the context as long as it lives.
+        What::Context => plain_use(cx, use_) && gives_no_value(cx, use_),
+    }
+}
+
+/// Whether an expression is a target of an assignment.
+fn is_set(cx: FileCx<'_>, use_: ExprId) -> bool {
+    let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(use_) else { return false };
+    matches!(cx.tree().stmt(stmt), Stmt::Assign { lhs, .. } if cx.tree().list(lhs).any(|target| target == use_))
+}
+
+/// Whether a use is a call of the method `name`.
+fn is_method_call(cx: FileCx<'_>, use_: ExprId, name: &str) -> bool {
+    let tree = cx.tree();
+    match cx.parents().through_parens(tree, use_) {
+        (_, Some(Parent::Expr(up))) => {
+            matches!(tree.expr(up), Expr::Selector { sel, .. } if tree.ident_text(sel) == name)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is not an argument, or one of a call that gives nothing but an error, or whose values are dropped.
+fn gives_no_value(cx: FileCx<'_>, use_: ExprId) -> bool {
+    let tree = cx.tree();
+    let (outer, parent) = cx.parents().through_parens(tree, use_);
+    let Some(Parent::Expr(call)) = parent else { return true };
+    match tree.expr(call) {
+        Expr::Call { fun, .. } if fun != outer => {
+            let is_error = |ty: &Type| *ty == residue_types::error_type();
+            match cx.info().type_of(call) {
+                Type::Tuple(types) => types.iter().enumerate().all(|(i, ty)| {
+                    is_error(ty)
+                        || cx.pkg.bodies.basic(ty).is_some()
+                        || Targets::of(cx, call, i).value == Target::Dropped
+                }),
+                ty => is_error(ty) || cx.pkg.bodies.basic(ty).is_some(),
+            }
+        }
+        _ => true,
+    }
 }
 
 /// Whether a use of something without model is a call of one of its methods, an argument, a comparison, or sets it.
@@ -414,7 +485,7 @@ fn plain_use(cx: FileCx<'_>, use_: ExprId) -> bool {
     }
 }
 
-fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set: Span) -> Finding {
+fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, made: ExprId) -> Finding {
     let tree = cx.tree();
     let text = normalise_expression(&cx.text(released.expr));
     let (name, subject) = match released.what {
@@ -435,7 +506,7 @@ fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set
     };
     let mut finding = Finding::new(&META, message, cx.site(tree.stmt_span(stmt)));
     finding.label = "runs when the function returns, not when the round ends".to_owned();
-    finding.step(StepRole::Acquired, cx.site(set), "made anew in each round");
+    finding.step(StepRole::Acquired, cx.site_of(made), "made anew in each round");
     finding.step(StepRole::Branch, cx.site(head(cx, around)), "this loop can come round again");
     if let What::Resource(kind, _) = released.what {
         finding.confidence = cx.models().resource(kind).confidence;
@@ -446,7 +517,7 @@ fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, set
         Some(object) if cx.pkg.bodies.basic(object.ty()).is_none() => cx.pkg.bodies.show(object.ty()).to_string(),
         _ => name,
     };
-    finding.acquire = acquire_call(cx, set).map(|call| cx.acquire_site(call));
+    finding.acquire = Some(cx.acquire_site(made));
     finding.subject = normalise_expression(&tree.text(tree.stmt_span(stmt)));
     finding.help = Some(Help {
         message: "move the body of the loop into a function of its own, or release it at the end of each round"
@@ -466,14 +537,4 @@ fn head(cx: FileCx<'_>, stmt: StmtId) -> Span {
     };
     let text = tree.text(Span::new(span.start, body));
     Span::new(span.start, span.start + text.trim_end().len() as u32)
-}
-
-/// The acquiring call in the statement that sets the variable.
-fn acquire_call(cx: FileCx<'_>, set: Span) -> Option<ExprId> {
-    let tree = cx.tree();
-    (0..tree.expr_count()).map(ExprId::new).find(|&expr| {
-        matches!(tree.expr(expr), Expr::Call { .. })
-            && set.contains(tree.expr_span(expr))
-            && cx.roles(expr).is_some_and(|roles| roles.acquire.is_some() || roles.cancels)
-    })
 }

@@ -56,7 +56,7 @@ use residue_finding::{
 use residue_flow::paths::{Step, search};
 use residue_flow::walk::{self, Access};
 use residue_flow::{Node, Parent, Point};
-use residue_syntax::ast::{Expr, ExprId, Stmt};
+use residue_syntax::ast::{Expr, ExprId, Stmt, UnaryOp};
 use residue_types::{ObjId, Objects, Type, VarKind};
 use rustc_hash::FxHashSet;
 
@@ -142,6 +142,10 @@ fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: Ex
         return None;
     }
     let uses = Uses { cx, var, captures };
+    let context = match Targets::of(cx, call, 0).value {
+        Target::Variable(context) => Some(context),
+        _ => None,
+    };
     let assume = Assumptions::new(cx, flow, start, None, Some(var));
     let process_ends = cx.is_main(function);
     let path = assume.search(&flow.cfg, |at, node| {
@@ -149,7 +153,7 @@ fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: Ex
         // A return without operands gives the named results.
         let bare =
             matches!(node, Node::Stmt(s) if matches!(cx.tree().stmt(s), Stmt::Return(values) if values.is_empty()));
-        if (bare && kind == VarKind::Result) || uses.reads(flow, node) {
+        if (bare && kind == VarKind::Result) || uses.reads(flow, node) || waits_for_end(cx, node, context) {
             Step::Stop
         } else if at == start || uses.writes(flow, node) {
             Step::Hit
@@ -228,6 +232,24 @@ fn known_before(flow: &Flow, start: Point, captures: &FxHashSet<ExprId>) -> bool
         )
         .is_some()
             && entry != start
+}
+
+/// Whether a node receives from the context's `Done` channel: after that there is nothing left to cancel.
+fn waits_for_end(cx: FileCx<'_>, node: Node, context: Option<ObjId>) -> bool {
+    let tree = cx.tree();
+    let (Node::Comm(stmt) | Node::Stmt(stmt)) = node else { return false };
+    let received = match tree.stmt(stmt) {
+        Stmt::Expr(x) => x,
+        Stmt::Assign { rhs, .. } => match tree.list_get(rhs, 0) {
+            Some(x) => x,
+            None => return false,
+        },
+        _ => return false,
+    };
+    let Expr::Unary { op: UnaryOp::Recv, x } = tree.expr(walk::unparen(tree, received)) else { return false };
+    let Expr::Call { fun, .. } = tree.expr(walk::unparen(tree, x)) else { return false };
+    let Expr::Selector { x, sel } = tree.expr(fun) else { return false };
+    tree.ident_text(sel) == "Done" && context.is_some() && cx.variable(x) == context
 }
 
 struct Uses<'a> {
