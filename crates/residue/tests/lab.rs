@@ -3,7 +3,7 @@
 //!
 //! The same findings are asked of a machine that has Go and the module cache,
 //! and of one that has neither.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
