@@ -152,7 +152,7 @@ func expression(offset func(token.Pos) int, e ast.Expr, tv types.TypeAndValue) {
 			value = "long"
 		}
 	}
-	fmt.Fprintf(out, "T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, strconv.Quote(value))
+	fmt.Fprintf(out, "T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, strconv.QuoteToASCII(value))
 }
 
 func selection(offset func(token.Pos) int, n *ast.SelectorExpr, sel *types.Selection) {

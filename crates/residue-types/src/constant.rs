@@ -9,7 +9,7 @@ use std::sync::Arc;
 use num_bigint::{BigInt, Sign};
 use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
+use num_traits::{One, ToPrimitive, Zero};
 use residue_syntax::ast::{BinaryOp, LitKind, UnaryOp};
 
 use crate::types::Basic;
@@ -311,13 +311,14 @@ impl Const {
         }
         match ty {
             Basic::Float32 | Basic::Float64 => round(&self.rational()?, ty),
-            Basic::UntypedFloat => Some(self.to_float()),
+            // Untyped constants keep the form they were computed in.
+            Basic::UntypedFloat => self.rational().map(|_| self.clone()),
             Basic::Complex64 | Basic::Complex128 => {
                 let part = if ty == Basic::Complex64 { Basic::Float32 } else { Basic::Float64 };
                 let (re, im) = self.complex()?;
                 Some(Self::make_complex(&round(&re, part)?, &round(&im, part)?))
             }
-            Basic::UntypedComplex => Some(self.to_complex()),
+            Basic::UntypedComplex => self.complex().map(|_| self.clone()),
             _ if ty.is_string() => matches!(self, Self::Str(_)).then(|| self.clone()),
             _ if ty.is_boolean() => matches!(self, Self::Bool(_)).then(|| self.clone()),
             _ => None,
@@ -367,12 +368,40 @@ pub(crate) fn unsigned_bits(ty: Basic) -> Option<u32> {
     int_bits(ty).filter(|b| b.1).map(|b| b.0)
 }
 
+/// The nearest value of a floating-point type, ties to even; none where it overflows.
 fn round(value: &BigRational, ty: Basic) -> Option<Const> {
-    let float = if ty == Basic::Float32 { f64::from(value.to_f32()?) } else { value.to_f64()? };
-    if !float.is_finite() {
+    let (precision, exponent_min, exponent_max) =
+        if ty == Basic::Float32 { (24i64, -126i64, 127i64) } else { (53, -1022, 1023) };
+    if value.is_zero() {
+        return Some(Const::Float(Arc::new(BigRational::zero())));
+    }
+    let (numer, denom) = (value.numer().magnitude(), value.denom().magnitude());
+    // 2^exponent ≤ |value| < 2^(exponent + 1), give or take one, which the comparison settles.
+    let mut exponent = numer.bits() as i64 - denom.bits() as i64;
+    let scaled = |shift: i64| {
+        let bits = shift.unsigned_abs();
+        if shift >= 0 { (numer << bits, denom.clone()) } else { (numer.clone(), denom << bits) }
+    };
+    let (n, d) = scaled(-exponent);
+    if n < d {
+        exponent -= 1;
+    }
+    // The unit in the last place, that of subnormal numbers at the least.
+    let unit = exponent.max(exponent_min) - (precision - 1);
+    let (n, d) = scaled(-unit);
+    let (mut quotient, rest) = n.div_rem(&d);
+    let twice = rest << 1u8;
+    if twice > d || (twice == d && quotient.is_odd()) {
+        quotient += 1u8;
+    }
+    if quotient.bits() as i64 + unit > exponent_max + 1 {
         return None;
     }
-    Some(BigRational::from_f64(float).map_or(Const::Unknown, Const::from_rational))
+    let mantissa = BigInt::from_biguint(value.numer().sign(), quotient);
+    let power = BigInt::one() << unit.unsigned_abs();
+    let rounded =
+        if unit >= 0 { BigRational::from_integer(mantissa * power) } else { BigRational::new(mantissa, power) };
+    Some(Const::from_rational(rounded))
 }
 
 fn int_op(x: &Const, op: BinaryOp, y: &Const, integer: bool) -> Const {
@@ -619,5 +648,17 @@ mod tests {
         assert_eq!(Const::literal(LitKind::Float, "2.5").represent(Basic::Int), None);
         assert!(Const::literal(LitKind::Float, "0.1").represent(Basic::Float32).is_some());
         assert_eq!(Const::literal(LitKind::Float, "1e39").represent(Basic::Float32), None);
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_machine() {
+        for text in ["0.1", "1e-45", "7.038531e-26", "3.4028234e38", "16777217", "1e-50", "0.5", "1.1754942e-38"] {
+            let exact = Const::literal(LitKind::Float, text);
+            let rounded = |ty| exact.represent(ty).and_then(|c| c.rational()).map(|r| r.to_string());
+            let of = |f: f64| BigRational::from_float(f).map(|r| r.to_string());
+            let (single, double): (f32, f64) = (text.parse().expect("a float"), text.parse().expect("a float"));
+            assert_eq!(rounded(Basic::Float32), of(f64::from(single)), "{text}");
+            assert_eq!(rounded(Basic::Float64), of(double), "{text}");
+        }
     }
 }

@@ -270,6 +270,11 @@ impl<O: Objects + ?Sized> Unifier<'_, O> {
                         .all(|(m, n)| m.name == n.name && m.pkg == n.pkg && self.unify(&m.ty, &n.ty, Match::Exact))
             }
             (Type::Instance(a), Type::Instance(b)) => a.origin == b.origin && self.lists(&a.args, &b.args, mode),
+            // A type parameter that is not inferred here matches by its core type.
+            (Type::Param(_), other) | (other, Type::Param(_)) => {
+                let param = if matches!(x, Type::Param(_)) { x } else { y };
+                self.cx.core_type(param).is_some_and(|core| self.unify(&core, other, Match::Assign))
+            }
             _ => false,
         }
     }

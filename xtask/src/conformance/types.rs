@@ -376,7 +376,7 @@ fn go_value(value: &residue_types::Const) -> String {
     }
 }
 
-/// As `strconv.Quote`.
+/// As `strconv.QuoteToASCII`.
 fn quote(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in bytes.utf8_chunks() {
@@ -392,9 +392,8 @@ fn quote(bytes: &[u8]) -> String {
                 '\x0b' => out.push_str("\\v"),
                 '\x0c' => out.push_str("\\f"),
                 c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-                // Unprintable, as far as Rust and Go agree on what is.
-                c if c.escape_debug().len() > 1 && c as u32 > 0xffff => out.push_str(&format!("\\U{:08x}", c as u32)),
-                c if c.escape_debug().len() > 1 && c != '\'' => out.push_str(&format!("\\u{:04x}", c as u32)),
+                c if c as u32 > 0xffff => out.push_str(&format!("\\U{:08x}", c as u32)),
+                c if !c.is_ascii() => out.push_str(&format!("\\u{:04x}", c as u32)),
                 c => out.push(c),
             }
         }

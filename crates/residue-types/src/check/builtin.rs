@@ -149,11 +149,8 @@ impl Checker<'_> {
         };
         for e in tree.list(args).skip(1) {
             if spread {
-                let mut x = self.expr(env, e, Some(&slice.ty));
-                if x.ty.is_untyped() {
-                    // append([]byte, "text"...)
-                    self.default_type(env, &mut x);
-                }
+                // The text of append([]byte, "text"...) keeps its untyped type.
+                self.expr(env, e, Some(&slice.ty));
             } else {
                 let mut x = self.expr(env, e, Some(&elem));
                 self.assign_to(env, &mut x, Some(&elem));

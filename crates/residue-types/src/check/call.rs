@@ -141,7 +141,7 @@ impl Checker<'_> {
     pub(super) fn explicit_instance(
         &self,
         env: &mut Env,
-        x: ExprId,
+        e: ExprId,
         generic: Operand,
         indices: List<ExprId>,
     ) -> Operand {
@@ -152,7 +152,7 @@ impl Checker<'_> {
             // The rest may follow from where the value is assigned.
             return Operand { ty: generic.ty, ..Operand::value(Type::Unknown) };
         }
-        let instance = self.instance_of(env, x, signature, args);
+        let instance = self.instance_of(env, e, signature, args);
         Operand::value(Type::Func(instance))
     }
 

@@ -182,7 +182,7 @@ impl Checker<'_> {
                 return Operand::of(Mode::Type, ty);
             }
             Mode::Value if matches!(&operand.ty, Type::Func(s) if !s.type_params.is_empty()) => {
-                return self.explicit_instance(env, x, operand, indices);
+                return self.explicit_instance(env, e, operand, indices);
             }
             _ => {}
         }
