@@ -21,7 +21,7 @@ const ARCHIVE: &str = "crates/residue-project/data/std.bin";
 
 /// Writes the archive from the Go tree at `goroot`, or, with `check`, compares it with the one in the workspace.
 /// Returns what to tell the user.
-pub fn run(goroot: &Path, workspace: &Path, check: bool) -> Result<String, Box<dyn Error>> {
+pub(crate) fn run(goroot: &Path, workspace: &Path, check: bool) -> Result<String, Box<dyn Error>> {
     let version = fs::read_to_string(goroot.join("VERSION"))
         .map_err(|error| format!("{}: {error} (is it a Go tree?)", goroot.join("VERSION").display()))?;
     let version = version.lines().next().unwrap_or_default().trim();
@@ -200,4 +200,20 @@ fn seen_from_outside<'a>(stubs: &'a [(String, Stub)]) -> Vec<Vec<&'a Unit>> {
         units.iter().zip(kept).filter(|(_, kept)| **kept).map(|(unit, _)| unit).collect()
     };
     stubs.iter().map(|(_, stub)| stub.units.as_slice()).zip(&kept).map(kept_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// The archive in the workspace is what the Go tree gives, wherever `./test` has one of that release.
+    #[test]
+    #[allow(clippy::print_stderr, reason = "a test that cannot run says so")]
+    fn the_committed_archive_is_up_to_date() {
+        let Some(goroot) = std::env::var_os("RESIDUE_GOROOT_1_27") else {
+            eprintln!("not compared: RESIDUE_GOROOT_1_27 names no Go tree");
+            return;
+        };
+        super::run(Path::new(&goroot), &crate::root(), true).expect("unchanged");
+    }
 }

@@ -89,7 +89,6 @@ impl Env {
     pub const NAMES: &'static [&'static str] = &[
         "APPDATA",
         "CGO_ENABLED",
-        "GO111MODULE",
         "GO386",
         "GOAMD64",
         "GOARCH",
@@ -106,7 +105,6 @@ impl Env {
         "GOPPC64",
         "GORISCV64",
         "GOROOT",
-        "GOWASM",
         "GOWORK",
         "HOME",
         "PATH",

@@ -46,9 +46,7 @@ pub enum Problem {
     BuildConstraint,
     /// Packages that import each other.
     ImportCycle,
-    /// An import of a package that may not be imported there: `main`, or a malformed path.
-    Import,
-    /// A malformed environment variable or `GOFLAGS` entry.
+    /// An environment variable or flag with a value that Go does not know.
     Environment,
     /// `vendor/modules.txt` disagrees with `go.mod`.
     Vendor,

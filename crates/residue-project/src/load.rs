@@ -44,7 +44,8 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
         newest: std.go_version(),
     };
     let roots = crate::tree::expand(&setup, &config, &excludes);
-    let release = roots.lists.iter().filter_map(|list| tree_release(fs, list)).max().unwrap_or(std.go_version());
+    let release = roots.lists.iter().map(|list| release(fs, list)).max().unwrap_or(std.go_version());
+    let release = release.max(std.go_version());
     let mut problems = Vec::new();
     let set = BuildSet::new(&config, &config.env, release, &mut problems);
     for problem in problems {
@@ -89,14 +90,19 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     })
 }
 
-/// The Go release that a `GOROOT/src` under analysis belongs to: its files are built with its own tags.
-fn tree_release(fs: &dyn FileSystem, list: &BuildList) -> Option<GoVersion> {
-    let main = list.mains.first()?;
-    matches!(list.layout, Layout::Std | Layout::Cmd).then_some(())?;
-    let root = main.info.dir.ancestors().find(|dir| fs.metadata(&dir.join("VERSION")).is_ok());
-    let text = root.and_then(|root| fs.read(&root.join("VERSION")).ok());
-    let first = text.as_ref().map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
-    GoVersion::parse(first.lines().next().unwrap_or_default().trim()).or(main.file.go)
+/// The Go release that a build list asks for: that of its `go` lines, as the go command would fetch it; for a Go tree
+/// its own.
+fn release(fs: &dyn FileSystem, list: &BuildList) -> GoVersion {
+    let of_modules = list.mains.iter().filter_map(|main| main.file.go).max().unwrap_or(GoVersion::WITHOUT_GO_LINE);
+    let of_tree = || {
+        let dir = &list.mains.first()?.info.dir;
+        let text = dir.ancestors().find_map(|dir| fs.read(&dir.join("VERSION")).ok())?;
+        GoVersion::parse(String::from_utf8_lossy(&text).lines().next()?.trim())
+    };
+    match list.layout {
+        Layout::Modules | Layout::AdHoc => of_modules,
+        Layout::Std | Layout::Cmd => of_tree().unwrap_or(of_modules),
+    }
 }
 
 /// Index of a build list, or [`STD`].

@@ -406,4 +406,28 @@ mod tests {
         assert_eq!(file.uses, [("./a".to_owned(), 2), ("./b".to_owned(), 4), ("../c".to_owned(), 5)]);
         assert_eq!(ModFile::parse(b"module x\n", Dialect::GoWork).errors.len(), 1);
     }
+
+    #[test]
+    fn any_bytes_are_read() {
+        let seed = b"module \"m\"\nrequire (\n\ta v1.0.0 // x\n)\nreplace a => ./b\nretract [v1, v2]\n";
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize
+        };
+        for _ in 0..20_000 {
+            let mut text = seed.to_vec();
+            for _ in 0..1 + next() % 4 {
+                let at = next() % text.len();
+                match next() % 3 {
+                    0 => text[at] = b"()[]\"`=>,/ \n\t\\\xff\x00v"[next() % 18],
+                    1 => text.truncate(at + 1),
+                    _ => text.insert(at, b"(\"\n`/"[next() % 5]),
+                }
+            }
+            let dialects = [Dialect::GoMod, Dialect::Dependency, Dialect::GoWork];
+            let file = ModFile::parse(&text, dialects[next() % 3]);
+            assert!(file.errors.iter().all(|error| error.line as usize <= text.len() + 1));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use residue_project::{Config, Env, ModuleKind, OsFileSystem, Project, load};
+use residue_project::{Config, Env, ModuleKind, OsFileSystem, Project, Variant, load};
 
 use super::Go;
 
@@ -83,14 +83,16 @@ fn files(project: &Project, in_go_tree: bool) -> BTreeSet<PackageFile> {
     let of_std = |kind: ModuleKind| kind == ModuleKind::Std;
     let wanted = project.packages.iter().filter(|package| {
         let std = package.module.is_some_and(|module| of_std(project[module].kind));
-        in_go_tree || !std
+        let rebuilt = matches!(package.variant, Variant::Rebuilt { .. });
+        if in_go_tree { !rebuilt } else { !std }
     });
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     wanted.flat_map(|package| package.files.iter().map(move |file| (package.to_string(), name(&file.path)))).collect()
 }
 
 /// What `go list` says, as far as we want to say the same: without the generated test mains and what they alone
-/// import, and without the plain variant of a package where only its tests use it.
+/// import, and without the plain variant of a package where only its tests use it. In a Go tree test mains and profiles
+/// rebuild much of the standard library; rebuilt packages are left out there.
 fn listed(
     go: &Go,
     dir: &Path,
@@ -114,8 +116,10 @@ fn listed(
         let [path, standard, files] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else { continue };
         let name = path.split_once(' ').filter(|(name, _)| name.ends_with("_test")).map_or(path, |(name, _)| name);
         let only_for_main = in_go_tree && matches!(path, "testing/internal/testdeps" | "internal/fuzz" | "unsafe");
+        let variant = name.split_once(" [").map(|(package, variant)| variant != format!("{package}.test]"));
+        let rebuilt = in_go_tree && variant == Some(true);
         let unused_plain = !packages.contains(name) && packages.contains(format!("{name} [{name}.test]").as_str());
-        let unwanted = name.ends_with(".test") || unused_plain || only_for_main && !packages.contains(name);
+        let unwanted = name.ends_with(".test") || unused_plain || rebuilt || only_for_main && !packages.contains(name);
         if !unwanted && (in_go_tree || standard == "false") {
             listed.extend(files.split_whitespace().map(|file| (name.to_owned(), file.to_owned())));
         }

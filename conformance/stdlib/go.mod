@@ -1,0 +1,3 @@
+module residue.test/conformance/stdlib
+
+go 1.27
