@@ -112,12 +112,7 @@ impl Block {
             primary: false,
             label: clean(&step.message),
         }));
-        if labels == Labels::Below {
-            for mark in &mut marked {
-                shorten(mark, &mut notes);
-            }
-        }
-        let excerpts = excerpts(marked, sources, &mut notes);
+        let excerpts = excerpts(marked, sources, labels, &mut notes);
         notes.extend(finding.notes.iter().map(|note| wrap(&clean(note), 6)));
         let indent = finding.severity.as_str().len() + "[R201]: ".len();
         Self {
@@ -195,7 +190,12 @@ impl Excerpt {
 }
 
 /// One excerpt a file, the file of the finding first.
-fn excerpts(marked: Vec<Marked<'_>>, sources: &SourceCache<'_>, notes: &mut Vec<String>) -> Vec<Excerpt> {
+fn excerpts(
+    marked: Vec<Marked<'_>>,
+    sources: &SourceCache<'_>,
+    labels: Labels,
+    notes: &mut Vec<String>,
+) -> Vec<Excerpt> {
     let mut files: Vec<(&str, Vec<Marked<'_>>)> = Vec::new();
     for mark in marked {
         match files.iter_mut().find(|(path, _)| *path == mark.site.path) {
@@ -228,12 +228,13 @@ fn excerpts(marked: Vec<Marked<'_>>, sources: &SourceCache<'_>, notes: &mut Vec<
                 window.first_line + before.matches('\n').count(),
                 before.chars().rev().take_while(|c| *c != '\n').count() + 1,
             );
+            for (mut mark, span) in marks.into_iter().zip(window.spans) {
+                if labels == Labels::Below {
+                    shorten(&mut mark, room(&window.text, span.end), notes);
+                }
+                excerpt.marks.push(Mark { primary: mark.primary, span, label: mark.label });
+            }
             excerpt.window = Some((window.first_line, window.text));
-            excerpt.marks = marks
-                .into_iter()
-                .zip(window.spans)
-                .map(|(mark, span)| Mark { primary: mark.primary, span, label: mark.label })
-                .collect();
         } else {
             let place = |mark: &Marked<'_>| format!("line {}: {}", mark.site.start.line, mark.label);
             let labelled = marks.iter().filter(|mark| !mark.label.is_empty());
@@ -244,15 +245,29 @@ fn excerpts(marked: Vec<Marked<'_>>, sources: &SourceCache<'_>, notes: &mut Vec<
     excerpts
 }
 
-/// Moves a long label into the notes.
-fn shorten(mark: &mut Marked<'_>, notes: &mut Vec<String>) {
-    const SHORT: usize = 28;
-    if width(&mark.label) <= SHORT {
+/// How many columns are left beside an underline that ends at `end`.
+fn room(text: &str, end: usize) -> usize {
+    /// Line numbers, the bar, and the blanks around them.
+    const GUTTER: usize = 8;
+    let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+    // Tabs are shown as four blanks.
+    let columns = |text: &str| text.chars().map(|c| if c == '\t' { 4 } else { 1 }).sum::<usize>();
+    let line = text[start..].lines().next().unwrap_or_default();
+    if columns(line) + GUTTER > WIDTH_MAX {
+        // The renderer cuts such a line, and where isn't known.
+        return 28;
+    }
+    WIDTH_MAX.saturating_sub(GUTTER + columns(&text[start..end]))
+}
+
+/// Moves a label into the notes when it has no room.
+fn shorten(mark: &mut Marked<'_>, room: usize, notes: &mut Vec<String>) {
+    if width(&mark.label) <= room {
         return;
     }
     let place = format!("line {}: {}", mark.site.start.line, mark.label);
     notes.push(wrap(&place, 6));
-    let cut = mark.label.char_indices().map(|(at, _)| at).nth(SHORT - 1).unwrap_or(0);
+    let cut = mark.label.char_indices().map(|(at, _)| at).nth(room.saturating_sub(1)).unwrap_or(0);
     let words = mark.label[..cut].rfind(' ').unwrap_or(cut);
     mark.label.truncate(words);
     mark.label.push('…');
@@ -330,7 +345,8 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
     let summary = &report.outcome.summary;
     let mut text = String::new();
     let wanted = |diagnostic: &&Diagnostic| talk.verbose || diagnostic.severity > Severity::Note;
-    for diagnostic in summary.diagnostics.iter().filter(wanted).take(DIAGNOSTICS_MAX) {
+    let shown: Vec<&Diagnostic> = summary.diagnostics.iter().filter(wanted).take(DIAGNOSTICS_MAX).collect();
+    for (index, diagnostic) in shown.iter().enumerate() {
         let style = match diagnostic.severity {
             Severity::Error => annotate_snippets::renderer::DEFAULT_ERROR_STYLE,
             Severity::Warning => annotate_snippets::renderer::DEFAULT_WARNING_STYLE,
@@ -347,7 +363,9 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
         }
         text.push_str(&clean(&diagnostic.message));
         text.push('\n');
-        if let Some(hint) = &diagnostic.hint {
+        // What helps with several in a row is said once.
+        let next = shown.get(index + 1).and_then(|next| next.hint.as_ref());
+        if let Some(hint) = diagnostic.hint.as_ref().filter(|hint| next != Some(*hint)) {
             text.push_str(&paint(HINT_STYLE, "hint"));
             let _ = writeln!(text, ": {}", clean(hint));
         }

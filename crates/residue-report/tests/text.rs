@@ -192,10 +192,11 @@ fn a_flood_of_diagnostics_is_cut() {
             path: Some("a.go".to_owned()),
             position: Some(Position { line, column: 1 }),
             message: "bad".to_owned(),
-            hint: None,
+            hint: Some("mend it".to_owned()),
         })
         .collect();
     let talk = talk(&outcome);
     assert_eq!(talk.matches(": bad\n").count(), 20);
+    assert_eq!(talk.matches("hint: mend it\n").count(), 1);
     assert!(talk.contains("… and 5 more like these"), "{talk}");
 }
