@@ -9,7 +9,7 @@ use std::ops::Range;
 pub struct Position {
     /// Line, from 1.
     pub line: u32,
-    /// Column in bytes, from 1.
+    /// Column in bytes, from 1; 0 where the whole line is meant.
     pub column: u32,
 }
 

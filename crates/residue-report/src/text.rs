@@ -357,7 +357,10 @@ pub fn write_talk(report: &Report<'_>, talk: Talk<'_>, out: &mut dyn io::Write) 
         if let Some(path) = &diagnostic.path {
             text.push_str(&visible::line(path));
             if let Some(position) = diagnostic.position {
-                let _ = write!(text, ":{}:{}", position.line, position.column);
+                let _ = write!(text, ":{}", position.line);
+                if position.column > 0 {
+                    let _ = write!(text, ":{}", position.column);
+                }
             }
             text.push_str(": ");
         }

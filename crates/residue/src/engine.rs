@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use residue_check::Models;
 use residue_finding::{Counter, Diagnostic, Missing, Outcome, Phase, Position, RuleMeta, Severity, Stats};
-use residue_project::{Config, Env, LoadError, OsFileSystem, Project};
+use residue_project::{Config, Env, LoadError, OsFileSystem, Problem, Project};
 use residue_report::{Sources, Tool};
 use residue_types::Program;
 
@@ -63,6 +63,7 @@ pub(crate) fn check(settings: &Settings, progress: &Progress) -> Result<Run, Err
     progress.phase("reading packages");
     let project =
         residue_project::load(&OsFileSystem, &config(settings, &models)).map_err(|error| load_error(&error))?;
+    nothing_named(&project)?;
     let project = Arc::new(project);
     clock.phase("loading and parsing");
 
@@ -127,6 +128,18 @@ fn load_error(error: &LoadError) -> Error {
         LoadError::Exclude { .. } => Error::usage(error.to_string()),
         LoadError::Directory { .. } => Error::failed(error.to_string()),
         LoadError::Std { .. } => Error::bug(&error.to_string()),
+    }
+}
+
+/// Patterns that name nothing at all are a mistake of the command line, not of the code.
+fn nothing_named(project: &Project) -> Result<(), Error> {
+    let errors = || project.diagnostics.iter().filter(|d| d.severity == residue_project::Severity::Error);
+    if project.roots().next().is_some() || errors().any(|d| d.problem != Problem::NoMatch) {
+        return Ok(());
+    }
+    match errors().next() {
+        Some(first) => Err(Error::usage(&*first.message).maybe_hint(first.hint.as_deref())),
+        None => Ok(()),
     }
 }
 
