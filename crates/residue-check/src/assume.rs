@@ -232,14 +232,15 @@ impl<'a> Assumptions<'a> {
         self.is_error(at, tag).then(|| self.cx.is_nil(value))
     }
 
-    /// Whether the code after the start asks whether the call failed, and means that as a mistake.
+    /// Whether the code after the start takes a failure of the call for a mistake: it demands that there is no error, or
+    /// gives up where there is one.
     pub(crate) fn wants_success(&self, cfg: &Cfg) -> bool {
         let Some(error) = self.error else { return false };
         let asked = search(
             cfg,
             self.start,
-            |_, node| {
-                if self.asks(cfg, node, error) {
+            |at, node| {
+                if self.demands_success(cfg, node, error) || self.gives_up(cfg, at, node, error) {
                     Step::Hit
                 } else if self.writes(cfg, node, error) {
                     Step::Stop
@@ -252,19 +253,62 @@ impl<'a> Assumptions<'a> {
         asked.is_some()
     }
 
-    /// Whether a node compares the error with nil, or demands that there is none.
-    fn asks(&self, cfg: &Cfg, node: Node, error: ObjId) -> bool {
+    fn demands_success(&self, cfg: &Cfg, node: Node, error: ObjId) -> bool {
         let tree = self.cx.tree();
-        let is_error = |expr| self.cx.variable(expr) == Some(error);
         let mut found = false;
         walk::evaluated(tree, cfg, node, &mut |expr, _| {
             found |= match tree.expr(expr) {
-                Expr::Binary { op: BinaryOp::Ne | BinaryOp::Eq, x, y, .. } => {
-                    (is_error(x) && self.cx.is_nil(y)) || (is_error(y) && self.cx.is_nil(x))
-                }
                 Expr::Call { args, .. } => {
-                    self.cx.roles(expr).is_some_and(|roles| roles.expects_success) && tree.list(args).any(is_error)
+                    self.cx.roles(expr).is_some_and(|roles| roles.expects_success)
+                        && tree.list(args).any(|arg| self.cx.variable(arg) == Some(error))
                 }
+                _ => false,
+            };
+            !found
+        });
+        found
+    }
+
+    /// Whether a node is the condition `err != nil` or `err == nil`, and where there is an error no path goes on but to a
+    /// failure or a return of the error.
+    fn gives_up(&self, cfg: &Cfg, at: Point, node: Node, error: ObjId) -> bool {
+        let tree = self.cx.tree();
+        let Node::Cond(cond) = node else { return false };
+        let Expr::Binary { op, x, y, .. } = tree.expr(cond) else { return false };
+        let is_error = |expr| self.cx.variable(expr) == Some(error);
+        if !((is_error(x) && self.cx.is_nil(y)) || (is_error(y) && self.cx.is_nil(x))) {
+            return false;
+        }
+        let failed = match op {
+            BinaryOp::Ne => EdgeKind::True,
+            BinaryOp::Eq => EdgeKind::False,
+            _ => return false,
+        };
+        let goes_on = search(
+            cfg,
+            at,
+            |point, node| {
+                if point == self.start || self.fails_or_returns(cfg, node, error) {
+                    Step::Stop
+                } else if self.cx.is_return(node) {
+                    Step::Hit
+                } else {
+                    Step::Pass
+                }
+            },
+            |block, edge| block != at.block || edge.kind == failed,
+        );
+        goes_on.is_none()
+    }
+
+    fn fails_or_returns(&self, cfg: &Cfg, node: Node, error: ObjId) -> bool {
+        let tree = self.cx.tree();
+        let returns = self.cx.is_return(node);
+        let mut found = false;
+        walk::evaluated(tree, cfg, node, &mut |expr, _| {
+            found |= match tree.expr(expr) {
+                Expr::Call { .. } => self.cx.roles(expr).is_some_and(|roles| roles.test_fails),
+                Expr::Ident(_) => returns && self.cx.variable(expr) == Some(error),
                 _ => false,
             };
             !found

@@ -214,6 +214,14 @@ impl<'a> FileCx<'a> {
         }
     }
 
+    /// Whether a call's function belongs to the package that this file belongs to or tests.
+    pub(crate) fn is_own(self, call: ExprId) -> bool {
+        let Callee::Func(id) = self.callee(call) else { return false };
+        let path = self.pkg.bodies.program().package_path(id.pkg);
+        let own = &*self.pkg.package.import_path;
+        own == path || own.strip_suffix("_test") == Some(path)
+    }
+
     /// `f` of a call `C.f(…)`.
     pub(crate) fn cgo_name(self, call: ExprId) -> Option<&'a str> {
         let tree = self.tree();
