@@ -824,7 +824,8 @@ impl File {
     #[inline]
     pub fn ident_span(&self, id: IdentId) -> Span {
         let Ident { name, pos } = self.idents[id.index()];
-        Span::new(pos, pos + self.names.get(name).len() as u32)
+        // One made up at the end of a broken file is longer than what is there.
+        Span::new(pos, (pos + self.names.get(name).len() as u32).min(self.src.len() as u32))
     }
 
     /// A spelling.

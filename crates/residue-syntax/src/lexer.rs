@@ -73,6 +73,8 @@ pub(crate) struct Lexer<'a> {
     pub(crate) src: &'a [u8],
     /// What is still to be read ends where this ends; emptied to stop early.
     rest: &'a [u8],
+    /// Whether that has happened; further errors would be of our making.
+    stopped: bool,
     /// Where to read on.
     pos: usize,
     /// Kind of the current token.
@@ -99,6 +101,7 @@ impl<'a> Lexer<'a> {
         Self {
             src,
             rest: src,
+            stopped: false,
             pos: if src.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 },
             tok: Tok::Eof,
             start: 0,
@@ -116,10 +119,7 @@ impl<'a> Lexer<'a> {
     #[inline(never)]
     pub(crate) fn error(&mut self, pos: usize, message: impl Into<String>) {
         let pos = pos.min(self.src.len());
-        if (self.error_line.start as usize..=self.error_line.end as usize).contains(&pos) {
-            return;
-        }
-        if self.errors.len() >= MAX_ERRORS {
+        if self.stopped || (self.error_line.start as usize..=self.error_line.end as usize).contains(&pos) {
             return;
         }
         let line_start = memchr::memrchr(b'\n', &self.src[..pos]).map_or(0, |i| i + 1);
@@ -135,6 +135,7 @@ impl<'a> Lexer<'a> {
     #[cold]
     pub(crate) fn stop(&mut self) {
         self.rest = &[];
+        self.stopped = true;
     }
 
     /// Goes on after a closing brace that ends at `end`, and reads the token after it.

@@ -28,13 +28,13 @@ use ast::{Comment, Decl, File, Span, Spec, SyntaxError};
 use lexer::MAX_ERRORS;
 use parser::Parser;
 
-/// How deep types, expressions and statements may nest. The deepest file of the Go tree has 60 levels; a thread with
-/// a stack of 2 MB suffices for this many, also in a debug build.
+/// How deep types, expressions and statements may nest. Of 187,000 files looked at, a test of the compiler went
+/// deepest, with 402 levels. A thread with a stack of 2 MB suffices for this many, also in a debug build.
 pub const MAX_DEPTH: u32 = 1000;
 
 /// How many links a chain such as `a + b + c` or `a.b().c()` may have. Its tree leans to the left and is as high as
-/// the chain is long: walk down `x` in a loop, not by recursion. Tables in generated code reach thousands.
-pub const MAX_CHAIN: u32 = 100_000;
+/// the chain is long: walk down `x` in a loop, not by recursion. The longest one seen, in generated code, has 1009.
+pub const MAX_CHAIN: u32 = 10_000;
 
 /// What to do with the bodies of functions and methods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

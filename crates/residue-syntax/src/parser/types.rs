@@ -107,6 +107,9 @@ impl Parser<'_> {
 
     /// Reads the type arguments of `generic`.
     fn type_instance(&mut self, generic: ExprId) -> ExprId {
+        if !self.enter() {
+            return generic;
+        }
         let lbrack = self.expect(Tok::LBrack);
         let outer = std::mem::replace(&mut self.no_composite, false);
         let mark = self.mark();
@@ -118,6 +121,7 @@ impl Parser<'_> {
             }
         }
         self.no_composite = outer;
+        self.leave();
         if self.mark() == mark {
             self.error_expected("type argument list");
             let bad = self.add_expr(Expr::Bad, lbrack.end, self.pos().max(lbrack.end));
