@@ -22,6 +22,7 @@ import (
 	"flag"
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
 	"os"
@@ -148,11 +149,14 @@ func expression(offset func(token.Pos) int, e ast.Expr, tv types.TypeAndValue) {
 	value := ""
 	if tv.Value != nil {
 		value = tv.Value.ExactString()
+		if tv.Value.Kind() == constant.String {
+			value = strconv.QuoteToASCII(constant.StringVal(tv.Value))
+		}
 		if len(value) > 200 {
 			value = "long"
 		}
 	}
-	fmt.Fprintf(out, "T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, strconv.QuoteToASCII(value))
+	fmt.Fprintf(out, "T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, value)
 }
 
 func selection(offset func(token.Pos) int, n *ast.SelectorExpr, sel *types.Selection) {

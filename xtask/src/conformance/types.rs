@@ -298,7 +298,7 @@ impl<'a> FileFacts<'a> {
         if value.len() > 200 {
             "long".clone_into(&mut value);
         }
-        format!("{mode} {ty} {}", quote(value.as_bytes()))
+        format!("{mode} {ty} {}", value)
     }
 
     fn meaning(&self, bodies: &Bodies<'_>, ident: IdentId) -> String {

@@ -383,7 +383,9 @@ impl Checker<'_> {
                 let ty = ty.clone();
                 self.convert_untyped(env, &mut operand, &ty);
             }
-            _ => self.default_type(env, &mut operand),
+            (_, true) => self.default_type(env, &mut operand),
+            // A constant string ranged over keeps its untyped type.
+            (_, false) => {}
         }
         let (key, value) = self.range_types(&operand.ty);
         if define {
