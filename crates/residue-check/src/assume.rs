@@ -121,7 +121,11 @@ impl<'a> Assumptions<'a> {
             }
             true
         });
+        let set_here = |var| flow.cfg.node(self.start).is_some_and(|node| self.writes(&flow.cfg, node, var));
         pure && vars.iter().all(|&var| {
+            if set_here(var) {
+                return false;
+            }
             let set_after = search(
                 &flow.cfg,
                 self.start,

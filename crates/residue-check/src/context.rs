@@ -6,8 +6,8 @@ use std::rc::Rc;
 use residue_finding::{AcquireSite, Position, Site};
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
-use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, Span, Spec, Stmt};
-use residue_types::{Bodies, Builtin, Callee, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
+use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt};
+use residue_types::{Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{Models, Resource, Roles, TypeRef};
@@ -212,6 +212,47 @@ impl<'a> FileCx<'a> {
             Callee::Unknown => self.models().roles("C", "", self.cgo_name(call)?),
             _ => None,
         }
+    }
+
+    /// The arguments of a call.
+    pub(crate) fn arguments(self, call: ExprId) -> impl Iterator<Item = ExprId> + 'a {
+        let args = match self.tree().expr(call) {
+            Expr::Call { args, .. } => args,
+            _ => List::EMPTY,
+        };
+        self.tree().list(args)
+    }
+
+    /// What a package variable is declared with, in its file.
+    pub(crate) fn package_value(self, site: DeclSite) -> Option<(&'a File, ExprId)> {
+        let tree = &self.pkg.package.files.get(site.file as usize)?.file;
+        let specs = tree.list(tree.top_decls()).filter_map(|decl| match tree.decl(decl) {
+            Decl::Gen { specs, .. } => Some(specs),
+            _ => None,
+        });
+        let value = specs.flat_map(|specs| tree.list(specs)).find_map(|spec| match tree.spec(spec) {
+            Spec::Value { names, values, .. } => {
+                let i = tree.list(names).position(|name| name == site.ident)?;
+                tree.list_get(values, i)
+            }
+            _ => None,
+        })?;
+        Some((tree, walk::unparen(tree, value)))
+    }
+
+    /// The call that a variable is set from, where it is set once.
+    pub(crate) fn maker(self, expr: ExprId) -> Option<ExprId> {
+        let var = self.variable(expr)?;
+        let tree = self.tree();
+        let mut makers = self.uses(var).iter().filter_map(|&use_| {
+            let Parent::Stmt(stmt) = self.parents().of_expr(use_)? else { return None };
+            let Stmt::Assign { lhs, rhs, .. } = tree.stmt(stmt) else { return None };
+            let i = tree.list(lhs).position(|target| target == use_)?;
+            let value = if rhs.len() == 1 { tree.list_get(rhs, 0) } else { tree.list_get(rhs, i) };
+            value.map(|value| walk::unparen(tree, value))
+        });
+        let first = makers.next().filter(|&value| matches!(tree.expr(value), Expr::Call { .. }))?;
+        makers.next().is_none().then_some(first)
     }
 
     /// Whether a call's function belongs to the package that this file belongs to or tests.

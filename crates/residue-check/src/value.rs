@@ -56,6 +56,8 @@ pub(crate) struct Tracker<'a> {
     work: Vec<(ObjId, Mode)>,
     /// Uses that leave the resource with this function, in the order they were met.
     pub(crate) kept: Vec<ExprId>,
+    /// Whether one of these reads it to its end.
+    pub(crate) drained: bool,
 }
 
 /// Words in the names of C functions that take over what they are given.
@@ -65,7 +67,7 @@ const C_TAKES: &[&str] =
 impl<'a> Tracker<'a> {
     pub(crate) fn new(cx: FileCx<'a>, kind: ResourceId) -> Self {
         let resource = cx.models().resource(kind);
-        Self { cx, kind, resource, seen: FxHashSet::default(), work: Vec::new(), kept: Vec::new() }
+        Self { cx, kind, resource, seen: FxHashSet::default(), work: Vec::new(), kept: Vec::new(), drained: false }
     }
 
     /// How the results of an acquiring call have to do with the resource.
@@ -251,6 +253,7 @@ impl<'a> Tracker<'a> {
                 return Err(Mode::Wrapper);
             }
             if roles.borrows {
+                self.drained |= roles.drains && matches!(mode, Mode::Value | Mode::Holder);
                 return Ok(self.keep(call));
             }
         }

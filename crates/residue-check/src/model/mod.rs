@@ -15,6 +15,8 @@
 //! exhaust = ["Next"]                # its methods that release it when they come to the end (optional)
 //! verb = "closed"                   # what releasing it is called
 //! cost = "each time: one descriptor until the garbage collector finds the file"
+//! drained = "it is read to its end"  # why it costs little where it was read to its end (optional): then a note
+//! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
 //! severity = "warning"              # error, warning, note
 //! confidence = "high"               # high, medium, low
 //! cwe = [775, 772]
@@ -23,6 +25,8 @@
 //! path = "os"
 //! acquire.os-file = ["Open", "(*Root).Open"]   # functions, methods, and methods of interfaces as `TB.Fatal`
 //! release.raw-fd = ["Close"]        # functions that release an argument
+//! until_cancelled = ["BeginTx"]     # what is acquired is released when the context is cancelled
+//! drains = ["ReadAll"]              # reads an argument to its end
 //! borrows = ["*"]                   # leave the arguments to the caller; `*`: all functions of the package
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
@@ -72,6 +76,10 @@ pub struct Resource {
     pub verb: String,
     /// What is lost each time, as a sentence without full stop.
     pub cost: String,
+    /// Why it costs little where it was read to its end.
+    pub drained: Option<String>,
+    /// Constants among the arguments with which the acquiring call gives none.
+    pub without: Vec<String>,
     /// How bad that is.
     pub severity: Severity,
     /// How sure the model is.
@@ -120,6 +128,10 @@ pub struct Roles {
     pub acquire: Option<ResourceId>,
     /// It releases these kinds of resources, given as argument or receiver.
     pub release: Vec<ResourceId>,
+    /// What it acquires is released when the context among its arguments is cancelled.
+    pub until_cancelled: bool,
+    /// It reads an argument to its end.
+    pub drains: bool,
     /// It never returns.
     pub no_return: Option<Stop>,
     /// It leaves its arguments to the caller.

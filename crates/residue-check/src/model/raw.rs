@@ -43,6 +43,9 @@ struct RawResource {
     exhaust: Names,
     verb: String,
     cost: Spanned<String>,
+    drained: Option<String>,
+    #[serde(default)]
+    without: Vec<String>,
     severity: Spanned<String>,
     confidence: Spanned<String>,
     cwe: Vec<u32>,
@@ -56,6 +59,10 @@ struct RawPackage {
     acquire: BTreeMap<Spanned<String>, Names>,
     #[serde(default)]
     release: BTreeMap<Spanned<String>, Names>,
+    #[serde(default)]
+    until_cancelled: Names,
+    #[serde(default)]
+    drains: Names,
     #[serde(default)]
     no_return: BTreeMap<Spanned<String>, Names>,
     #[serde(default)]
@@ -208,6 +215,8 @@ impl Reader<'_> {
             exhaust: text(&raw.exhaust),
             verb: raw.verb.clone(),
             cost: raw.cost.get_ref().clone(),
+            drained: raw.drained.clone(),
+            without: raw.without.clone(),
             severity,
             confidence,
             cwe: raw.cwe.clone(),
@@ -274,7 +283,9 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 7] = [
+        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 9] = [
+            (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
+            (&raw.drains, |roles| &mut roles.drains),
             (&raw.borrows, |roles| &mut roles.borrows),
             (&raw.wraps, |roles| &mut roles.wraps),
             (&raw.owns, |roles| &mut roles.owns),

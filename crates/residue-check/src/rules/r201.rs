@@ -47,7 +47,8 @@
 //!
 //! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
 //! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
-//! owner; it is not looked into. The end of `main` is the end of the process and releases everything. A path on which
+//! owner; it is not looked into. Rows and transactions that a cancelled context ends count as released. A response body
+//! that is read to its end and not closed is a note. The end of `main` is the end of the process and releases everything. A path on which
 //! the acquiring call failed does not count, nor one that fails a test. In tests, a result that is dropped is reported only
 //! where the test fails if the call does: tests of failures and of fakes drop results on purpose.
 
@@ -102,13 +103,33 @@ impl Rule for R201 {
 fn acquired(cx: FileCx<'_>, call: ExprId, kind: ResourceId, result: usize) -> Option<Finding> {
     let resource = cx.models().resource(kind);
     let mut tracker = Tracker::new(cx, kind);
-    if tracker.of_call(call, result) != Fate::Kept {
+    if tracker.of_call(call, result) != Fate::Kept || gives_none(cx, call, resource) || is_cancelled(cx, call) {
         return None;
     }
     let function = cx.enclosing(call)?;
     let flow = cx.flow(function.key)?;
     let path = leak(cx, function, &flow, call, result)?;
-    Some(report(cx, &flow, call, result, resource, &tracker.kept, &path))
+    Some(report(cx, &flow, call, result, resource, &tracker, &path))
+}
+
+/// Whether a constant among the arguments, or among those of the call that made an argument, says that there is none.
+fn gives_none(cx: FileCx<'_>, call: ExprId, resource: &Resource) -> bool {
+    let says_so = |call: ExprId| {
+        cx.arguments(call).any(|arg| {
+            let text = cx.info().value_of(arg).and_then(|value| value.as_str());
+            text.is_some_and(|text| resource.without.iter().any(|word| word == text))
+        })
+    };
+    !resource.without.is_empty() && (says_so(call) || cx.arguments(call).filter_map(|arg| cx.maker(arg)).any(says_so))
+}
+
+/// Whether the context that is passed on is one that this function cancels: that releases what came of it.
+fn is_cancelled(cx: FileCx<'_>, call: ExprId) -> bool {
+    cx.roles(call).is_some_and(|roles| roles.until_cancelled)
+        && cx
+            .arguments(call)
+            .filter_map(|arg| cx.maker(arg))
+            .any(|maker| cx.roles(maker).is_some_and(|roles| roles.cancels))
 }
 
 /// A path on which the call succeeds and the function goes on until the resource is out of reach.
@@ -144,7 +165,7 @@ fn report(
     call: ExprId,
     result: usize,
     resource: &Resource,
-    kept: &[ExprId],
+    tracker: &Tracker<'_>,
     path: &Path,
 ) -> Finding {
     let tree = cx.tree();
@@ -164,7 +185,7 @@ fn report(
     finding.confidence = resource.confidence;
     finding.label = format!("{name} acquired here");
     // The last use tells most: from there on nobody can know of the resource.
-    if let Some(&last) = kept.iter().max_by_key(|&&expr| tree.expr_span(expr)) {
+    if let Some(&last) = tracker.kept.iter().max_by_key(|&&expr| tree.expr_span(expr)) {
         finding.step(StepRole::Note, cx.site_of(last), format!("used here, and not {verb}"));
     }
     let node = flow.cfg.node(path.hit);
@@ -176,7 +197,13 @@ fn report(
         };
         finding.step(StepRole::Left, cx.site(span), left);
     }
-    finding.notes.push(resource.cost.clone());
+    match &resource.drained {
+        Some(why) if tracker.drained => {
+            finding.severity = Severity::Note;
+            finding.notes.push(why.clone());
+        }
+        _ => finding.notes.push(resource.cost.clone()),
+    }
     finding.help = Some(Help { message: advice(cx, call, result, resource), edits: Vec::new() });
     finding.resource = shown(cx, call, result, resource);
     finding.acquire = Some(cx.acquire_site(call));

@@ -202,7 +202,9 @@ fn is_list(cx: FileCx<'_>, expr: ExprId) -> bool {
     let Some(var) = cx.variable(expr) else { return false };
     let Some(site) = cx.pkg.bodies.object(var).and_then(|object| object.site) else { return false };
     if site.file as usize != cx.index {
-        return false;
+        return cx
+            .package_value(site)
+            .is_some_and(|(tree, value)| matches!(tree.expr(value), Expr::CompositeLit { .. }));
     }
     let is_lit = |value: Option<ExprId>| {
         value.is_some_and(|value| matches!(tree.expr(walk::unparen(tree, value)), Expr::CompositeLit { .. }))
@@ -438,12 +440,22 @@ fn is_method_call(cx: FileCx<'_>, use_: ExprId, name: &str) -> bool {
     }
 }
 
+/// Whether a call runs in a goroutine of its own.
+fn is_started(cx: FileCx<'_>, call: ExprId) -> bool {
+    match cx.parents().of_expr(call) {
+        Some(Parent::Stmt(stmt)) => matches!(cx.tree().stmt(stmt), Stmt::Go(_)),
+        _ => false,
+    }
+}
+
 /// Whether a value is not an argument, or one of a call that gives nothing but an error, or whose values are dropped.
 fn gives_no_value(cx: FileCx<'_>, use_: ExprId) -> bool {
     let tree = cx.tree();
     let (outer, parent) = cx.parents().through_parens(tree, use_);
     let Some(Parent::Expr(call)) = parent else { return true };
     match tree.expr(call) {
+        // `go f(ctx)`
+        Expr::Call { .. } if is_started(cx, call) => false,
         Expr::Call { fun, .. } if fun != outer => {
             let is_error = |ty: &Type| *ty == residue_types::error_type();
             match cx.info().type_of(call) {
