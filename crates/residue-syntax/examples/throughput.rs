@@ -2,7 +2,7 @@
 //! and bytes that were, how many files were refused, and the CPU time in nanoseconds.
 //!
 //! `throughput keep|skip DIR...`; bench/parse/run.py compares it with go/parser.
-#![allow(clippy::print_stdout, reason = "that is its purpose")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "that is its purpose")]
 
 use std::error::Error;
 use std::path::Path;

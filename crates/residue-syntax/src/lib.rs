@@ -15,6 +15,7 @@ pub mod ast;
 mod lexer;
 pub mod literal;
 mod names;
+mod number;
 mod parser;
 mod token;
 mod unicode;
@@ -57,7 +58,7 @@ pub struct Parsed {
 
 /// Reads a file.
 pub fn parse(src: Arc<[u8]>, bodies: Bodies) -> Parsed {
-    read(src, bodies, |parser| parser.file())
+    read(src, bodies, What::File)
 }
 
 /// The beginning of a file.
@@ -86,7 +87,7 @@ pub struct Import {
 
 /// Reads the package clause and the imports of a file.
 pub fn parse_header(src: Arc<[u8]>) -> Header {
-    let Parsed { file, errors } = read(src, Bodies::Skip, |parser| parser.header());
+    let Parsed { file, errors } = read(src, Bodies::Skip, What::Header);
     let mut imports = Vec::new();
     for decl in file.list(file.top_decls()) {
         let Decl::Gen { specs, .. } = file.decl(decl) else { continue };
@@ -107,7 +108,14 @@ pub fn parse_header(src: Arc<[u8]>) -> Header {
     }
 }
 
-fn read(src: Arc<[u8]>, bodies: Bodies, what: fn(&mut Parser<'_>)) -> Parsed {
+/// What to read of a file.
+#[derive(Clone, Copy)]
+enum What {
+    File,
+    Header,
+}
+
+fn read(src: Arc<[u8]>, bodies: Bodies, what: What) -> Parsed {
     let mut errors = Vec::new();
     let whole = src.clone();
     let text = if u32::try_from(src.len()).is_ok_and(|len| len < u32::MAX) {
@@ -117,7 +125,10 @@ fn read(src: Arc<[u8]>, bodies: Bodies, what: fn(&mut Parser<'_>)) -> Parsed {
         Cow::Borrowed(&[][..])
     };
     let mut parser = Parser::new(src, &text, bodies);
-    what(&mut parser);
+    match what {
+        What::File => parser.file(),
+        What::Header => parser.header(),
+    }
     let (file, lexer) = parser.finish();
     errors.extend(lexer.errors);
     errors.sort_by_key(|error| error.pos);

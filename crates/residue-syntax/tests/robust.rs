@@ -1,5 +1,4 @@
 //! Hostile input: whatever the bytes, the parser comes back, soon, with a tree that is whole.
-#![allow(clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,7 +66,9 @@ fn deep_nesting_is_an_error_not_an_overflow() {
             );
         }
     }
-    for open in ["{", "if x {", "for {", "switch { case x:", "L: ", "if x {} else ", "go func() {", "select { default: "] {
+    for open in
+        ["{", "if x {", "for {", "switch { case x:", "L: ", "if x {} else ", "go func() {", "select { default: "]
+    {
         let src = format!("package p\nfunc f() {{ {}", open.repeat(depth));
         let parsed = read(src.as_bytes(), Bodies::Keep);
         assert!(parsed.errors.iter().any(|error| error.message == "nested too deeply"), "{open}: {:?}", parsed.errors);
@@ -100,9 +101,44 @@ fn long_chains_are_read_without_recursion() {
 fn time_is_linear_whatever_is_wrong() {
     let bytes = 60_000;
     let patterns = [
-        "\n", ";", "}", "{", "(", ")", "[", "x ", "func ", "func f() {\n", "type T struct {\n", "import \"a\"\n", "/*", "//line :0\n",
-        "\"", "'", "`", "0x", "\\", "\u{feff}", "é", "case x:\n", "x.", "if ", "a, ", "a b\n", "[P *T", "<-chan<- ", "...",
-        "func (", "var x = {\n", "interface { m[", "else ", "\0", "go x\n", "x := y :=", "T{a b\n", "f(a b\n",
+        "\n",
+        ";",
+        "}",
+        "{",
+        "(",
+        ")",
+        "[",
+        "x ",
+        "func ",
+        "func f() {\n",
+        "type T struct {\n",
+        "import \"a\"\n",
+        "/*",
+        "//line :0\n",
+        "\"",
+        "'",
+        "`",
+        "0x",
+        "\\",
+        "\u{feff}",
+        "é",
+        "case x:\n",
+        "x.",
+        "if ",
+        "a, ",
+        "a b\n",
+        "[P *T",
+        "<-chan<- ",
+        "...",
+        "func (",
+        "var x = {\n",
+        "interface { m[",
+        "else ",
+        "\0",
+        "go x\n",
+        "x := y :=",
+        "T{a b\n",
+        "f(a b\n",
     ];
     for pattern in patterns {
         for start in ["", "package p\n", "package p\nfunc f() {\n", "package p\nvar x = f("] {

@@ -172,7 +172,7 @@ impl Parser<'_> {
                 let end = self.expect(Tok::RParen).end;
                 self.add_expr(Expr::Paren(x), start, end)
             }
-            Tok::Func => self.func_type_or_literal(),
+            Tok::Func if !self.at_declaration() => self.func_type_or_literal(),
             _ => match self.try_type() {
                 Some(ty) => ty,
                 None => self.missing_operand(),

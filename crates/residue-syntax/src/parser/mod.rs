@@ -246,7 +246,7 @@ impl<'a> Parser<'a> {
             let found = self.found();
             self.error(format!("expected ',' or {} in {context}, found {found}", closing.describe()));
         }
-        if EXPRESSION_END.has(self.lex.tok) || STATEMENT_START.has(self.lex.tok) {
+        if EXPRESSION_END.has(self.lex.tok) || STATEMENT_START.has(self.lex.tok) || self.at_declaration() {
             return false;
         }
         // An element that cannot begin here would meet the same token for ever.

@@ -32,6 +32,7 @@ impl Parser<'_> {
                 let name = self.type_name();
                 return Some(if self.tok() == Tok::LBrack { self.type_instance(name) } else { name });
             }
+            Tok::Func if self.at_declaration() => return None,
             Tok::LBrack
             | Tok::Struct
             | Tok::Mul
