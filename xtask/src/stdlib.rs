@@ -92,7 +92,7 @@ fn list(dir: &Path) -> Result<(BTreeSet<String>, BTreeSet<String>), Box<dyn Erro
         }
         if entry.file_type()?.is_dir() {
             dirs.insert(name);
-        } else if name.ends_with(".go") && !name.ends_with("_test.go") {
+        } else if name.strip_suffix(".go").is_some_and(|stem| !stem.ends_with("_test")) {
             files.insert(name);
         }
     }

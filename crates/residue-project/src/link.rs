@@ -7,7 +7,7 @@ use crate::load::{Node, Scope};
 use crate::modules::ModuleInfo;
 use crate::report::Reporter;
 use crate::source::Part;
-use crate::{Diagnostic, Module, ModuleId, Origin, Package, PackageId, Problem, Severity, Variant};
+use crate::{Diagnostic, Module, ModuleId, Package, PackageId, Problem, Severity, Variant};
 
 /// Read directories, and what their imports lead to.
 pub(crate) struct Graph<'a> {
@@ -42,7 +42,7 @@ enum UnitKind {
 pub(crate) fn link(graph: &Graph<'_>) -> Linked {
     let edges = Edges::new(graph);
     let units = edges.units(graph);
-    let order = topological(&units);
+    let order = topological(&units, &|unit| is_analysed(graph, unit));
     let ids: HashMap<Unit, PackageId> =
         order.iter().enumerate().map(|(i, unit)| (*unit, PackageId(i as u32))).collect();
     let infos: BTreeSet<&ModuleInfo> =
@@ -82,7 +82,6 @@ fn package(
 ) -> Package {
     let node = &graph.nodes[unit.node];
     let files = |part: Part| node.content.files[part as usize].iter().cloned();
-    let has_tests = !node.content.files[Part::Tests as usize].is_empty();
     let external = unit.kind == UnitKind::External;
     let mut all = match unit.kind {
         UnitKind::Plain | UnitKind::Rebuilt(_) => files(Part::Plain).collect(),
@@ -103,16 +102,22 @@ fn package(
         module,
         dir: node.dir.clone(),
         go_version: node.go_version,
-        analyse: node.origin == Origin::Root
-            && match unit.kind {
-                UnitKind::Plain => !has_tests,
-                UnitKind::Tests | UnitKind::External => true,
-                UnitKind::Rebuilt(_) => false,
-            },
+        analyse: is_analysed(graph, unit),
         files: all,
         imports,
         incomplete: node.content.incomplete,
     }
+}
+
+/// Whether it is the richest variant of a root package.
+fn is_analysed(graph: &Graph<'_>, unit: Unit) -> bool {
+    let node = &graph.nodes[unit.node];
+    node.is_root()
+        && match unit.kind {
+            UnitKind::Plain => node.content.files[Part::Tests as usize].is_empty(),
+            UnitKind::Tests | UnitKind::External => true,
+            UnitKind::Rebuilt(_) => false,
+        }
 }
 
 /// Imports by part, resolved to nodes.
@@ -284,12 +289,16 @@ fn report_cycle(graph: &Graph<'_>, node: usize, import: &Arc<str>, part: Part, n
     });
 }
 
-/// Imports before importers; among equals in order of units.
-fn topological(units: &BTreeMap<Unit, BTreeMap<Arc<str>, Option<Unit>>>) -> Vec<Unit> {
+/// What the units that are wanted need, imports before importers; among equals in order of units. A plain package that
+/// only its own external tests would import is not needed: they import the one rebuilt for them.
+fn topological(
+    units: &BTreeMap<Unit, BTreeMap<Arc<str>, Option<Unit>>>,
+    is_wanted: &dyn Fn(Unit) -> bool,
+) -> Vec<Unit> {
     let mut order = Vec::with_capacity(units.len());
     let mut seen: BTreeSet<Unit> = BTreeSet::new();
     for &start in units.keys() {
-        if !seen.insert(start) {
+        if !is_wanted(start) || !seen.insert(start) {
             continue;
         }
         let imports = |unit: Unit| units[&unit].values().flatten().rev().copied().collect::<Vec<_>>();

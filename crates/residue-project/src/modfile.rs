@@ -417,10 +417,10 @@ mod tests {
         };
         for _ in 0..20_000 {
             let mut text = seed.to_vec();
-            for _ in 0..1 + next() % 4 {
+            for _ in 0..=next() % 4 {
                 let at = next() % text.len();
                 match next() % 3 {
-                    0 => text[at] = b"()[]\"`=>,/ \n\t\\\xff\x00v"[next() % 18],
+                    0 => text[at] = b"()[]\"`=>,/ \n\t\\\xff\x00v"[next() % 17],
                     1 => text.truncate(at + 1),
                     _ => text.insert(at, b"(\"\n`/"[next() % 5]),
                 }

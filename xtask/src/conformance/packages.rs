@@ -13,7 +13,7 @@ use super::Go;
 /// Arguments of `conformance packages`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PackagesArgs {
-    /// Go command of the release whose standard library is embedded [default: $RESIDUE_GO, or go]
+    /// Go command of the release whose standard library is embedded [default: `$RESIDUE_GO`, or go]
     #[arg(long)]
     pub(super) go: Option<PathBuf>,
     /// Targets, as GOOS/GOARCH
@@ -119,7 +119,10 @@ fn listed(
         let variant = name.split_once(" [").map(|(package, variant)| variant != format!("{package}.test]"));
         let rebuilt = in_go_tree && variant == Some(true);
         let unused_plain = !packages.contains(name) && packages.contains(format!("{name} [{name}.test]").as_str());
-        let unwanted = name.ends_with(".test") || unused_plain || rebuilt || only_for_main && !packages.contains(name);
+        let unwanted = name.strip_suffix(".test").is_some()
+            || unused_plain
+            || rebuilt
+            || only_for_main && !packages.contains(name);
         if !unwanted && (in_go_tree || standard == "false") {
             listed.extend(files.split_whitespace().map(|file| (name.to_owned(), file.to_owned())));
         }

@@ -13,7 +13,7 @@ use super::Go;
 /// Arguments of `conformance stdlib`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct StdlibArgs {
-    /// Go command of the release whose standard library is embedded [default: $RESIDUE_GO, or go]
+    /// Go command of the release whose standard library is embedded [default: `$RESIDUE_GO`, or go]
     #[arg(long)]
     pub(super) go: Option<PathBuf>,
 }

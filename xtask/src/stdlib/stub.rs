@@ -302,7 +302,7 @@ mod tests {
             stub(
                 "// Copyright\n\n//go:build unix && !aix\n\npackage p\n\n// F does.\nfunc F(a int, /* b */ c ...string) (n int, err error) {\n\tpanic(1)\n}\n"
             ),
-            "//go:build unix && !aix\n\npackage p\nfunc F(a int,c ...string) (n int,err error)\n",
+            "//go:build unix && !aix\n\npackage p\nfunc F(a int,c ...string)(n int,err error)\n",
         );
     }
 
@@ -314,8 +314,8 @@ mod tests {
             ("var A = &T{\n\tx: 1, // one\n}", "var A=&T{}\n"),
             ("var A = [...]string{\"a\", \"b\"}", "var A=[2]string{}\n"),
             ("var A = [...]string{1: \"a\"}", "var A=[...]string{1:\"a\"}\n"),
-            ("var A = func() (int, error) {\n\treturn g()\n}", "var A=(func() (int,error))(nil)\n"),
-            ("var A = func() T { return t }()", "var A=(func() T)(nil)()\n"),
+            ("var A = func() (int, error) {\n\treturn g()\n}", "var A=(func()(int,error))(nil)\n"),
+            ("var A = func() T { return t }()", "var A=(func()T)(nil)()\n"),
             ("var A = <-c - -d", "var A=<-c- -d\n"),
         ] {
             assert_eq!(stub(&format!("package p\n{src}\n")), format!("package p\n{want}"), "{src}");
