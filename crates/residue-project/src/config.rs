@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::FileSystem;
+use crate::guard::read_small;
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -136,7 +137,7 @@ impl Env {
             Some(path) => Some(PathBuf::from(path)),
             None => self.user_config_dir().map(|dir| dir.join("go").join("env")),
         };
-        let Some(text) = path.and_then(|path| fs.read(&path).ok()) else { return env };
+        let Some(text) = path.and_then(|path| read_small(fs, &path).ok()) else { return env };
         for line in String::from_utf8_lossy(&text).lines() {
             if let Some((name, value)) = line.split_once('=')
                 && Self::NAMES.contains(&name.trim())

@@ -12,6 +12,7 @@ mod constraint;
 mod diagnostic;
 pub mod fs;
 mod glob;
+mod guard;
 mod link;
 mod load;
 mod missing;

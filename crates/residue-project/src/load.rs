@@ -10,6 +10,7 @@ use residue_syntax::Bodies;
 use crate::build::BuildSet;
 use crate::fs::FileSystem;
 use crate::glob::Globs;
+use crate::guard::read_small;
 use crate::link::{Graph, Linked, link};
 use crate::missing::MissingSet;
 use crate::modules::{BuildList, Found, Layout, ModuleInfo, NotFound, Setup, go_files, is_std_like};
@@ -96,7 +97,7 @@ fn release(fs: &dyn FileSystem, list: &BuildList) -> GoVersion {
     let of_modules = list.mains.iter().filter_map(|main| main.file.go).max().unwrap_or(GoVersion::WITHOUT_GO_LINE);
     let of_tree = || {
         let dir = &list.mains.first()?.info.dir;
-        let text = dir.ancestors().find_map(|dir| fs.read(&dir.join("VERSION")).ok())?;
+        let text = dir.ancestors().find_map(|dir| read_small(fs, &dir.join("VERSION")).ok())?;
         GoVersion::parse(String::from_utf8_lossy(&text).lines().next()?.trim())
     };
     match list.layout {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::fs::{FileSystem, Kind};
+use crate::guard::{is_inside, read_inside, read_small};
 use crate::modfile::{Dialect, ModFile, ModuleVersion, Replace};
 use crate::modgraph::{self, Selection};
 use crate::paths::{below, escape, is_import_path, is_version, join};
@@ -130,7 +131,7 @@ impl BuildList {
         boundary: PathBuf,
         work: Option<(&Path, &ModFile)>,
     ) -> Self {
-        let mains: Vec<MainModule> = dirs.iter().map(|dir| main_module(setup, dir)).collect();
+        let mains: Vec<MainModule> = dirs.iter().map(|dir| main_module(setup, dir, &boundary)).collect();
         let layout = match mains.as_slice() {
             [only] if &*only.info.path == "std" => Layout::Std,
             [only] if &*only.info.path == "cmd" && is_goroot_cmd(setup.fs, &only.info.dir) => Layout::Cmd,
@@ -151,7 +152,7 @@ impl BuildList {
         let go = work.map_or_else(|| mains.first().map(|main| main.info.go_version), |(_, file)| file.go);
         let vendor = vendor_dir
             .filter(|_| layout == Layout::Modules && uses_vendor(setup.mod_flag.as_deref(), go, work.is_some()))
-            .and_then(|dir| Vendor::open(setup.fs, setup.reporter, &dir, &mains));
+            .and_then(|dir| Vendor::open(setup.fs, setup.reporter, &dir, &boundary, &mains));
         Self::new(setup, layout, mains, boundary, replaces, vendor)
     }
 
@@ -188,8 +189,8 @@ impl BuildList {
         }
         match self.layout {
             Layout::Modules => self.find_in_modules(fs, reporter, path),
-            Layout::Std | Layout::Cmd => self.find_in_goroot(fs, path),
-            Layout::AdHoc => self.find_ad_hoc(fs, path),
+            Layout::Std | Layout::Cmd => self.find_in_goroot(fs, reporter, path),
+            Layout::AdHoc => self.find_ad_hoc(fs, reporter, path),
         }
     }
 
@@ -199,7 +200,7 @@ impl BuildList {
             if let Some(main) = self.mains.iter().find(|main| &*main.info.path == prefix) {
                 let rest = below(path, prefix).unwrap_or_default();
                 if !crosses_module(fs, &main.info.dir, rest)
-                    && let Some(found) = look(fs, path, &main.info, &join(&main.info.dir, rest))
+                    && let Some(found) = self.look_inside(fs, reporter, path, &main.info, &join(&main.info.dir, rest))
                 {
                     return Ok(found);
                 }
@@ -208,12 +209,12 @@ impl BuildList {
         }
         if let [MainModule { info, .. }] = self.mains.as_slice()
             && info.path.is_empty()
-            && let Some(found) = look(fs, path, info, &join(&info.dir, path))
+            && let Some(found) = self.look_inside(fs, reporter, path, info, &join(&info.dir, path))
         {
             return Ok(found);
         }
         if let Some(vendor) = &self.vendor
-            && let Some(found) = look(fs, path, &vendor.module_of(path), &join(&vendor.dir, path))
+            && let Some(found) = self.look_inside(fs, reporter, path, &vendor.module_of(path), &join(&vendor.dir, path))
         {
             return Ok(found);
         }
@@ -258,29 +259,35 @@ impl BuildList {
                 continue;
             };
             let rest = below(path, prefix).unwrap_or_default();
-            if let Some(found) = look(fs, path, &info, &join(&info.dir, rest)) {
-                return Some(found);
+            let dir = join(&info.dir, rest);
+            let found = match info.kind {
+                ModuleKind::Main => self.look_inside(fs, reporter, path, &info, &dir),
+                _ => look(fs, path, &info, &dir),
+            };
+            if found.is_some() {
+                return found;
             }
             missing.get_or_insert(NotFound::Package(module));
         }
         None
     }
 
-    fn find_in_goroot(&self, fs: &dyn FileSystem, path: &str) -> Result<Found, NotFound> {
+    fn find_in_goroot(&self, fs: &dyn FileSystem, reporter: &Reporter, path: &str) -> Result<Found, NotFound> {
         let Some(main) = self.mains.first() else { return Err(NotFound::NotStd) };
         let info = &main.info;
         let own = if self.layout == Layout::Cmd { below(path, "cmd") } else { Some(path) };
-        let own = own.and_then(|rest| look(fs, path, info, &join(&info.dir, rest)));
+        let own = own.and_then(|rest| self.look_inside(fs, reporter, path, info, &join(&info.dir, rest)));
         let vendored = || {
             let prefix = if self.layout == Layout::Cmd { "cmd/vendor/" } else { "vendor/" };
-            look(fs, &format!("{prefix}{path}"), info, &join(&info.dir.join("vendor"), path))
+            let dir = join(&info.dir.join("vendor"), path);
+            self.look_inside(fs, reporter, &format!("{prefix}{path}"), info, &dir)
         };
         own.or_else(vendored).ok_or(NotFound::NotStd)
     }
 
-    fn find_ad_hoc(&self, fs: &dyn FileSystem, path: &str) -> Result<Found, NotFound> {
+    fn find_ad_hoc(&self, fs: &dyn FileSystem, reporter: &Reporter, path: &str) -> Result<Found, NotFound> {
         let Some(main) = self.mains.first() else { return Err(NotFound::NotRequired) };
-        if let Some(found) = look(fs, path, &main.info, &join(&main.info.dir, path)) {
+        if let Some(found) = self.look_inside(fs, reporter, path, &main.info, &join(&main.info.dir, path)) {
             return Ok(found);
         }
         if let Some(gopath) = &self.gopath {
@@ -291,6 +298,25 @@ impl BuildList {
             }
         }
         Err(if is_std_like(path) { NotFound::NotStd } else { NotFound::NotRequired })
+    }
+
+    /// A directory of the analysed tree, where it holds Go files; one reached by a link that leads out is reported.
+    fn look_inside(
+        &self,
+        fs: &dyn FileSystem,
+        reporter: &Reporter,
+        import_path: &str,
+        module: &Arc<ModuleInfo>,
+        dir: &Path,
+    ) -> Option<Found> {
+        let found = look(fs, import_path, module, dir)?;
+        if is_inside(fs, dir, &self.boundary).unwrap_or(false) {
+            return Some(found);
+        }
+        let message = "a symbolic link on the way here leads out of the tree, not followed";
+        let hint = "analyse a directory that holds both";
+        reporter.file(Severity::Warning, Problem::Symlink, dir, message, hint);
+        None
     }
 
     /// What a module version is replaced by.
@@ -347,11 +373,16 @@ impl BuildList {
         }
         let read = || {
             let path = match self.replacement(module) {
-                Some(by) if by.1.new.version.is_empty() => self.replacement_dir(fs, reporter, by)?.join("go.mod"),
+                Some(by) if by.1.new.version.is_empty() => {
+                    let path = self.replacement_dir(fs, reporter, by)?.join("go.mod");
+                    let text = read_inside(fs, &path, &self.boundary).ok()?;
+                    return Some(Arc::new(ModFile::parse(&text, Dialect::Dependency)));
+                }
                 Some((_, replace)) => self.cached_mod(&replace.new)?,
                 None => self.cached_mod(module)?,
             };
-            let text = fs.read(&path).or_else(|_| fs.read(&self.cached_dir(module)?.join("go.mod"))).ok()?;
+            let text =
+                read_small(fs, &path).or_else(|_| read_small(fs, &self.cached_dir(module)?.join("go.mod"))).ok()?;
             Some(Arc::new(ModFile::parse(&text, Dialect::Dependency)))
         };
         let file = read();
@@ -407,9 +438,9 @@ impl BuildList {
 }
 
 /// Reads the `go.mod` of an analysed module.
-fn main_module(setup: &Setup<'_>, dir: &Path) -> MainModule {
+fn main_module(setup: &Setup<'_>, dir: &Path, boundary: &Path) -> MainModule {
     let path = dir.join("go.mod");
-    let file = match setup.fs.read(&path) {
+    let file = match read_inside(setup.fs, &path, boundary) {
         Ok(text) => read_mod_file(setup.reporter, &path, &text, Dialect::GoMod),
         Err(error) => {
             setup.reporter.unreadable(Severity::Error, &path, &error);
@@ -452,7 +483,7 @@ fn uses_vendor(flag: Option<&str>, go: Option<GoVersion>, workspace: bool) -> bo
 /// Whether `dir` is the `cmd` of a Go tree and not a user's module of that name.
 fn is_goroot_cmd(fs: &dyn FileSystem, dir: &Path) -> bool {
     let Some(src) = dir.parent() else { return false };
-    let std = fs.read(&src.join("go.mod")).map(|text| ModFile::parse(&text, Dialect::Dependency).module);
+    let std = read_small(fs, &src.join("go.mod")).map(|text| ModFile::parse(&text, Dialect::Dependency).module);
     std.is_ok_and(|module| module == "std")
 }
 

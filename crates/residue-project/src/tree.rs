@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::fs::Kind;
 use crate::glob::Globs;
+use crate::guard::{read_inside, read_small};
 use crate::modfile::Dialect;
 use crate::modules::{BuildList, Found, Layout, ModuleInfo, Setup, go_files, is_go_name, read_mod_file};
 use crate::paths::{below, clean, join, join_import, slashed};
@@ -330,8 +331,13 @@ impl Finder<'_> {
         };
         let fallback = || if module.starts_with(&self.config.dir) { self.config.dir.as_path() } else { module };
         let repository = module.ancestors().find(controlled).unwrap_or_else(fallback);
-        let real = self.setup.fs.canonicalize(repository).unwrap_or_else(|_| repository.to_path_buf());
-        (repository.to_path_buf(), real)
+        let real = |dir: &Path| self.setup.fs.canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+        // Whoever names a link to a directory means that directory.
+        let (repository_real, module_real) = (real(repository), real(module));
+        if !module_real.starts_with(&repository_real) {
+            return (module.to_path_buf(), module_real);
+        }
+        (repository.to_path_buf(), repository_real)
     }
 
     /// The `go.work` that names a module, by `GOWORK` or upward inside the repository.
@@ -347,7 +353,9 @@ impl Finder<'_> {
                     .find(|path| fs.metadata(path).is_ok_and(|meta| meta.kind == Kind::File))?
             }
         };
-        let text = match fs.read(&path) {
+        let given = self.config.env.get("GOWORK").is_some();
+        let read = if given { read_small(fs, &path) } else { read_inside(fs, &path, boundary) };
+        let text = match read {
             Ok(text) => text,
             Err(error) => {
                 self.setup.reporter.unreadable(Severity::Warning, &path, &error);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fs::FileSystem;
+use crate::guard::read_inside;
 use crate::modules::{MainModule, ModuleInfo, PackageModules};
 use crate::report::Reporter;
 use crate::{GoVersion, ModuleKind, Problem, Severity};
@@ -19,9 +20,15 @@ pub(crate) struct Vendor {
 
 impl Vendor {
     /// Opens a vendor directory that has a `modules.txt`, and reports where that disagrees with `go.mod`.
-    pub(crate) fn open(fs: &dyn FileSystem, reporter: &Reporter, dir: &Path, mains: &[MainModule]) -> Option<Self> {
+    pub(crate) fn open(
+        fs: &dyn FileSystem,
+        reporter: &Reporter,
+        dir: &Path,
+        boundary: &Path,
+        mains: &[MainModule],
+    ) -> Option<Self> {
         let list = dir.join("modules.txt");
-        let text = fs.read(&list).ok()?;
+        let text = read_inside(fs, &list, boundary).ok()?;
         let modules = parse(&String::from_utf8_lossy(&text), dir);
         let required = mains.iter().flat_map(|main| &main.file.requires);
         let differing: Vec<_> = required

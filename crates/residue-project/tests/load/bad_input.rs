@@ -73,6 +73,54 @@ fn links_that_loop_or_lead_out() {
 }
 
 #[test]
+fn links_do_not_make_us_show_what_lies_elsewhere() {
+    let mut fs = good();
+    fs.write("/etc/shadow", "admin:secret:1\n");
+    fs.link("/w/inner/go.mod", "/etc/shadow");
+    fs.write("/w/inner/x.go", "package x\n");
+    fs.write("/w/inner/go.work", "use .\n");
+    let linked = project_with(&fs, |config| config.patterns = vec!["./inner".to_owned(), "./good".to_owned()]);
+    let said = good_remains(&linked, Problem::Unreadable);
+    assert_eq!(said.1, "inner/go.mod: cannot read: it is a symbolic link that leads out of the tree");
+    assert!(!format!("{:?}", linked.diagnostics).contains("secret"));
+
+    let mut fs = good();
+    fs.write("/away/p/p.go", "package p\n");
+    fs.link("/w/out", "/away");
+    fs.write("/w/a/a.go", "package a\nimport \"m/out/p\"\n");
+    let outside = project(&fs);
+    assert_eq!(import(&outside, package(&outside, "m/a"), "m/out/p"), "nowhere");
+    assert_eq!(
+        problems(&outside),
+        ["Warning Symlink out/p: a symbolic link on the way here leads out of the tree, not followed"],
+    );
+}
+
+#[test]
+fn a_link_that_is_named_is_followed() {
+    let mut fs = good();
+    fs.write("/away/go.mod", "module away\n");
+    fs.write("/away/a.go", "package away\nimport \"away/b\"\n");
+    fs.write("/away/b/b.go", "package b\n");
+    fs.link("/w/link", "/away");
+    let project = project_with(&fs, |config| config.patterns = vec!["./link".to_owned()]);
+    assert_eq!(
+        (packages(&project), problems(&project)),
+        (vec!["away* root".to_owned(), "away/b* root".to_owned()], vec![])
+    );
+    assert_eq!(&*package(&project, "away/b").files[0].path, "link/b/b.go");
+}
+
+#[test]
+fn a_go_mod_without_end() {
+    let mut fs = good();
+    fs.write("/w/go.mod", "// x\n".repeat(4 << 20));
+    let project = project(&fs);
+    assert_eq!(problems(&project), ["Error Unreadable go.mod: cannot read: larger than 16 MB"]);
+    assert_eq!(packages(&project), ["good* root"]);
+}
+
+#[test]
 fn a_file_that_is_too_large() {
     let mut fs = good();
     let line = "var _ = 1 // ..............................................\n";
