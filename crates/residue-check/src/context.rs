@@ -240,19 +240,29 @@ impl<'a> FileCx<'a> {
         Some((tree, walk::unparen(tree, value)))
     }
 
-    /// The call that a variable is set from, where it is set once.
-    pub(crate) fn maker(self, expr: ExprId) -> Option<ExprId> {
+    /// What a variable is set to, where it is set once.
+    pub(crate) fn only_value(self, expr: ExprId) -> Option<ExprId> {
         let var = self.variable(expr)?;
         let tree = self.tree();
-        let mut makers = self.uses(var).iter().filter_map(|&use_| {
+        let mut values = self.uses(var).iter().filter_map(|&use_| {
             let Parent::Stmt(stmt) = self.parents().of_expr(use_)? else { return None };
-            let Stmt::Assign { lhs, rhs, .. } = tree.stmt(stmt) else { return None };
-            let i = tree.list(lhs).position(|target| target == use_)?;
-            let value = if rhs.len() == 1 { tree.list_get(rhs, 0) } else { tree.list_get(rhs, i) };
-            value.map(|value| walk::unparen(tree, value))
+            match tree.stmt(stmt) {
+                Stmt::Assign { lhs, rhs, .. } => {
+                    let i = tree.list(lhs).position(|target| target == use_)?;
+                    Some(tree.list_get(rhs, if rhs.len() == 1 { 0 } else { i }))
+                }
+                Stmt::IncDec { .. } => Some(None),
+                Stmt::Range { key, value, .. } if key == Some(use_) || value == Some(use_) => Some(None),
+                _ => None,
+            }
         });
-        let first = makers.next().filter(|&value| matches!(tree.expr(value), Expr::Call { .. }))?;
-        makers.next().is_none().then_some(first)
+        let first = values.next()??;
+        values.next().is_none().then(|| walk::unparen(tree, first))
+    }
+
+    /// The call that a variable is set from, where it is set once.
+    pub(crate) fn maker(self, expr: ExprId) -> Option<ExprId> {
+        self.only_value(expr).filter(|&value| matches!(self.tree().expr(value), Expr::Call { .. }))
     }
 
     /// Whether a call's function belongs to the package that this file belongs to or tests.

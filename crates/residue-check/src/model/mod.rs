@@ -32,6 +32,7 @@
 //! owns = ["Client"]                 # releasing the result releases the argument
 //! options = ["XDPOptions"]          # struct types that only carry arguments into a call
 //! cancels = ["WithCancel"]          # one result is a function that must be called
+//! root_context = ["Background"]     # the result is a context that is never cancelled
 //! no_return.exit = ["Exit"]         # also panic, goexit, never
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
 //! expects_error = ["Error"]         # goes on as the test wants only if an error came
@@ -142,6 +143,8 @@ pub struct Roles {
     pub owns: bool,
     /// One of its results is a function that must be called.
     pub cancels: bool,
+    /// Its result is a context that is never cancelled.
+    pub root_context: bool,
     /// A path through it is a failed test.
     pub test_fails: bool,
     /// Goes on as the test wants only if an error came.

@@ -74,6 +74,8 @@ struct RawPackage {
     #[serde(default)]
     cancels: Names,
     #[serde(default)]
+    root_context: Names,
+    #[serde(default)]
     test_fails: Names,
     #[serde(default)]
     expects_error: Names,
@@ -283,13 +285,14 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 9] = [
+        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 10] = [
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
             (&raw.drains, |roles| &mut roles.drains),
             (&raw.borrows, |roles| &mut roles.borrows),
             (&raw.wraps, |roles| &mut roles.wraps),
             (&raw.owns, |roles| &mut roles.owns),
             (&raw.cancels, |roles| &mut roles.cancels),
+            (&raw.root_context, |roles| &mut roles.root_context),
             (&raw.test_fails, |roles| &mut roles.test_fails),
             (&raw.expects_error, |roles| &mut roles.expects_error),
             (&raw.expects_success, |roles| &mut roles.expects_success),

@@ -79,7 +79,7 @@ use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, List, Span, Spec, Stmt, 
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
 
 use crate::context::FileCx;
-use crate::model::{Resource, ResourceId};
+use crate::model::{Resource, ResourceId, TypeRef};
 use crate::rules::Rule;
 use crate::value::{Fate, Mode, Move, Target, Targets, Tracker};
 
@@ -177,20 +177,20 @@ fn enclosing_loop(cx: FileCx<'_>, stmt: StmtId) -> Option<StmtId> {
 fn is_small(cx: FileCx<'_>, stmt: StmtId) -> bool {
     let tree = cx.tree();
     match tree.stmt(stmt) {
-        Stmt::Range { x, .. } => {
-            if let Some(rounds) = cx.constant_int(x) {
-                return rounds <= SMALL_LOOP_ROUNDS_MAX;
-            }
-            is_list(cx, x)
-        }
+        Stmt::Range { x, .. } => bound(cx, x).map_or_else(|| is_list(cx, x), |rounds| rounds <= SMALL_LOOP_ROUNDS_MAX),
         Stmt::For { cond: Some(cond), .. } => match tree.expr(cond) {
             Expr::Binary { op: BinaryOp::Lt | BinaryOp::Le | BinaryOp::Ne, y, .. } => {
-                cx.constant_int(y).is_some_and(|rounds| rounds <= SMALL_LOOP_ROUNDS_MAX)
+                bound(cx, y).is_some_and(|rounds| rounds <= SMALL_LOOP_ROUNDS_MAX)
             }
             _ => false,
         },
         _ => false,
     }
+}
+
+/// The value of a constant, or of a variable that is set once, to a constant.
+fn bound(cx: FileCx<'_>, expr: ExprId) -> Option<i64> {
+    cx.constant_int(expr).or_else(|| cx.constant_int(cx.only_value(expr)?))
 }
 
 /// Whether an expression is a composite literal, or a variable that is only ever set to one.
@@ -315,7 +315,9 @@ fn unconverted(cx: FileCx<'_>, expr: ExprId) -> ExprId {
 /// The variable of a resource `v`, or `v.Body`.
 fn holder(cx: FileCx<'_>, expr: ExprId, resource: &Resource) -> Option<(ObjId, Mode)> {
     let tree = cx.tree();
-    let is_it = |expr| resource.types.iter().any(|want| cx.is_type(cx.info().type_of(expr), want));
+    // `io.Closer` and its like are the types of many things.
+    let own = |want: &&TypeRef| !want.package.is_empty() && want.package != "io";
+    let is_it = |expr| resource.types.iter().filter(own).any(|want| cx.is_type(cx.info().type_of(expr), want));
     match &resource.field {
         Some(field) => match tree.expr(walk::unparen(tree, expr)) {
             Expr::Selector { x, sel } if tree.ident_text(sel) == field && is_it(x) => {
@@ -414,9 +416,13 @@ fn stays(cx: FileCx<'_>, released: &Released, var: ObjId, use_: ExprId) -> bool 
     match released.what {
         What::Resource(kind, mode) => {
             let fate = Tracker::new(cx, kind).of_single_use(use_, mode);
-            matches!(fate, Fate::Kept | Fate::Moved(_, Move::Argument | Move::Returned))
+            match fate {
+                Fate::Kept | Fate::Moved(_, Move::Returned) => true,
+                Fate::Moved(arg, Move::Argument) => !gives_holder(cx, arg),
+                Fate::Moved(_, Move::Stored) | Fate::Released(_) => false,
+            }
         }
-        What::Closer => plain_use(cx, use_) && !is_method_call(cx, use_, "Close"),
+        What::Closer => plain_use(cx, use_) && !is_method_call(cx, use_, "Close") && !gives_holder(cx, use_),
         What::Context if var == released.var => is_set(cx, use_),
         // What a call with the context gives may need the context as long as it lives.
         What::Context => plain_use(cx, use_) && gives_no_value(cx, use_),
@@ -445,6 +451,26 @@ fn is_started(cx: FileCx<'_>, call: ExprId) -> bool {
     match cx.parents().of_expr(call) {
         Some(Parent::Stmt(stmt)) => matches!(cx.tree().stmt(stmt), Stmt::Go(_)),
         _ => false,
+    }
+}
+
+/// Whether a value is an argument of a call that gives something to read, write or close, which may hold the value.
+fn gives_holder(cx: FileCx<'_>, arg: ExprId) -> bool {
+    let tree = cx.tree();
+    let (outer, parent) = cx.parents().through_parens(tree, arg);
+    let Some(Parent::Expr(call)) = parent else { return false };
+    if !matches!(tree.expr(call), Expr::Call { fun, .. } if fun != outer) {
+        return false;
+    }
+    let holds = |(i, ty): (usize, &Type)| {
+        let methods = ["Read", "ReadAt", "Write", "WriteAt", "Close", "Next"];
+        let bodies = cx.pkg.bodies;
+        methods.iter().any(|name| bodies.select(ty, Symbol::new(name), bodies.package()).is_some())
+            && Targets::of(cx, call, i).value != Target::Dropped
+    };
+    match cx.info().type_of(call) {
+        Type::Tuple(types) => types.iter().enumerate().any(holds),
+        ty => holds((0, ty)),
     }
 }
 

@@ -170,6 +170,10 @@ fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: Ex
         }
     })?;
     let node = flow.cfg.node(path.hit)?;
+    // One that replaces a context nobody is the parent of gives nothing away.
+    if path.hit != start && !cx.is_return(node) && has_no_parent(cx, call) {
+        return None;
+    }
     let name = cx.pkg.bodies.object(var)?.name.as_str();
     let returns = cx.is_return(node);
     let message = if returns {
@@ -236,6 +240,13 @@ fn known_before(flow: &Flow, start: Point, captures: &FxHashSet<ExprId>) -> bool
         )
         .is_some()
             && entry != start
+}
+
+/// Whether a context is made of `context.Background()` or `context.TODO()`, without a deadline: nothing holds it.
+fn has_no_parent(cx: FileCx<'_>, call: ExprId) -> bool {
+    let mut args = cx.arguments(call);
+    let (Some(parent), None) = (args.next(), args.next()) else { return false };
+    cx.roles(parent).is_some_and(|roles| roles.root_context)
 }
 
 /// Whether a node receives from the context's `Done` channel: after that there is nothing left to cancel.
