@@ -374,3 +374,34 @@ fn code_of(output: &Output, want: i32) -> String {
     let first = out(output).lines().next().unwrap_or_default().to_owned();
     first.split_once("]: ").map_or(first.clone(), |(_, message)| message.to_owned())
 }
+
+#[test]
+fn flags_say_what_is_looked_at() {
+    let test = LEAKY.replace("First", "second");
+    let tagged = format!("//go:build special\n\n{}", LEAKY.replace("First", "Third"));
+    let windows = LEAKY.replace("First", "Fourth");
+    let dir = module(&[
+        ("data/data.go", "package data\n"),
+        ("data/data_test.go", &test),
+        ("data/tagged.go", &tagged),
+        ("data/data_windows.go", &windows),
+        ("vendor/example.com/v/v.go", LEAKY),
+    ]);
+    let places = |args: &[&str]| -> Vec<String> {
+        let output = residue(dir.path())
+            .args(["check", "--format", "json", "--goarch", "amd64"])
+            .args(args)
+            .env("GOFLAGS", "-mod=mod")
+            .output()
+            .expect("the program starts");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let findings = json["findings"].as_array().expect("a list").iter();
+        findings.map(|finding| finding["site"]["path"].as_str().expect("a path").to_owned()).collect()
+    };
+    assert_eq!(places(&["--goos", "linux"]), [""; 0]);
+    assert_eq!(places(&["--goos", "linux", "--tests"]), ["data/data_test.go"]);
+    assert_eq!(places(&["--goos", "linux", "--tests", "--no-tests"]), [""; 0]);
+    assert_eq!(places(&["--goos", "linux", "--tags", "other,special"]), ["data/tagged.go"]);
+    assert_eq!(places(&["--goos", "windows"]), ["data/data_windows.go"]);
+    assert_eq!(places(&["--goos", "linux", "--include-vendor"]), ["vendor/example.com/v/v.go"]);
+}
