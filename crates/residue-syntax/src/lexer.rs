@@ -109,7 +109,7 @@ impl<'a> Lexer<'a> {
             end: 0,
             head: 0,
             line_end: false,
-            comments: Vec::new(),
+            comments: Vec::with_capacity(src.len() / 100),
             errors: Vec::new(),
             error_line: Span::new(1, 0),
         }

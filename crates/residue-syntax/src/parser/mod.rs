@@ -49,6 +49,18 @@ const EXPRESSION_END: TokSet =
 /// Keywords that begin a declaration.
 const DECLARATION_START: TokSet = TokSet::of(&[Tok::Import, Tok::Const, Tok::Type, Tok::Var, Tok::Func]);
 
+/// Bytes that begin or end a block, comment, string or character.
+const STANDS_OUT: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b"{}`\"'/";
+    let mut i = 0;
+    while i < bytes.len() {
+        table[bytes[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
 /// Reads a file into its tables.
 pub(crate) struct Parser<'a> {
     pub(crate) lex: Lexer<'a>,
@@ -72,8 +84,8 @@ pub(crate) struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// Starts at the first token of `text`, which is `src` without what is no UTF-8.
     pub(crate) fn new(src: Arc<[u8]>, text: &'a [u8], bodies: Bodies) -> Self {
-        // Shares measured over the Go tree; comments make most files stay below them. With bodies skipped, little
-        // but names of declarations is left.
+        // Room for what nine files of ten have, by measure over the Go tree; what is left is given back. With bodies
+        // skipped, little but declarations remains.
         let n = match bodies {
             Bodies::Keep => text.len(),
             Bodies::Skip => text.len() / 4,
@@ -86,20 +98,20 @@ impl<'a> Parser<'a> {
                 package_pos: 0,
                 top: List::EMPTY,
                 names: Names::default(),
-                idents: Vec::with_capacity(n / 18),
-                exprs: Vec::with_capacity(n / 12),
-                expr_spans: Vec::with_capacity(n / 12),
-                stmts: Vec::with_capacity(n / 60),
-                stmt_spans: Vec::with_capacity(n / 60),
-                blocks: Vec::with_capacity(n / 250),
-                clauses: Vec::new(),
-                decls: Vec::new(),
-                decl_spans: Vec::new(),
-                specs: Vec::new(),
-                spec_spans: Vec::new(),
-                fields: Vec::with_capacity(n / 250),
+                idents: Vec::with_capacity(n / 12),
+                exprs: Vec::with_capacity(n / 9),
+                expr_spans: Vec::with_capacity(n / 9),
+                stmts: Vec::with_capacity(n / 40),
+                stmt_spans: Vec::with_capacity(n / 40),
+                blocks: Vec::with_capacity(n / 160),
+                clauses: Vec::with_capacity(n / 800),
+                decls: Vec::with_capacity(n / 300),
+                decl_spans: Vec::with_capacity(n / 300),
+                specs: Vec::with_capacity(n / 200),
+                spec_spans: Vec::with_capacity(n / 200),
+                fields: Vec::with_capacity(n / 160),
                 func_types: Vec::with_capacity(n / 400),
-                lists: Vec::with_capacity(n / 16),
+                lists: Vec::with_capacity(n / 12),
                 comments: Vec::new(),
                 line_starts: OnceLock::new(),
             },
@@ -120,6 +132,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn finish(mut self) -> (File, Lexer<'a>) {
         self.file.names = self.interner.finish();
         self.file.comments = std::mem::take(&mut self.lex.comments);
+        self.file.shrink();
         (self.file, self.lex)
     }
 
@@ -509,7 +522,9 @@ impl<'a> Parser<'a> {
         let src = self.lex.src;
         let mut open = 0u32;
         let mut i = lbrace as usize;
-        while i < src.len() {
+        loop {
+            // Most bytes say nothing.
+            i += src.get(i..)?.iter().position(|&b| STANDS_OUT[b as usize])?;
             match src[i] {
                 b'{' => open += 1,
                 b'}' => {
@@ -535,6 +550,5 @@ impl<'a> Parser<'a> {
             }
             i += 1;
         }
-        None
     }
 }
