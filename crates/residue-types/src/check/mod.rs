@@ -139,9 +139,11 @@ impl<'p> Checker<'p> {
             for index in 0..checker.sources.borrow().len() {
                 checker.ensure(ObjId { pkg, index: index as u32 });
             }
-            let keep = checker.package.analyse;
+            let objects = unboxed(checker.objects);
+            // What a second pass needs, where there are bodies for one.
+            let keep = objects.iter().any(|o| o.func().is_some_and(|f| f.has_body));
             Declarations {
-                objects: unboxed(checker.objects),
+                objects,
                 scope: checker.scope.into_inner().unwrap_or_default(),
                 symbols: if keep { checker.symbols.into_owned() } else { Vec::new() },
                 by_site: if keep { checker.by_site.into_inner() } else { FxHashMap::default() },
