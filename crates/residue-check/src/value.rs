@@ -60,10 +60,6 @@ pub(crate) struct Tracker<'a> {
     pub(crate) drained: bool,
 }
 
-/// Words in the names of C functions that take over what they are given.
-const C_TAKES: &[&str] =
-    &["add", "append", "attach", "create", "init", "insert", "new", "own", "push", "put", "regist", "set", "take"];
-
 impl<'a> Tracker<'a> {
     pub(crate) fn new(cx: FileCx<'a>, kind: ResourceId) -> Self {
         let resource = cx.models().resource(kind);
@@ -260,11 +256,6 @@ impl<'a> Tracker<'a> {
         if mode == Mode::Wrapper {
             // Nobody can release the resource through it.
             return Ok(self.keep(call));
-        }
-        if let Some(name) = self.cx.cgo_name(call) {
-            let name = name.to_ascii_lowercase();
-            let takes = C_TAKES.iter().any(|word| name.contains(word));
-            return Ok(if takes { Fate::Moved(arg, Move::Argument) } else { self.keep(call) });
         }
         Ok(Fate::Moved(arg, Move::Argument))
     }

@@ -151,6 +151,9 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
         return None;
     }
     let made = made_inside(cx, released.var, tree.stmt_span(around))?;
+    if matches!(released.what, What::Closer) && is_known(cx, made) {
+        return None;
+    }
     if !ends_with_round(cx, &released, tree.stmt_span(stmt), made) {
         return None;
     }
@@ -339,6 +342,18 @@ fn is_closer(cx: FileCx<'_>, selector: ExprId) -> bool {
         _ => false,
     };
     selection.kind != SelectionKind::Field && signature.params.is_empty() && closes
+}
+
+/// Whether a call's function is of the standard library: those whose results hold something have a model.
+fn is_known(cx: FileCx<'_>, call: ExprId) -> bool {
+    let bodies = cx.pkg.bodies;
+    let package = match cx.callee(call) {
+        Callee::Func(id) => Some(id.pkg),
+        Callee::Interface { recv, .. } => recv.origin().map(|id| id.pkg),
+        _ => None,
+    };
+    let packages = &bodies.program().project().packages;
+    package.and_then(|id| packages.get(id.index())).is_some_and(residue_project::Package::is_std)
 }
 
 /// Whether a variable is set to the cancel function of a context.
