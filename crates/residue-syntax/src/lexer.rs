@@ -14,28 +14,31 @@ use crate::words::{Word, ident_len, string_len};
 /// Reading stops after so many errors: what follows would say nothing new.
 pub(crate) const MAX_ERRORS: usize = 100;
 
-/// What bytes can be. Those of names come first: a byte up to [`IDENT_PART`] is one.
-const LETTER: u8 = 0;
-const DIGIT: u8 = 1;
-const IDENT_PART: u8 = DIGIT;
+// What bytes can be. These are bits, tested one by one: a match over classes would become one jump through a table,
+// which a processor cannot foresee.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const IDENT_PART: u8 = LETTER | DIGIT;
 /// Space, tab, carriage return.
-const BLANK: u8 = 2;
+const BLANK: u8 = 4;
+const LINE_END: u8 = 8;
 /// A token by itself, whatever follows: see [`SINGLE`].
-const ALONE: u8 = 3;
-const LINE_END: u8 = 4;
-const OTHER: u8 = 5;
+const ALONE: u8 = 16;
+/// A digit of base 16.
+const HEX_DIGIT: u8 = 32;
 
 const CLASS: [u8; 256] = {
-    let mut table = [OTHER; 256];
+    let mut table = [0; 256];
     let mut b = 0;
     while b < 128 {
         table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LETTER,
-            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' | b'A'..=b'F' => LETTER | HEX_DIGIT,
+            b'g'..=b'z' | b'G'..=b'Z' | b'_' => LETTER,
+            b'0'..=b'9' => DIGIT | HEX_DIGIT,
             b' ' | b'\t' | b'\r' => BLANK,
             b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b';' | b'~' => ALONE,
             b'\n' => LINE_END,
-            _ => OTHER,
+            _ => 0,
         };
         b += 1;
     }
@@ -58,8 +61,8 @@ const SINGLE: [Tok; 128] = {
 };
 
 #[inline]
-fn class(b: u8) -> u8 {
-    CLASS[b as usize]
+fn is(b: u8, class: u8) -> bool {
+    CLASS[b as usize] & class != 0
 }
 
 /// The byte at `i`; 0 beyond the end. A NUL in the file has been reported before lexing starts.
@@ -180,15 +183,14 @@ impl<'a> Lexer<'a> {
         let mut i = self.pos;
         loop {
             let b = at(src, i);
-            let class = class(b);
-            if class == BLANK {
+            if is(b, BLANK) {
                 i += 1;
-            } else if class == LETTER {
+            } else if is(b, LETTER) {
                 return self.ident(src, i);
-            } else if class == ALONE {
+            } else if is(b, ALONE) {
                 self.line_end = false;
                 return self.set(SINGLE[(b & 0x7f) as usize], i, i + 1);
-            } else if class == LINE_END {
+            } else if is(b, LINE_END) {
                 if self.tok.ends_statement() {
                     return self.set_line_end(i, i + 1, i + 1);
                 }
@@ -329,32 +331,45 @@ impl<'a> Lexer<'a> {
     /// Reads a name or keyword.
     #[inline]
     fn ident(&mut self, src: &'a [u8], start: usize) {
-        if let Some(chunk) = src.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = Word::from_le_bytes(*chunk);
-            let len = ident_len(word);
-            if len < 8 && chunk[len & 7] < 0x80 {
-                self.head = word & ((1 << (8 * len)) - 1);
-                return self.set(keyword(self.head, len), start, start + len);
-            }
+        let Some(chunk) = src.get(start..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return self.long_ident(src, start, start);
+        };
+        let word = Word::from_le_bytes(*chunk);
+        let len = ident_len(word);
+        if len == 8 {
+            return self.long_ident(src, start, start + 8);
         }
-        self.any_ident(src, start);
-    }
-
-    /// Reads a name or keyword that is long, at the end of the file, or has characters beyond ASCII.
-    #[inline(never)]
-    fn any_ident(&mut self, src: &'a [u8], start: usize) {
-        let end = ascii_ident_end(src, start);
-        if at(src, end) >= 0x80 {
+        if chunk[len & 7] >= 0x80 {
             return self.ident_beyond_ascii(src, start);
         }
-        let spelling = src.get(start..end).unwrap_or_default();
+        self.head = word & ((1 << (8 * len)) - 1);
+        self.set(keyword(self.head, len), start, start + len);
+    }
+
+    /// Reads a name or keyword that is read up to `i`: it is long, or at the end of the file.
+    #[inline(never)]
+    fn long_ident(&mut self, src: &'a [u8], start: usize, mut i: usize) {
+        while let Some(chunk) = src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+            let len = ident_len(Word::from_le_bytes(*chunk));
+            i += len;
+            if len < 8 {
+                break;
+            }
+        }
+        while is(at(src, i), IDENT_PART) {
+            i += 1;
+        }
+        if at(src, i) >= 0x80 {
+            return self.ident_beyond_ascii(src, start);
+        }
+        let spelling = src.get(start..i).unwrap_or_default();
         self.head = names::head(spelling);
         let tok = match spelling {
             b"interface" => Tok::Interface,
             b"fallthrough" => Tok::Fallthrough,
             _ => keyword(self.head, spelling.len()),
         };
-        self.set(tok, start, end);
+        self.set(tok, start, i);
     }
 
     /// Reads a name with characters beyond ASCII.
@@ -565,15 +580,18 @@ impl<'a> Lexer<'a> {
         (end, true)
     }
 
-    /// Reads a number; the usual one is a few decimal digits.
+    /// Reads a number; the usual one is a few digits.
     #[inline]
     fn number(&mut self, src: &'a [u8], start: usize) {
-        let mut i = start;
-        while class(at(src, i)) == DIGIT {
+        let hexadecimal = at(src, start) == b'0' && at(src, start + 1) == b'x';
+        let (digit, first) = if hexadecimal { (HEX_DIGIT, start + 2) } else { (DIGIT, start) };
+        let mut i = first;
+        while is(at(src, i), digit) {
             i += 1;
         }
         let next = at(src, i);
-        if class(next) <= IDENT_PART || next == b'.' || (i - start > 1 && at(src, start) == b'0') {
+        let old_octal = i - start > 1 && at(src, start) == b'0' && !hexadecimal;
+        if is(next, IDENT_PART) || next == b'.' || old_octal || i == first {
             return self.any_number(src, start);
         }
         self.set(Tok::Int, start, i);
@@ -585,22 +603,6 @@ impl<'a> Lexer<'a> {
         let (tok, end) = number::read(src, start, |pos, message| self.error(pos, message));
         self.set(tok, start, end);
     }
-}
-
-/// Where a name ends that is read up to `from`, if it has no characters beyond ASCII.
-fn ascii_ident_end(src: &[u8], from: usize) -> usize {
-    let mut i = from;
-    while let Some(chunk) = src.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
-        let len = ident_len(Word::from_le_bytes(*chunk));
-        i += len;
-        if len < 8 {
-            return i;
-        }
-    }
-    while class(at(src, i)) <= IDENT_PART {
-        i += 1;
-    }
-    i
 }
 
 /// The character at `i`; NUL at the end.

@@ -40,6 +40,8 @@ const FREE: Slot = Slot { head: 0, tail: 0, len: 0, name: 0 };
 impl Interner {
     /// An interner that takes about `expected` spellings without growing.
     pub(crate) fn new(expected: usize) -> Self {
+        // Large files are seldom rich in names, and a small table stays in the cache.
+        let expected = expected.min(256);
         // The seed keeps a hostile file from choosing names that all meet in one slot. It never shows: names are
         // numbered in order of appearance.
         static SEED: OnceLock<u64> = OnceLock::new();
@@ -55,14 +57,12 @@ impl Interner {
     #[inline]
     pub(crate) fn intern(&mut self, head: u64, spelling: &[u8]) -> Name {
         let tail = match spelling.last_chunk::<8>() {
+            Some(_) if spelling.len() > 16 => self.hash(spelling),
             Some(chunk) => u64::from_le_bytes(*chunk),
             None => 0,
         };
-        if spelling.len() > 16 {
-            return self.find(head, self.hash(spelling), spelling);
-        }
         let slot = self.slots.get(self.first_slot(head, tail)).copied().unwrap_or(FREE);
-        if slot.head == head && slot.tail == tail && slot.len == spelling.len() as u32 {
+        if slot.head == head && slot.tail == tail && slot.len == spelling.len() as u32 && spelling.len() <= 16 {
             return Name::from_raw(slot.name);
         }
         self.find(head, tail, spelling)
