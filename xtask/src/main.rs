@@ -44,9 +44,9 @@ fn main() -> ExitCode {
             problems if problems.is_empty() => Ok(()),
             problems => Err(problems.join("\nerror: ").into()),
         },
-        Task::Conformance(task) => conformance::run(&task).and_then(|agree| {
-            if agree { Ok(()) } else { Err("they differ".into()) }
-        }),
+        Task::Conformance(task) => {
+            conformance::run(&task).and_then(|agree| if agree { Ok(()) } else { Err("they differ".into()) })
+        }
         Task::Stdlib(args) => stdlib::run(&args.goroot, &root(), args.check).map(|said| say(&said)),
     };
     match result {

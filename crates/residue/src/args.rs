@@ -48,7 +48,6 @@ Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or 
 3 something could not be analysed.";
 
 #[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(crate) struct CheckArgs {
     /// Directories, with everything below them, or Go package patterns (default: ./...)
     #[arg(value_name = "PATTERN", value_hint = ValueHint::DirPath)]

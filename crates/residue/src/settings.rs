@@ -11,7 +11,6 @@ use crate::error::Error;
 
 /// A resolved `check`.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(crate) struct Settings {
     /// The working directory: displayed paths are relative to it.
     pub(crate) dir: PathBuf,
