@@ -3,7 +3,7 @@
 //!
 //!     all_bodies DIR
 
-#![allow(clippy::print_stdout, reason = "an example prints")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example prints and asks the environment")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ids: Vec<PackageId> = project.packages().map(|(id, _)| id).collect();
     let bodies: Vec<_> = ids.par_iter().with_max_len(1).map(|&id| program.bodies(id)).collect();
     let files: usize = bodies.iter().map(residue_types::Bodies::file_count).sum();
-    let bytes: usize =
-        project.packages.iter().flat_map(|p| &p.files).map(|f| f.file.src().len()).sum();
+    let bytes: usize = project.packages.iter().flat_map(|p| &p.files).map(|f| f.file.src().len()).sum();
     println!("{} {files} {bytes}", project.packages.len());
     Ok(())
 }

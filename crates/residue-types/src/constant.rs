@@ -26,7 +26,7 @@ const STRING_BYTES_MAX: usize = 64 << 20;
 const SHIFT_MAX: u32 = 1023 - 1 + 52;
 
 /// A constant value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Const {
     /// Not known.
     Unknown,

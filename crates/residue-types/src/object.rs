@@ -68,7 +68,7 @@ pub enum ObjKind {
     /// A constant and its value.
     Const(OnceLock<Const>),
     /// A type name.
-    Type(TypeName),
+    Type(Box<TypeName>),
     /// A type parameter and its constraint.
     TypeParam {
         /// Index in its list.
@@ -79,7 +79,7 @@ pub enum ObjKind {
     /// A variable, parameter or result.
     Var(VarKind),
     /// A function or method.
-    Func(Func),
+    Func(Box<Func>),
     /// A predeclared function.
     Builtin(Builtin),
     /// `nil`

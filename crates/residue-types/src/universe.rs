@@ -119,7 +119,7 @@ impl Predeclared {
             underlying: OnceLock::from(underlying),
             methods: OnceLock::from(Vec::new()),
         };
-        self.add(pkg, name, ObjKind::Type(data), ty);
+        self.add(pkg, name, ObjKind::Type(Box::new(data)), ty);
     }
 }
 

@@ -63,8 +63,8 @@ fn check(source: &str) {
             let Some((_, want)) = text.split_once("// ") else { continue };
             let value = tree.list_get(rhs, 0).expect("a value");
             let what = info.expr(value);
-            let shown = bodies.show(&what.ty).to_string();
-            let got = match &what.value {
+            let shown = bodies.show(what.ty).to_string();
+            let got = match what.value {
                 Some(v) => format!("{shown} = {v}"),
                 None => shown,
             };

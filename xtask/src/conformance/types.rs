@@ -68,7 +68,12 @@ pub(crate) fn run(args: &TypesArgs) -> Result<bool, Box<dyn Error>> {
         writeln!(out, "\n{}", dir.display())?;
         for (kind, tally) in &tallies {
             let share = tally.equal as f64 * 100.0 / tally.facts.max(1) as f64;
-            writeln!(out, "  {kind:<11} {:>10} facts  {share:>8.4} % equal, {} differ", tally.facts, tally.facts - tally.equal)?;
+            writeln!(
+                out,
+                "  {kind:<11} {:>10} facts  {share:>8.4} % equal, {} differ",
+                tally.facts,
+                tally.facts - tally.equal
+            )?;
             good &= tally.equal * 100_000 >= tally.facts * args.floor;
             let mut examples: Vec<_> = tally.examples.iter().collect();
             examples.sort_by_key(|(what, (count, _))| (std::cmp::Reverse(*count), (*what).clone()));
@@ -241,7 +246,9 @@ impl<'a> FileFacts<'a> {
                 let want = fields[2..].join(" ");
                 let got = match ident {
                     None => "no such identifier".to_owned(),
-                    Some(i) if kind == "defs" && self.embedded.contains(&i) => format!("field {}", self.tree.ident_text(i)),
+                    Some(i) if kind == "defs" && self.embedded.contains(&i) => {
+                        format!("field {}", self.tree.ident_text(i))
+                    }
                     Some(i) => self.meaning(bodies, i),
                 };
                 // A method of an instance: its signature is compared as a selection.
@@ -292,9 +299,9 @@ impl<'a> FileFacts<'a> {
         };
         let ty = match what.mode {
             Mode::Builtin | Mode::NoValue => String::new(),
-            _ => bodies.show(&what.ty).to_string(),
+            _ => bodies.show(what.ty).to_string(),
         };
-        let mut value = what.value.as_ref().filter(|_| !func_type).map(|v| go_value(v)).unwrap_or_default();
+        let mut value = what.value.filter(|_| !func_type).map(|v| go_value(v)).unwrap_or_default();
         if value.len() > 200 {
             "long".clone_into(&mut value);
         }
@@ -406,9 +413,29 @@ fn quote(bytes: &[u8]) -> String {
 }
 
 const KINDS: &[&str] = &[
-    "BadExpr", "Ident", "BasicLit", "CompositeLit", "FuncLit", "ParenExpr", "SelectorExpr", "IndexExpr",
-    "IndexListExpr", "SliceExpr", "TypeAssertExpr", "CallExpr", "StarExpr", "UnaryExpr", "BinaryExpr", "KeyValueExpr",
-    "ArrayType", "Ellipsis", "StructType", "FuncType", "InterfaceType", "MapType", "ChanType",
+    "BadExpr",
+    "Ident",
+    "BasicLit",
+    "CompositeLit",
+    "FuncLit",
+    "ParenExpr",
+    "SelectorExpr",
+    "IndexExpr",
+    "IndexListExpr",
+    "SliceExpr",
+    "TypeAssertExpr",
+    "CallExpr",
+    "StarExpr",
+    "UnaryExpr",
+    "BinaryExpr",
+    "KeyValueExpr",
+    "ArrayType",
+    "Ellipsis",
+    "StructType",
+    "FuncType",
+    "InterfaceType",
+    "MapType",
+    "ChanType",
 ];
 
 fn kind(tree: &File, e: ExprId) -> &'static str {

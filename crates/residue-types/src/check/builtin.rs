@@ -189,10 +189,10 @@ impl Checker<'_> {
         let any = |list: List<ExprId>| tree.list(list).any(|x| self.calls_or_receives(env, x));
         match tree.expr(e) {
             Expr::Call { fun, args, .. } => {
-                let info = self.info.borrow();
-                let mode = info.expr(fun).mode;
-                let constant = info.expr(e).value.is_some();
-                drop(info);
+                let (mode, constant) = {
+                    let recorder = self.info.borrow();
+                    (recorder.info.expr(fun).mode, recorder.info.value_of(e).is_some())
+                };
                 !(constant || mode == Mode::Type) || any(args)
             }
             Expr::Unary { op: residue_syntax::ast::UnaryOp::Recv, .. } => true,
@@ -332,7 +332,7 @@ impl Checker<'_> {
     /// The type of an operand that was evaluated before, or can be again without recording.
     fn evaluated_type(&self, env: &Env, e: ExprId) -> Type {
         if env.record {
-            return self.info.borrow().type_of(e).clone();
+            return self.info.borrow().info.type_of(e).clone();
         }
         let mut quiet = Env::new(env.file, false);
         quiet.locals.clone_from(&env.locals);

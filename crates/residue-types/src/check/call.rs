@@ -181,8 +181,8 @@ impl Checker<'_> {
     fn given_args(&self, env: &Env, e: ExprId) -> Vec<Type> {
         match self.tree(env).expr(self.unparen(env, e)) {
             Expr::Index { indices, .. } if env.record => {
-                let info = self.info.borrow();
-                self.tree(env).list(indices).map(|i| info.type_of(i).clone()).collect()
+                let recorder = self.info.borrow();
+                self.tree(env).list(indices).map(|i| recorder.info.type_of(i).clone()).collect()
             }
             _ => Vec::new(),
         }
@@ -194,20 +194,17 @@ impl Checker<'_> {
         let ty = subst(&Type::Func(Arc::new(plain)), &signature.type_params, &args);
         if env.record {
             let named = self.naming_ident(env, fun);
-            let mut info = self.info.borrow_mut();
+            let mut recorder = self.info.borrow_mut();
             let mut at = Some(fun);
             while let Some(e) = at {
-                if let Some(slot) = info.exprs.get_mut(e.index()) {
-                    slot.ty = ty.clone();
-                    slot.mode = Mode::Value;
-                }
+                recorder.set(e, &ty, Mode::Value, None);
                 at = match self.tree(env).expr(e) {
                     Expr::Paren(x) => Some(x),
                     _ => None,
                 };
             }
             if let Some(ident) = named {
-                info.instances.insert(ident, InstanceInfo { args, ty: ty.clone() });
+                recorder.info.instances.insert(ident, InstanceInfo { args, ty: ty.clone() });
             }
         }
         match ty {

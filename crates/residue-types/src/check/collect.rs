@@ -139,7 +139,8 @@ impl Checker<'_> {
                 }
                 Spec::Type { name, alias, .. } => {
                     let data = TypeName { alias, ..TypeName::default() };
-                    let id = self.add_declared(env, name, ObjKind::Type(data), DeclSource::Type { file, spec });
+                    let id =
+                        self.add_declared(env, name, ObjKind::Type(Box::new(data)), DeclSource::Type { file, spec });
                     insert(scope, self.symbol(env, name), id);
                 }
                 Spec::Import { .. } => {}
@@ -163,7 +164,7 @@ impl Checker<'_> {
             ..Func::default()
         };
         let source = DeclSource::Func { file: env.file, decl };
-        let id = self.add_declared(env, decl.name, ObjKind::Func(data), source);
+        let id = self.add_declared(env, decl.name, ObjKind::Func(Box::new(data)), source);
         match recv.and_then(|r| r.base) {
             Some(base) => methods.push((self.symbol(env, base), name, id)),
             None if !decl.has_recv && name != "init" => insert(scope, name, id),

@@ -164,7 +164,7 @@ impl Checker<'_> {
             }
         };
         if env.record {
-            let mut info = self.info.borrow_mut();
+            let info = &mut self.info.borrow_mut().info;
             info.selections.insert(e, selection);
             if method_expr {
                 info.method_exprs.insert(e);

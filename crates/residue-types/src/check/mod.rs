@@ -28,7 +28,7 @@ use rustc_hash::FxHashMap;
 use self::collect::{DeclSource, FileScope};
 use self::operand::Operand;
 use crate::constant::Const;
-use crate::info::{ExprInfo, FileInfo, Mode, Res};
+use crate::info::{Mode, Recorder, Res};
 use crate::lookup::Objects;
 use crate::object::{DeclSite, ObjId, ObjKind, Object, PkgId};
 use crate::program::{Bodies, Declarations, Program};
@@ -68,7 +68,7 @@ pub(crate) struct Checker<'p> {
     sources: RefCell<Vec<DeclSource>>,
     states: RefCell<Vec<State>>,
     instances: RefCell<FxHashMap<Arc<Instance>, Type>>,
-    info: RefCell<FileInfo>,
+    info: RefCell<Recorder>,
     depth: Cell<u32>,
 }
 
@@ -159,12 +159,9 @@ impl<'p> Checker<'p> {
             let checker = Self::new(program, pkg, Some(declared));
             let mut files = Vec::new();
             for (i, source) in checker.package.files.iter().enumerate() {
-                let mut info = FileInfo::default();
-                info.exprs.resize_with(source.file.expr_count(), ExprInfo::default);
-                info.idents.resize(source.file.ident_count(), Res::None);
-                checker.info.replace(info);
+                checker.info.replace(Recorder::new(source.file.expr_count(), source.file.ident_count()));
                 checker.check_file(i);
-                files.push(checker.info.take());
+                files.push(checker.info.take().info);
             }
             Bodies { program, pkg, first_local: checker.first, locals: unboxed(checker.objects), files }
         })
@@ -247,26 +244,21 @@ impl<'p> Checker<'p> {
 
     fn record_ident(&self, env: &Env, ident: IdentId, res: Res) {
         if env.record
-            && let Some(slot) = self.info.borrow_mut().idents.get_mut(ident.index())
+            && let Some(slot) = self.info.borrow_mut().info.idents.get_mut(ident.index())
         {
             *slot = res;
         }
     }
 
     fn record(&self, env: &Env, e: ExprId, x: &Operand) {
-        if !env.record {
-            return;
-        }
-        if let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index()) {
-            *slot = ExprInfo { ty: x.ty.clone(), mode: x.mode, value: x.value.clone().map(Box::new) };
+        if env.record {
+            self.info.borrow_mut().set(e, &x.ty, x.mode, x.value.as_ref());
         }
     }
 
     fn record_type(&self, env: &Env, e: ExprId, ty: &Type) {
-        if env.record
-            && let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index())
-        {
-            *slot = ExprInfo { ty: ty.clone(), mode: Mode::Type, value: None };
+        if env.record {
+            self.info.borrow_mut().set(e, ty, Mode::Type, None);
         }
     }
 

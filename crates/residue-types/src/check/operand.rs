@@ -78,9 +78,8 @@ impl Checker<'_> {
         self.update_type(env, x, ty);
         if let (Some(e), Some(value)) = (x.expr, &x.value)
             && env.record
-            && let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index())
         {
-            slot.value = Some(Box::new(value.clone()));
+            self.info.borrow_mut().set_value(e, Some(value));
         }
     }
 
@@ -173,8 +172,8 @@ impl Checker<'_> {
     /// Replaces the untyped type recorded for `e` and for the operands it got it from.
     fn update_recorded(&self, env: &Env, e: ExprId, ty: &Type) {
         let (old, constant) = {
-            let info = self.info.borrow();
-            let old = info.expr(e);
+            let recorder = self.info.borrow();
+            let old = recorder.info.expr(e);
             (old.ty.clone(), old.value.is_some())
         };
         if !old.is_untyped() {
@@ -196,8 +195,6 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        if let Some(slot) = self.info.borrow_mut().exprs.get_mut(e.index()) {
-            slot.ty = ty.clone();
-        }
+        self.info.borrow_mut().set_type(e, ty);
     }
 }

@@ -160,7 +160,7 @@ impl Checker<'_> {
                 }
                 Spec::Type { name, type_params, alias, ty } => {
                     let data = TypeName { alias, ..TypeName::default() };
-                    let id = self.add(env, name, ObjKind::Type(data));
+                    let id = self.add(env, name, ObjKind::Type(Box::new(data)));
                     if alias {
                         let right = self.typ(env, ty);
                         self.set_type(id, right);
@@ -347,7 +347,7 @@ impl Checker<'_> {
                         env.locals.push((name, id));
                     }
                     if env.record {
-                        c.info.borrow_mut().clause_vars.insert(clause_id, id);
+                        c.info.borrow_mut().info.clause_vars.insert(clause_id, id);
                     }
                 }
                 c.stmts(env, clause.body);

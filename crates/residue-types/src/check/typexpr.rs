@@ -108,7 +108,7 @@ impl Checker<'_> {
         self.record_type(env, x, &origin);
         let ty = self.instantiate_type(generic, args.clone());
         if env.record {
-            self.info.borrow_mut().instances.insert(ident, InstanceInfo { args, ty: ty.clone() });
+            self.info.borrow_mut().info.instances.insert(ident, InstanceInfo { args, ty: ty.clone() });
         }
         Some(ty)
     }
