@@ -346,14 +346,13 @@ fn is_closer(cx: FileCx<'_>, selector: ExprId) -> bool {
 
 /// Whether a call's function is of the standard library: those whose results hold something have a model.
 fn is_known(cx: FileCx<'_>, call: ExprId) -> bool {
-    let bodies = cx.pkg.bodies;
     let package = match cx.callee(call) {
         Callee::Func(id) => Some(id.pkg),
         Callee::Interface { recv, .. } => recv.origin().map(|id| id.pkg),
         _ => None,
     };
-    let packages = &bodies.program().project().packages;
-    package.and_then(|id| packages.get(id.index())).is_some_and(residue_project::Package::is_std)
+    let path = package.map(|id| cx.pkg.bodies.program().package_path(id));
+    path.is_some_and(|path| residue_project::stdlib::embedded().is_ok_and(|std| std.contains(path)))
 }
 
 /// Whether a variable is set to the cancel function of a context.
