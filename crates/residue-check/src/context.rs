@@ -1,6 +1,7 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use residue_finding::{AcquireSite, Position, Site};
@@ -8,7 +9,7 @@ use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
 use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt};
 use residue_types::{Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::model::{Models, Resource, Roles, TypeRef};
 
@@ -371,8 +372,8 @@ impl<'a> FileCx<'a> {
     }
 
     /// The function literals that name a variable, outermost inside of `within` only.
-    pub(crate) fn captures(self, var: ObjId, within: Enclosing) -> FxHashSet<ExprId> {
-        let mut lits = FxHashSet::default();
+    pub(crate) fn captures(self, var: ObjId, within: Enclosing) -> BTreeSet<ExprId> {
+        let mut lits = BTreeSet::new();
         for &expr in self.uses(var) {
             let mut at = Parent::Expr(expr);
             while let Some(function) = self.parents().function(self.tree(), at) {

@@ -1,6 +1,9 @@
 //! Runs the rules on the fixtures: each `tests/fixtures/*/*.go` is a package of its own, with its expectations in
 //! `// want` comments. Only the embedded standard library and the models are there to import.
 
+#![expect(clippy::disallowed_methods, reason = "fixtures are files")]
+
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +63,7 @@ fn fixtures_agree_with_their_comments() {
             let wants = read(&short, &source).unwrap_or_else(|error| panic!("{error}"));
             let outcome = run(name, &source);
             for diagnostic in outcome.summary.diagnostics.iter().filter(|d| d.severity == Severity::Error) {
-                wrong.push_str(&format!("{short}: {}\n", diagnostic.message));
+                let _ = writeln!(wrong, "{short}: {}", diagnostic.message);
             }
             wrong.push_str(&disagreements(&wants, &found(&short, &outcome)));
             for code in rules::ALL.iter().map(|rule| rule.code.to_string()) {
@@ -93,7 +96,7 @@ fn documented(page: &str, heading: &str) -> String {
     for path in ["context", "net/http", "os", "time"] {
         let name = path.rsplit('/').next().unwrap_or(path);
         if code.contains(&format!("{name}.")) {
-            imports.push_str(&format!("import \"{path}\"\n"));
+            let _ = writeln!(imports, "import \"{path}\"");
         }
     }
     format!("package p\n\n{imports}\n{code}")

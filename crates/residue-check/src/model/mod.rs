@@ -124,6 +124,7 @@ impl fmt::Display for TypeRef {
 
 /// What a function does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "roles are independent of each other, as in the files")]
 pub struct Roles {
     /// It acquires a resource.
     pub acquire: Option<ResourceId>,

@@ -21,6 +21,9 @@ const CGO: &str = "C";
 
 type Names = Vec<Spanned<String>>;
 
+/// A role that a function has or has not.
+type Flag = fn(&mut Roles) -> &mut bool;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
@@ -285,7 +288,7 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, fn(&mut Roles) -> &mut bool); 10] = [
+        let flags: [(&Names, Flag); 10] = [
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
             (&raw.drains, |roles| &mut roles.drains),
             (&raw.borrows, |roles| &mut roles.borrows),

@@ -433,13 +433,29 @@ fn stays(cx: FileCx<'_>, released: &Released, var: ObjId, use_: ExprId) -> bool 
             match fate {
                 Fate::Kept | Fate::Moved(_, Move::Returned) => true,
                 Fate::Moved(arg, Move::Argument) => !gives_holder(cx, arg),
-                Fate::Moved(_, Move::Stored) | Fate::Released(_) => false,
+                Fate::Released(by) => only_steps(cx, kind, by),
+                Fate::Moved(_, Move::Stored) => false,
             }
         }
         What::Closer => plain_use(cx, use_) && !is_method_call(cx, use_, "Close") && !gives_holder(cx, use_),
         What::Context if var == released.var => is_set(cx, use_),
         // What a call with the context gives may need the context as long as it lives.
         What::Context => plain_use(cx, use_) && gives_no_value(cx, use_),
+    }
+}
+
+/// Whether what releases a resource at its end is called other than as the condition of a loop: it may not get there.
+fn only_steps(cx: FileCx<'_>, kind: ResourceId, selector: ExprId) -> bool {
+    let tree = cx.tree();
+    let Expr::Selector { sel, .. } = tree.expr(selector) else { return false };
+    let name = tree.ident_text(sel);
+    if !cx.models().resource(kind).exhaust.iter().any(|exhaust| exhaust == name) {
+        return false;
+    }
+    let Some(Parent::Expr(call)) = cx.parents().of_expr(selector) else { return false };
+    match cx.parents().through_parens(tree, call) {
+        (_, Some(Parent::Stmt(stmt))) => !matches!(tree.stmt(stmt), Stmt::For { .. }),
+        _ => true,
     }
 }
 

@@ -50,6 +50,8 @@
 //! fields, package variables and variables of an outer function are not followed either. A return of `main` ends the
 //! process and loses nothing.
 
+use std::collections::BTreeSet;
+
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
@@ -58,7 +60,6 @@ use residue_flow::walk::{self, Access};
 use residue_flow::{Node, Parent, Point};
 use residue_syntax::ast::{Expr, ExprId, Stmt, UnaryOp};
 use residue_types::{ObjId, Objects, Type, VarKind};
-use rustc_hash::FxHashSet;
 
 use crate::assume::Assumptions;
 use crate::context::{Enclosing, FileCx, Flow};
@@ -216,8 +217,8 @@ fn declared_in(cx: FileCx<'_>, function: Enclosing, var: ObjId) -> bool {
 }
 
 /// Whether a function literal that knows the variable exists before the cancel function is made: it may call it.
-fn known_before(flow: &Flow, start: Point, captures: &FxHashSet<ExprId>) -> bool {
-    let points: FxHashSet<Point> = captures.iter().filter_map(|&lit| flow.point(lit)).collect();
+fn known_before(flow: &Flow, start: Point, captures: &BTreeSet<ExprId>) -> bool {
+    let points: BTreeSet<Point> = captures.iter().filter_map(|&lit| flow.point(lit)).collect();
     if points.is_empty() {
         return false;
     }
@@ -270,7 +271,7 @@ fn waits_for_end(cx: FileCx<'_>, node: Node, context: Option<ObjId>) -> bool {
 struct Uses<'a> {
     cx: FileCx<'a>,
     var: ObjId,
-    captures: FxHashSet<ExprId>,
+    captures: BTreeSet<ExprId>,
 }
 
 impl Uses<'_> {
