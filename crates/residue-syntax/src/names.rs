@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 
 use crate::ast::{Id, Name, Names};
 
-/// The first eight bytes of a spelling, the first one lowest, zero where it is shorter. Names have no zero bytes, so this
-/// is all of a short one.
-#[inline]
-pub(crate) fn head(spelling: &[u8]) -> u64 {
-    match spelling.first_chunk::<8>() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => spelling.iter().rev().fold(0, |head, &b| head << 8 | u64::from(b)),
+/// The first eight bytes of a spelling, and the last eight. The first byte is the lowest of a word. A spelling of less
+/// than eight bytes is all in the first word, zero beyond its end, and the second one is zero. Names have no zero bytes,
+/// so names of up to 16 bytes and equal length are equal if these are.
+pub(crate) fn ends(spelling: &[u8]) -> (u64, u64) {
+    match (spelling.first_chunk::<8>(), spelling.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => (spelling.iter().rev().fold(0, |head, &b| head << 8 | u64::from(b)), 0),
     }
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Interner {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     head: u64,
-    /// The last eight bytes of a name of more than eight; a hash of all of a name of more than 16.
+    /// The last eight bytes of a name of at least eight; a hash of all of a name of more than 16.
     tail: u64,
     len: u32,
     /// [`Name`], or 0 where free.
@@ -53,16 +53,12 @@ impl Interner {
         }
     }
 
-    /// The name of a spelling, which begins with `head`.
+    /// The name of a spelling, which has these [`ends`].
     #[inline]
-    pub(crate) fn intern(&mut self, head: u64, spelling: &[u8]) -> Name {
-        let tail = match spelling.last_chunk::<8>() {
-            Some(_) if spelling.len() > 16 => self.hash(spelling),
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => 0,
-        };
+    pub(crate) fn intern(&mut self, head: u64, tail: u64, spelling: &[u8]) -> Name {
         let slot = self.slots.get(self.first_slot(head, tail)).copied().unwrap_or(FREE);
-        if slot.head == head && slot.tail == tail && slot.len == spelling.len() as u32 && spelling.len() <= 16 {
+        let differs = (slot.head ^ head) | (slot.tail ^ tail) | u64::from(slot.len ^ spelling.len() as u32);
+        if differs == 0 && spelling.len() <= 16 {
             return Name::from_raw(slot.name);
         }
         self.find(head, tail, spelling)
@@ -72,6 +68,8 @@ impl Interner {
     #[inline(never)]
     fn find(&mut self, head: u64, tail: u64, spelling: &[u8]) -> Name {
         let len = spelling.len() as u32;
+        // What is between the ends counts, too.
+        let tail = if len <= 16 { tail } else { self.hash(spelling) };
         let mask = self.slots.len() - 1;
         let mut i = self.first_slot(head, tail);
         while self.slots[i].name != 0 {
@@ -151,7 +149,8 @@ mod tests {
     use super::*;
 
     fn intern(interner: &mut Interner, spelling: &str) -> Name {
-        interner.intern(head(spelling.as_bytes()), spelling.as_bytes())
+        let (head, tail) = ends(spelling.as_bytes());
+        interner.intern(head, tail, spelling.as_bytes())
     }
 
     #[test]

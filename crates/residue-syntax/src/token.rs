@@ -301,7 +301,7 @@ const fn keyword_slot(head: u64, len: usize) -> usize {
     ((head & 0xff) as usize * 6 + (head >> 8 & 0xff) as usize * 23 + len) & 63
 }
 
-/// First eight bytes, length and token of each keyword, by its slot.
+/// Bytes, length and token of each keyword of up to eight bytes, by its slot.
 const KEYWORD_TABLE: [(u64, usize, Tok); 64] = {
     let mut table = [(0, 0, Tok::Ident); 64];
     let mut i = 0;
@@ -310,7 +310,9 @@ const KEYWORD_TABLE: [(u64, usize, Tok); 64] = {
         let head = head(spelling.as_bytes());
         let slot = keyword_slot(head, spelling.len());
         assert!(table[slot].1 == 0, "two keywords share a slot");
-        table[slot] = (head, spelling.len(), tok);
+        if spelling.len() <= 8 {
+            table[slot] = (head, spelling.len(), tok);
+        }
         i += 1;
     }
     table
@@ -332,7 +334,9 @@ const fn head(spelling: &[u8]) -> u64 {
 #[inline]
 pub(crate) fn keyword(head: u64, len: usize) -> Tok {
     let (keyword, keyword_len, tok) = KEYWORD_TABLE[keyword_slot(head, len)];
-    if head == keyword && len == keyword_len && len <= 8 { tok } else { Tok::Ident }
+    // One test, which needs no branch.
+    let differs = (head ^ keyword) | (len ^ keyword_len) as u64;
+    if differs == 0 { tok } else { Tok::Ident }
 }
 
 #[cfg(test)]

@@ -36,6 +36,12 @@ pub(crate) fn string_len(word: Word) -> usize {
     first(!(differs(b'"') & differs(b'\\') & differs(b'\n') | word) & HIGH)
 }
 
+/// How many bytes at the beginning of a word are tabs.
+#[inline]
+pub(crate) fn tabs_len(word: Word) -> usize {
+    (word ^ all(b'\t')).trailing_zeros() as usize / 8
+}
+
 /// Index of the first byte whose high bit is set, or 8.
 #[inline]
 fn first(marks: Word) -> usize {
@@ -64,6 +70,12 @@ mod tests {
     #[test]
     fn names_end_at_the_first_other_byte() {
         check(ident_len, |b| b.is_ascii_alphanumeric() || b == b'_');
+    }
+
+    #[test]
+    fn indentation_ends_at_the_first_other_byte() {
+        check(tabs_len, |b| b == b'\t');
+        assert_eq!(tabs_len(Word::from_le_bytes(*b"\t\t\tx\t\t\t\t")), 3);
     }
 
     #[test]

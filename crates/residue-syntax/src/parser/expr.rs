@@ -54,12 +54,19 @@ impl Parser<'_> {
         x
     }
 
+    #[inline]
     fn unary(&mut self) -> ExprId {
+        if self.tok() != Tok::Ident {
+            return self.unary_other();
+        }
+        let x = self.ident_operand();
+        if self.tok().goes_on_operand() { self.primary_from(x) } else { x }
+    }
+
+    /// Reads a unary expression that does not begin with a name.
+    #[inline(never)]
+    fn unary_other(&mut self) -> ExprId {
         let op = match self.tok() {
-            Tok::Ident => {
-                let x = self.ident_operand();
-                return if self.tok().goes_on_operand() { self.primary_from(x) } else { x };
-            }
             Tok::Int | Tok::String => return self.primary(),
             Tok::Add => UnaryOp::Plus,
             Tok::Sub => UnaryOp::Minus,

@@ -401,16 +401,16 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
-    fn add_ident(&mut self, head: u64, spelling: &[u8], pos: u32) -> IdentId {
+    fn add_ident(&mut self, (head, tail): (u64, u64), spelling: &[u8], pos: u32) -> IdentId {
         let id = IdentId::new(self.file.idents.len());
-        let name = self.interner.intern(head, spelling);
+        let name = self.interner.intern(head, tail, spelling);
         self.file.idents.push(Ident { name, pos });
         id
     }
 
     /// An identifier that does not stand in the source as such.
     fn add_made_up_ident(&mut self, spelling: &str, pos: u32) -> IdentId {
-        self.add_ident(names::head(spelling.as_bytes()), spelling.as_bytes(), pos)
+        self.add_ident(names::ends(spelling.as_bytes()), spelling.as_bytes(), pos)
     }
 
     #[inline]
@@ -481,7 +481,7 @@ impl<'a> Parser<'a> {
         let pos = self.lex.start;
         if self.lex.tok == Tok::Ident {
             let spelling = self.lex.src.get(pos as usize..self.lex.end as usize).unwrap_or_default();
-            let id = self.add_ident(self.lex.head, spelling, pos);
+            let id = self.add_ident((self.lex.head, self.lex.tail), spelling, pos);
             self.lex.next();
             return id;
         }
