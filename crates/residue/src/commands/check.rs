@@ -18,10 +18,7 @@ use crate::terminal::Terminal;
 pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Error> {
     let start = Instant::now();
     let settings = Settings::resolve(*args)?;
-    if let Some(jobs) = settings.jobs {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs));
-        pool.build_global().map_err(|error| Error::failed(format!("cannot start {jobs} threads: {error}")))?;
-    }
+    start_threads(settings.jobs)?;
     let progress = Progress::start(terminal.shows_progress());
     let Run { outcome, sources } = engine::check(&settings, &progress)?;
     drop(progress);
@@ -32,6 +29,16 @@ pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Err
     }
     talk(&report, &settings, start, terminal);
     Ok(verdict(&outcome, &settings))
+}
+
+/// Starts the threads that analysis runs on.
+fn start_threads(jobs: Option<u16>) -> Result<(), Error> {
+    /// Deep types and expressions are walked by recursion; only what is used of a stack costs memory.
+    const STACK_BYTES: usize = 16 << 20;
+    // None is one for each processor.
+    let jobs = usize::from(jobs.unwrap_or(0));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).stack_size(STACK_BYTES);
+    pool.build_global().map_err(|error| Error::failed(format!("cannot start threads: {error}")))
 }
 
 fn write(report: &Report<'_>, format: &Format, terminal: &Terminal) -> Result<(), Error> {
