@@ -25,6 +25,9 @@ pub struct Config {
     /// Globs of paths that are not reported on, relative to `dir`, as in `.gitignore`: directories are no roots, files
     /// are marked [`crate::SourceFile::excluded`].
     pub exclude: Vec<String>,
+    /// Directories, relative to `dir` or absolute, that may be read beside the repository that holds a module: what
+    /// `replace` and `use` lines and links lead to must lie in one or the other.
+    pub allow_paths: Vec<PathBuf>,
     /// Build tags beside those of `GOFLAGS`.
     pub tags: Vec<String>,
     /// Target operating system; none follows `GOOS`, then the host.
@@ -56,6 +59,7 @@ impl Config {
             tests: false,
             include_vendor: false,
             exclude: Vec::new(),
+            allow_paths: Vec::new(),
             tags: Vec::new(),
             goos: None,
             goarch: None,
@@ -106,6 +110,7 @@ impl Env {
         "GOPPC64",
         "GORISCV64",
         "GOROOT",
+        "GOTOOLCHAIN",
         "GOWORK",
         "HOME",
         "PATH",
@@ -129,24 +134,35 @@ impl Env {
         self.vars.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Completes the environment with the file that `go env -w` writes; what is set already wins.
-    pub(crate) fn with_go_env_file(&self, fs: &dyn FileSystem) -> Self {
+    /// Completes the environment with the file that `go env -w` writes, then with the defaults in `go.env` of the
+    /// installed Go; what is set already wins.
+    pub(crate) fn with_go_env_files(&self, fs: &dyn FileSystem) -> Self {
         let mut env = self.clone();
-        let path = match self.get("GOENV") {
+        env.complete(fs, env.go_env_file().as_deref());
+        env.complete(fs, env.goroot(fs).map(|root| root.join("go.env")).as_deref());
+        env
+    }
+
+    /// The file that `go env -w` writes.
+    fn go_env_file(&self) -> Option<PathBuf> {
+        match self.get("GOENV") {
             Some("off") => None,
             Some(path) => Some(PathBuf::from(path)),
             None => self.user_config_dir().map(|dir| dir.join("go").join("env")),
-        };
-        let Some(text) = path.and_then(|path| read_small(fs, &path).ok()) else { return env };
+        }
+    }
+
+    /// Sets what a file of `NAME=value` lines sets and the environment does not.
+    fn complete(&mut self, fs: &dyn FileSystem, path: Option<&Path>) {
+        let Some(text) = path.and_then(|path| read_small(fs, path).ok()) else { return };
         for line in String::from_utf8_lossy(&text).lines() {
             if let Some((name, value)) = line.split_once('=')
                 && Self::NAMES.contains(&name.trim())
                 && self.get(name.trim()).is_none()
             {
-                env.set(name.trim(), value);
+                self.set(name.trim(), value);
             }
         }
-        env
     }
 
     /// Where Go keeps a user's configuration on the machine that this program was built for.
@@ -280,9 +296,16 @@ mod tests {
     #[test]
     fn reads_the_go_env_file() {
         let fs = MemoryFileSystem::new([("/e", "GOOS=plan9\nGOARCH=arm\nnonsense\nHTTP_PROXY=x\n")]);
-        let env = Env::from_vars([("GOENV", "/e"), ("GOARCH", "amd64")]).with_go_env_file(&fs);
+        let env = Env::from_vars([("GOENV", "/e"), ("GOARCH", "amd64")]).with_go_env_files(&fs);
         assert_eq!((env.get("GOOS"), env.get("GOARCH"), env.get("HTTP_PROXY")), (Some("plan9"), Some("amd64"), None));
-        let off = Env::from_vars([("GOENV", "off")]).with_go_env_file(&fs);
+        let off = Env::from_vars([("GOENV", "off")]).with_go_env_files(&fs);
         assert_eq!(off.get("GOOS"), None);
+    }
+
+    #[test]
+    fn the_installed_go_has_defaults() {
+        let files = [("/go/go.env", "# Defaults\nGOTOOLCHAIN=local\nGOFLAGS=-mod=mod\n"), ("/e", "GOFLAGS=-tags=x\n")];
+        let env = Env::from_vars([("GOENV", "/e"), ("GOROOT", "/go")]).with_go_env_files(&MemoryFileSystem::new(files));
+        assert_eq!((env.get("GOTOOLCHAIN"), env.get("GOFLAGS")), (Some("local"), Some("-tags=x")));
     }
 }

@@ -46,6 +46,8 @@ pub enum Problem {
     BuildConstraint,
     /// Packages that import each other.
     ImportCycle,
+    /// An import of a package in an `internal` directory that is not the importer's.
+    Internal,
     /// An environment variable or flag with a value that Go does not know.
     Environment,
     /// `vendor/modules.txt` disagrees with `go.mod`.

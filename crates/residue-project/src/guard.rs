@@ -1,16 +1,36 @@
 //! What keeps an analysed tree from making us read elsewhere or without end.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::fs::{FileSystem, Kind};
 
 /// `go.mod`, `go.work` and `modules.txt` are smaller than this, by far.
 const CONTROL_BYTES_MAX: u64 = 16 << 20;
 
-/// Whether a path, links followed, lies in a directory that has no links itself.
-pub(crate) fn is_inside(fs: &dyn FileSystem, path: &Path, boundary: &Path) -> io::Result<bool> {
-    Ok(fs.canonicalize(path)?.starts_with(boundary))
+/// Where an analysed tree may make us read: its repository, and what the user allows beside it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Boundary {
+    /// Without links.
+    dirs: Arc<[PathBuf]>,
+}
+
+impl Boundary {
+    /// Directories without links.
+    pub(crate) fn new(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { dirs: dirs.into_iter().collect() }
+    }
+
+    /// Whether a path without links lies inside.
+    pub(crate) fn contains(&self, real: &Path) -> bool {
+        self.dirs.iter().any(|dir| real.starts_with(dir))
+    }
+}
+
+/// Whether a path, links followed, lies inside.
+pub(crate) fn is_inside(fs: &dyn FileSystem, path: &Path, boundary: &Boundary) -> io::Result<bool> {
+    Ok(boundary.contains(&fs.canonicalize(path)?))
 }
 
 /// Reads a small regular file.
@@ -27,7 +47,7 @@ pub(crate) fn read_small(fs: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>
 
 /// Reads a small regular file of the analysed tree. Its text may end up in messages, so that a link that leads out
 /// must not be followed.
-pub(crate) fn read_inside(fs: &dyn FileSystem, path: &Path, boundary: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_inside(fs: &dyn FileSystem, path: &Path, boundary: &Boundary) -> io::Result<Vec<u8>> {
     if is_inside(fs, path, boundary)? {
         read_small(fs, path)
     } else {

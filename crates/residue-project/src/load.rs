@@ -10,7 +10,7 @@ use residue_syntax::Bodies;
 use crate::build::BuildSet;
 use crate::fs::FileSystem;
 use crate::glob::Globs;
-use crate::guard::read_small;
+use crate::guard::Boundary;
 use crate::link::{Graph, Linked, link};
 use crate::missing::MissingSet;
 use crate::modules::{BuildList, Found, Layout, ModuleInfo, NotFound, Setup, go_files, is_std_like};
@@ -18,7 +18,7 @@ use crate::paths::join;
 use crate::report::Reporter;
 use crate::source::{Content, Part, Reader, Request, Source};
 use crate::stdlib::{Archive, embedded};
-use crate::{Config, GoVersion, LoadError, LoadStats, ModuleKind, Origin, Problem, Project, Severity};
+use crate::{Config, Diagnostic, GoVersion, LoadError, LoadStats, ModuleKind, Origin, Problem, Project, Severity};
 
 /// Loads what a configuration asks for.
 ///
@@ -34,7 +34,7 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     } else {
         fs.canonicalize(&config.dir).map_err(dir_error)?
     };
-    let config = Config { dir, env: config.env.with_go_env_file(fs), ..config.clone() };
+    let config = Config { dir, env: config.env.with_go_env_files(fs), ..config.clone() };
     let reporter = Reporter::new(&config.dir);
     let setup = Setup {
         fs,
@@ -44,10 +44,16 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
         mod_flag: config.env.goflag("mod"),
         newest: std.go_version(),
     };
+    for path in &config.allow_paths {
+        let path = crate::paths::clean(&config.dir.join(path));
+        if let Err(error) = fs.canonicalize(&path) {
+            let message = format!("what `--allow-path` names cannot be read: {error}");
+            reporter.file(Severity::Warning, Problem::Environment, &path, message, "");
+        }
+    }
     let roots = crate::tree::expand(&setup, &config, &excludes);
-    let release = roots.lists.iter().map(|list| release(fs, list)).max().unwrap_or(std.go_version());
-    let release = release.max(std.go_version());
     let mut problems = Vec::new();
+    let release = crate::toolchain::release(fs, &config.env, &roots.lists, std.go_version(), &mut problems);
     let set = BuildSet::new(&config, &config.env, release, &mut problems);
     for problem in problems {
         reporter.push(problem);
@@ -73,6 +79,7 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
     loader.add_roots(roots.packages);
     loader.run(&readers);
     loader.report_empty(&set);
+    loader.report_internal();
     let missing = loader.missing();
     let Linked { packages, modules } = loader.link();
     let stats = loader.stats;
@@ -89,21 +96,6 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
         std_version: std.version().into(),
         stats,
     })
-}
-
-/// The Go release that a build list asks for: that of its `go` lines, as the go command would fetch it; for a Go tree
-/// its own.
-fn release(fs: &dyn FileSystem, list: &BuildList) -> GoVersion {
-    let of_modules = list.mains.iter().filter_map(|main| main.file.go).max().unwrap_or(GoVersion::WITHOUT_GO_LINE);
-    let of_tree = || {
-        let dir = &list.mains.first()?.info.dir;
-        let text = dir.ancestors().find_map(|dir| read_small(fs, &dir.join("VERSION")).ok())?;
-        GoVersion::parse(String::from_utf8_lossy(&text).lines().next()?.trim())
-    };
-    match list.layout {
-        Layout::Modules | Layout::AdHoc => of_modules,
-        Layout::Std | Layout::Cmd => of_tree().unwrap_or(of_modules),
-    }
 }
 
 /// Index of a build list, or [`STD`].
@@ -215,7 +207,7 @@ impl Loader<'_> {
             ModuleKind::Dependency => Origin::Dependency,
         };
         let boundary = match origin {
-            Origin::Dependency => found.module.dir.clone(),
+            Origin::Dependency => Boundary::new([found.module.dir.clone()]),
             _ => self.lists[scope].boundary.clone(),
         };
         self.add(Node {
@@ -308,12 +300,13 @@ impl Loader<'_> {
     fn read(&self, readers: &Readers<'_>, node: &Node) -> Content {
         let root = node.is_root();
         let keep = root || self.config.all_bodies;
+        let inside = Boundary::default();
         let mut request = Request {
             go_version: node.go_version,
             bodies: if keep { Bodies::Keep } else { Bodies::Skip },
             tests: root && self.config.tests,
             root,
-            boundary: Path::new(""),
+            boundary: &inside,
         };
         match &node.source {
             Source::Dir { dir, files, boundary } => {
@@ -414,6 +407,34 @@ impl Loader<'_> {
                     let hint = "tests are left out; ask for them to analyse them";
                     self.setup.reporter.file(Severity::Error, Problem::NoGoFiles, dir, "no Go files but tests", hint);
                 }
+            }
+        }
+    }
+
+    /// Says which imports of the analysed modules reach into `internal` directories of others.
+    fn report_internal(&self) {
+        for node in self.nodes.iter().filter(|node| matches!(node.origin, Origin::Root | Origin::Local)) {
+            // Package `main` of a module's root has the module's path; one without any path is above everything.
+            let importer = if &*node.import_path == "." { "" } else { &*node.import_path };
+            for (path, place) in node.content.imports.iter().flatten() {
+                let Some(&Some(target)) = self.resolved.get(&(node.scope, path.clone())) else { continue };
+                let target = &self.nodes[target];
+                let same_tree = (node.origin == Origin::Std) == (target.origin == Origin::Std)
+                    || matches!(self.lists[node.scope].layout, Layout::Std | Layout::Cmd);
+                if crate::internal::allows(importer, path, same_tree) {
+                    continue;
+                }
+                let owner = match crate::internal::parent(path) {
+                    Some("") | None => "the standard library".to_owned(),
+                    Some(parent) => format!("`{parent}`"),
+                };
+                self.setup.reporter.push(Diagnostic {
+                    place: Some(place.clone()),
+                    severity: Severity::Note,
+                    problem: Problem::Internal,
+                    message: format!("`{path}` is internal to {owner}: Go refuses to import it here"),
+                    hint: Some("it was read all the same".to_owned()),
+                });
             }
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct ModFile {
     pub(crate) module: String,
     /// The language version of the `go` line.
     pub(crate) go: Option<GoVersion>,
+    /// The tool chain of the `toolchain` line; none for `default`.
+    pub(crate) toolchain: Option<GoVersion>,
     pub(crate) requires: Vec<ModuleVersion>,
     pub(crate) replaces: Vec<Replace>,
     pub(crate) excludes: Vec<ModuleVersion>,
@@ -188,6 +190,14 @@ impl Parser {
                     self.error(line, column, format!("`{version}` is no Go version"), Some("write it as `go 1.22`"));
                 }
             },
+            ("toolchain", &["default"]) => {}
+            ("toolchain", &[name]) => match GoVersion::of_toolchain(name) {
+                Some(version) => self.out.toolchain = Some(version),
+                None => {
+                    let hint = "write it as `toolchain go1.22.1`";
+                    self.error(line, column, format!("`{name}` is no Go tool chain"), Some(hint));
+                }
+            },
             ("require", &[path, version]) if is_version(version) => {
                 self.out.requires.push(ModuleVersion { path: path.to_owned(), version: version.to_owned() });
             }
@@ -201,7 +211,7 @@ impl Parser {
             ("replace", words) => self.replace(words, column, line),
             ("use", &[dir]) => self.out.uses.push((dir.to_owned(), line)),
             ("ignore", &[dir]) => self.out.ignores.push(dir.to_owned()),
-            ("toolchain" | "tool" | "godebug", &[_]) | ("retract", [_, ..]) => {}
+            ("tool" | "godebug", &[_]) | ("retract", [_, ..]) => {}
             _ if !self.knows(directive) => {}
             _ => {
                 let usage = match directive {
@@ -349,7 +359,7 @@ mod tests {
         );
         assert_eq!(file.errors, []);
         assert_eq!(file.module, "example.com/a");
-        assert_eq!(file.go, Some(GoVersion::new(1, 22)));
+        assert_eq!((file.go, file.toolchain), (Some(GoVersion::new(1, 22)), Some(GoVersion::new(1, 23))));
         assert_eq!(
             file.requires,
             [
@@ -377,6 +387,8 @@ mod tests {
             ("require a latest", (2, 11), "`latest` is no version"),
             ("go 1.x", (2, 4), "`1.x` is no Go version"),
             ("go", (2, 0), "malformed `go` line"),
+            ("toolchain 1.22.1", (2, 11), "`1.22.1` is no Go tool chain"),
+            ("toolchain", (2, 0), "malformed `toolchain` line"),
             ("replace a b", (2, 9), "malformed `replace` line: no `=>`"),
             ("replace a => b", (2, 9), "replacement `b` has no version"),
             ("replace a => ./b v1.0.0", (2, 9), "replacement directory `./b` has a version"),

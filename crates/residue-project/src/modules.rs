@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::fs::{FileSystem, Kind};
-use crate::guard::{is_inside, read_inside, read_small};
+use crate::guard::{Boundary, is_inside, read_inside, read_small};
 use crate::modfile::{Dialect, ModFile, ModuleVersion, Replace};
 use crate::modgraph::{self, Selection};
 use crate::paths::{below, escape, is_import_path, is_version, join};
@@ -49,11 +49,15 @@ pub(crate) struct BuildList {
     pub(crate) layout: Layout,
     /// Analysed modules; one, unless a `go.work` names more.
     pub(crate) mains: Vec<MainModule>,
-    /// Files outside are not read, whatever links and `replace` lines say; without links.
-    pub(crate) boundary: PathBuf,
+    /// Files outside are not read, whatever links and `replace` lines say.
+    pub(crate) boundary: Boundary,
     pub(crate) vendor: Option<Vendor>,
     /// The `replace` lines in force, those of a `go.work` first, each with its file.
     replaces: Vec<(PathBuf, Replace)>,
+    /// The greatest version of the `go` lines, of modules and of `go.work`.
+    pub(crate) go: Option<GoVersion>,
+    /// The greatest version of the `toolchain` lines; one of a `go.work` overrides those of modules.
+    pub(crate) toolchain: Option<GoVersion>,
     excludes: BTreeSet<ModuleVersion>,
     cache: Option<PathBuf>,
     gopath: Option<PathBuf>,
@@ -112,7 +116,7 @@ pub(crate) struct Setup<'a> {
 
 impl BuildList {
     /// A directory without `go.mod`.
-    pub(crate) fn ad_hoc(setup: &Setup<'_>, dir: &Path, boundary: PathBuf) -> Self {
+    pub(crate) fn ad_hoc(setup: &Setup<'_>, dir: &Path, boundary: Boundary) -> Self {
         let info = Arc::new(ModuleInfo {
             path: "".into(),
             version: "".into(),
@@ -128,7 +132,7 @@ impl BuildList {
     pub(crate) fn modules(
         setup: &Setup<'_>,
         dirs: &[PathBuf],
-        boundary: PathBuf,
+        boundary: Boundary,
         work: Option<(&Path, &ModFile)>,
     ) -> Self {
         let mains: Vec<MainModule> = dirs.iter().map(|dir| main_module(setup, dir, &boundary)).collect();
@@ -153,14 +157,22 @@ impl BuildList {
         let vendor = vendor_dir
             .filter(|_| layout == Layout::Modules && uses_vendor(setup.mod_flag.as_deref(), go, work.is_some()))
             .and_then(|dir| Vendor::open(setup.fs, setup.reporter, &dir, &boundary, &mains));
-        Self::new(setup, layout, mains, boundary, replaces, vendor)
+        let work = work.map(|(_, file)| file);
+        Self {
+            go: mains.iter().map(|main| &*main.file).chain(work).filter_map(|file| file.go).max(),
+            toolchain: match work {
+                Some(work) => work.toolchain,
+                None => mains.iter().filter_map(|main| main.file.toolchain).max(),
+            },
+            ..Self::new(setup, layout, mains, boundary, replaces, vendor)
+        }
     }
 
     fn new(
         setup: &Setup<'_>,
         layout: Layout,
         mains: Vec<MainModule>,
-        boundary: PathBuf,
+        boundary: Boundary,
         replaces: Vec<(PathBuf, Replace)>,
         vendor: Option<Vendor>,
     ) -> Self {
@@ -171,6 +183,8 @@ impl BuildList {
             boundary,
             vendor,
             replaces,
+            go: None,
+            toolchain: None,
             direct: modgraph::direct(&files, &excludes),
             mains,
             excludes,
@@ -314,7 +328,7 @@ impl BuildList {
             return Some(found);
         }
         let message = "a symbolic link on the way here leads out of the tree, not followed";
-        let hint = "analyse a directory that holds both";
+        let hint = "`--allow-path DIR` lets it be followed below DIR";
         reporter.file(Severity::Warning, Problem::Symlink, dir, message, hint);
         None
     }
@@ -345,13 +359,14 @@ impl BuildList {
             });
         };
         match fs.canonicalize(&dir) {
-            Ok(real) if real.starts_with(&self.boundary) => Some(dir),
+            Ok(real) if self.boundary.contains(&real) => Some(dir),
             Ok(_) => {
                 let message = format!(
                     "`{}` is replaced by `{}`, which lies outside the repository",
                     replace.old.path, replace.new.path
                 );
-                problem(Problem::OutsideTree, message, "it was not read; its packages count as missing");
+                let hint = "its packages count as missing; `--allow-path DIR` lets it be read below DIR";
+                problem(Problem::OutsideTree, message, hint);
                 None
             }
             Err(error) => {
@@ -438,7 +453,7 @@ impl BuildList {
 }
 
 /// Reads the `go.mod` of an analysed module.
-fn main_module(setup: &Setup<'_>, dir: &Path, boundary: &Path) -> MainModule {
+fn main_module(setup: &Setup<'_>, dir: &Path, boundary: &Boundary) -> MainModule {
     let path = dir.join("go.mod");
     let file = match read_inside(setup.fs, &path, boundary) {
         Ok(text) => read_mod_file(setup.reporter, &path, &text, Dialect::GoMod),

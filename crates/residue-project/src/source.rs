@@ -12,6 +12,7 @@ use crate::build::BuildSet;
 use crate::constraint::Constraints;
 use crate::fs::{FileSystem, Kind};
 use crate::glob::Globs;
+use crate::guard::Boundary;
 use crate::modules::GoFile;
 use crate::report::Reporter;
 use crate::{Diagnostic, GoVersion, Place, Problem, Severity, SourceFile};
@@ -34,8 +35,8 @@ pub(crate) struct Request<'a> {
     pub(crate) tests: bool,
     /// Whether it was asked for by name or pattern: its problems weigh more.
     pub(crate) root: bool,
-    /// Links that lead out of this directory, which has no links itself, are not followed.
-    pub(crate) boundary: &'a Path,
+    /// Links that lead out of here are not followed.
+    pub(crate) boundary: &'a Boundary,
 }
 
 /// Which of a directory's packages a file belongs to.
@@ -149,16 +150,16 @@ impl Reader<'_> {
     }
 
     /// Whether a link to a file may be followed; says so where not.
-    fn follows(&self, path: &Path, severity: Severity, boundary: &Path) -> bool {
+    fn follows(&self, path: &Path, severity: Severity, boundary: &Boundary) -> bool {
         let problem = |message: String, hint: &str| {
             self.reporter.file(severity, Problem::Symlink, path, message, hint);
             false
         };
         match self.fs.canonicalize(path) {
-            Ok(real) if real.starts_with(boundary) => true,
+            Ok(real) if boundary.contains(&real) => true,
             Ok(_) => problem(
                 "symbolic link leads out of the tree, not followed".to_owned(),
-                "analyse a directory that holds both, or replace the link by the file",
+                "allow where it leads with `--allow-path DIR`, or replace the link by the file",
             ),
             Err(error) => problem(format!("symbolic link cannot be followed: {error}"), "remove or repair the link"),
         }
@@ -315,7 +316,7 @@ fn is_generated(file: &File) -> bool {
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A directory.
-    Dir { dir: PathBuf, files: Vec<GoFile>, boundary: PathBuf },
+    Dir { dir: PathBuf, files: Vec<GoFile>, boundary: Boundary },
     /// A package of the embedded standard library.
     Std(Arc<str>),
     /// A model's declaration, by its index.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::fs::Kind;
 use crate::glob::Globs;
-use crate::guard::{read_inside, read_small};
+use crate::guard::{Boundary, read_inside, read_small};
 use crate::modfile::Dialect;
 use crate::modules::{BuildList, Found, Layout, ModuleInfo, Setup, go_files, is_go_name, read_mod_file};
 use crate::paths::{below, clean, join, join_import, slashed};
@@ -161,6 +161,9 @@ impl Finder<'_> {
                 // Package builtin is documentation, not code.
                 let is_builtin = self.lists[dir.list].layout == Layout::Std && dir.rest == "builtin";
                 if !scan.files.is_empty() && selector.selects(&relative) && !is_builtin {
+                    if self.lists[dir.list].layout == Layout::AdHoc {
+                        self.no_module(&dir.module.dir);
+                    }
                     let found = Found {
                         import_path: dir.import_path(&self.lists[dir.list]).into(),
                         module: dir.module_here(&self.lists[dir.list]),
@@ -185,27 +188,23 @@ impl Finder<'_> {
         }
     }
 
-    /// The directory below `dir`, unless it belongs to a module that is not analysed.
-    fn child(&self, dir: &Dir, path: PathBuf, nested: bool) -> Option<Dir> {
+    /// The directory below `dir`, unless it belongs to a module that is not analysed: as for the go command, one that
+    /// lies in another and is in no workspace with it. Below a directory that is in no module, all modules are.
+    fn child(&mut self, dir: &Dir, path: PathBuf, nested: bool) -> Option<Dir> {
         let name = path.file_name()?.to_string_lossy().into_owned();
-        let list = &self.lists[dir.list];
         if nested {
-            if let Some(main) = list.mains.iter().find(|main| main.info.dir == path) {
+            let in_module = self.lists[dir.list].layout != Layout::AdHoc;
+            let list = if in_module { dir.list } else { self.list_of(&path) };
+            if let Some(main) = self.lists[list].mains.iter().find(|main| main.info.dir == path) {
                 let module = main.info.clone();
-                return Some(Dir {
-                    path,
-                    list: dir.list,
-                    module,
-                    rest: String::new(),
-                    depth: dir.depth + 1,
-                    vendored: false,
-                });
+                return Some(Dir { path, list, module, rest: String::new(), depth: dir.depth + 1, vendored: false });
             }
             let hint = format!("analyse it with `{}/...`", self.setup.reporter.display(&path));
             let message = "another module, not analysed with the one above it";
             self.setup.reporter.file(Severity::Note, Problem::NestedModule, &path, message, hint);
             return None;
         }
+        let list = &self.lists[dir.list];
         let rest = join_import(&dir.rest, &name);
         let vendored = dir.vendored || name == "vendor";
         if !vendored && is_ignored(&dir.module, &rest, &name, list) {
@@ -295,7 +294,8 @@ impl Finder<'_> {
         if let Some(&list) = self.by_dir.get(&root) {
             return list;
         }
-        let (repository, boundary) = self.boundary(&root);
+        let (repository, real) = self.repository(&root);
+        let boundary = self.allowed(real);
         let list = match self.workspace(&root, &repository, &boundary) {
             Some(list) => list,
             None => BuildList::modules(self.setup, std::slice::from_ref(&root), boundary, None),
@@ -314,23 +314,39 @@ impl Finder<'_> {
         if let Some(&list) = self.by_dir.get(base) {
             return list;
         }
-        let message = "no go.mod here or above: import paths are taken relative to this directory";
-        let hint = "`go mod init NAME` makes it a module";
-        self.setup.reporter.file(Severity::Note, Problem::NoModule, base, message, hint);
         let real = self.setup.fs.canonicalize(base).unwrap_or_else(|_| base.to_path_buf());
-        self.lists.push(BuildList::ad_hoc(self.setup, base, real));
+        self.lists.push(BuildList::ad_hoc(self.setup, base, self.allowed(real)));
         self.by_dir.insert(base.to_path_buf(), self.lists.len() - 1);
         self.lists.len() - 1
     }
 
+    fn no_module(&self, base: &Path) {
+        let message = "no go.mod here or above: import paths are taken relative to this directory";
+        let hint = "`go mod init NAME` makes it a module";
+        self.setup.reporter.file(Severity::Note, Problem::NoModule, base, message, hint);
+    }
+
+    /// A directory without links, and what the user allows beside it.
+    fn allowed(&self, root: PathBuf) -> Boundary {
+        let allowed = self.config.allow_paths.iter().filter_map(|path| {
+            let path = clean(&self.config.dir.join(path));
+            self.setup.fs.canonicalize(&path).ok()
+        });
+        Boundary::new(std::iter::once(root).chain(allowed))
+    }
+
     /// The repository that holds a module, as reached and without links: what is outside is not read. It is the nearest
-    /// directory upward under version control; without one, the working directory where the module lies below it.
-    fn boundary(&self, module: &Path) -> (PathBuf, PathBuf) {
-        let controlled = |dir: &&Path| {
-            [".git", ".hg", ".svn", ".jj"].iter().any(|name| self.setup.fs.metadata(&dir.join(name)).is_ok())
+    /// directory upward under version control, else the one of the `go.work` in force, else the
+    /// Go tree that it belongs to, else the module itself.
+    fn repository(&self, module: &Path) -> (PathBuf, PathBuf) {
+        let has = |dir: &Path, name: &str| self.setup.fs.metadata(&dir.join(name)).is_ok();
+        let controlled = |dir: &&Path| [".git", ".hg", ".svn", ".jj"].iter().any(|name| has(dir, name));
+        let workspace = || {
+            let searched = self.config.env.get("GOWORK").is_none();
+            module.ancestors().find(|dir| searched && has(dir, "go.work"))
         };
-        let fallback = || if module.starts_with(&self.config.dir) { self.config.dir.as_path() } else { module };
-        let repository = module.ancestors().find(controlled).unwrap_or_else(fallback);
+        let go_tree = || module.ancestors().find(|dir| has(dir, "src/go.mod") && has(dir, "src/cmd/go.mod"));
+        let repository = module.ancestors().find(controlled).or_else(workspace).or_else(go_tree).unwrap_or(module);
         let real = |dir: &Path| self.setup.fs.canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
         // Whoever names a link to a directory means that directory.
         let (repository_real, module_real) = (real(repository), real(module));
@@ -341,7 +357,7 @@ impl Finder<'_> {
     }
 
     /// The `go.work` that names a module, by `GOWORK` or upward inside the repository.
-    fn workspace(&self, module: &Path, repository: &Path, boundary: &Path) -> Option<BuildList> {
+    fn workspace(&self, module: &Path, repository: &Path, boundary: &Boundary) -> Option<BuildList> {
         let fs = self.setup.fs;
         let path = match self.config.env.get("GOWORK") {
             Some("off") => return None,
@@ -367,22 +383,23 @@ impl Finder<'_> {
         let mut dirs = Vec::new();
         for (used, line) in &file.uses {
             let dir = clean(&base.join(used));
-            let (problem, message) = match fs.canonicalize(&dir) {
-                Ok(real) if !real.starts_with(boundary) => {
-                    (Problem::OutsideTree, format!("`use {used}` lies outside the repository"))
+            let (problem, message, hint) = match fs.canonicalize(&dir) {
+                Ok(real) if !boundary.contains(&real) => {
+                    let hint = "the module is not analysed; `--allow-path DIR` lets it be read below DIR";
+                    (Problem::OutsideTree, format!("`use {used}` lies outside the repository"), hint)
                 }
                 Ok(_) if self.is_module_root(&dir) => {
                     dirs.push(dir);
                     continue;
                 }
-                _ => (Problem::ModFile, format!("`use {used}`: no go.mod there")),
+                _ => (Problem::ModFile, format!("`use {used}`: no go.mod there"), "the module is not analysed"),
             };
             self.setup.reporter.push(crate::Diagnostic {
                 place: Some(self.setup.reporter.place(&path, *line, 0)),
                 severity: Severity::Warning,
                 problem,
                 message,
-                hint: Some("the module is not analysed".to_owned()),
+                hint: Some(hint.to_owned()),
             });
         }
         if !dirs.iter().any(|dir| dir == module) {
@@ -396,7 +413,7 @@ impl Finder<'_> {
             );
             return None;
         }
-        Some(BuildList::modules(self.setup, &dirs, boundary.to_path_buf(), Some((&path, &file))))
+        Some(BuildList::modules(self.setup, &dirs, boundary.clone(), Some((&path, &file))))
     }
 }
 

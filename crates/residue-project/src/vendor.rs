@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fs::FileSystem;
-use crate::guard::read_inside;
+use crate::guard::{Boundary, read_inside};
 use crate::modules::{MainModule, ModuleInfo, PackageModules};
 use crate::report::Reporter;
 use crate::{GoVersion, ModuleKind, Problem, Severity};
@@ -24,7 +24,7 @@ impl Vendor {
         fs: &dyn FileSystem,
         reporter: &Reporter,
         dir: &Path,
-        boundary: &Path,
+        boundary: &Boundary,
         mains: &[MainModule],
     ) -> Option<Self> {
         let list = dir.join("modules.txt");

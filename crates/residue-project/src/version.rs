@@ -23,6 +23,12 @@ impl GoVersion {
         Self { major, minor }
     }
 
+    /// The language of a tool chain by its name: `go1.22.1`, `go1.22.1-custom`.
+    pub(crate) fn of_toolchain(name: &str) -> Option<Self> {
+        let release = name.strip_prefix("go").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
+        Self::parse(release.split_once('-').map_or(release, |(release, _)| release))
+    }
+
     /// Reads `1.22`, `1.22.3`, `1.22rc1` and the same after `go`; nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("go").unwrap_or(text);
@@ -89,6 +95,22 @@ mod tests {
             ("1.99999999", None),
         ] {
             assert_eq!(GoVersion::parse(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_names_of_tool_chains() {
+        for (name, want) in [
+            ("go1.22.1", Some(22)),
+            ("go1.22", Some(22)),
+            ("go1.23rc1", Some(23)),
+            ("go1.21.0-custom.2", Some(21)),
+            ("1.22.1", None),
+            ("gogo1.22", None),
+            ("go-custom", None),
+            ("local", None),
+        ] {
+            assert_eq!(GoVersion::of_toolchain(name), want.map(|minor| GoVersion::new(1, minor)), "{name}");
         }
     }
 

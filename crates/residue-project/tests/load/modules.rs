@@ -119,6 +119,120 @@ fn replacements() {
 }
 
 #[test]
+fn what_is_allowed_is_read_outside_the_repository() {
+    let fs = files(
+        "-- /w/go.mod --
+         module m
+         require d.org/d v1.0.0
+         replace d.org/d => ../out/d
+         -- /w/m.go --
+         package m
+         import \"d.org/d\"
+         -- /out/d/go.mod --
+         module d.org/d
+         go 1.22
+         -- /out/d/d.go --
+         package d
+         -- /out/go.mod --
+         module out",
+    );
+    for (allowed, read) in [("../out", true), ("/out/d", true), ("/", true), ("/outer", false), ("/w", false)] {
+        let project = project_with(&fs, |config| config.allow_paths = vec![allowed.into()]);
+        assert_eq!(project.missing.is_empty(), read, "{allowed}");
+        let outside: Vec<_> = project.diagnostics.iter().filter(|d| d.problem == Problem::OutsideTree).collect();
+        assert_eq!(outside.is_empty(), read, "{allowed}: {outside:?}");
+        assert!(outside.iter().all(|d| d.hint.as_ref().is_some_and(|hint| hint.contains("--allow-path"))));
+    }
+    let linked = |allowed: &str| {
+        let mut fs = fs.clone();
+        fs.link("/w/x.go", "/elsewhere/x.go");
+        fs.write("/elsewhere/x.go", "package m\n");
+        project_with(&fs, |config| config.allow_paths = vec![allowed.into(), "/out".into()])
+    };
+    assert_eq!(problems(&linked("/elsewhere")), [""; 0]);
+    assert_eq!(only(&linked("/none"), Problem::Symlink).severity, residue_project::Severity::Error);
+    let unknown = project_with(&fs, |config| config.allow_paths = vec!["../no".into(), "/out".into()]);
+    let what = only(&unknown, Problem::Environment);
+    assert_eq!(what.place.as_ref().map(ToString::to_string).as_deref(), Some("/no"));
+}
+
+#[test]
+fn without_version_control_the_workspace_or_the_module_is_the_boundary() {
+    let listing = "-- /w/go.work --
+        go 1.22
+        use ./a
+        -- /w/a/go.mod --
+        module a
+        replace d.org/d => ../d
+        require d.org/d v1.0.0
+        -- /w/a/a.go --
+        package a
+        import \"d.org/d\"
+        -- /w/d/go.mod --
+        module d.org/d
+        -- /w/d/d.go --
+        package d";
+    let load = |fs, gowork: &str| {
+        project_with(&fs, |config| {
+            config.patterns = vec!["./a".to_owned()];
+            config.env.set("GOWORK", gowork);
+        })
+    };
+    assert_eq!(packages(&load(files(listing), "")), ["a* root", "d.org/d local"]);
+    let alone = load(files(listing), "off");
+    assert_eq!(only(&alone, Problem::OutsideTree).severity, residue_project::Severity::Warning);
+}
+
+#[test]
+fn what_is_internal_elsewhere_is_said_and_read() {
+    let fs = files(
+        "-- /w/go.mod --
+         module m.org/m
+         require d.org/d v1.0.0
+         -- /w/a/a.go --
+         package a
+         import _ \"m.org/m/b/internal\"
+         import _ \"m.org/m/internal/c\"
+         import _ \"d.org/d/internal/x\"
+         import _ \"internal/abi\"
+         import _ \"fmt\"
+         -- /w/a/a_test.go --
+         package a_test
+         import _ \"m.org/m/b/internal\"
+         -- /w/b/b.go --
+         package b
+         import _ \"m.org/m/b/internal\"
+         -- /w/b/b_test.go --
+         package b_test
+         import _ \"m.org/m/b/internal\"
+         -- /w/b/internal/i.go --
+         package internal
+         -- /w/internal/c/c.go --
+         package c
+         -- /cache/d.org/d@v1.0.0/internal/x/x.go --
+         package x
+         import _ \"d.org/d/internal/y\"
+         -- /cache/d.org/d@v1.0.0/internal/y/y.go --
+         package y",
+    );
+    let project = project_with(&fs, |config| config.tests = true);
+    let said: Vec<_> =
+        project.diagnostics.iter().filter(|d| d.problem == Problem::Internal).map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "a/a.go:2:10: `m.org/m/b/internal` is internal to `m.org/m/b`: Go refuses to import it here",
+            "a/a.go:4:10: `d.org/d/internal/x` is internal to `d.org/d`: Go refuses to import it here",
+            "a/a.go:5:10: `internal/abi` is internal to the standard library: Go refuses to import it here",
+            "a/a_test.go:2:10: `m.org/m/b/internal` is internal to `m.org/m/b`: Go refuses to import it here",
+        ]
+    );
+    let a = package(&project, "m.org/m/a");
+    assert_eq!(import(&project, a, "d.org/d/internal/x"), "d.org/d/internal/x");
+    assert_eq!(import(&project, a, "m.org/m/b/internal"), "m.org/m/b/internal");
+}
+
+#[test]
 fn the_repository_is_the_boundary() {
     let listing = "-- /w/.git/HEAD --
         -- /w/tools/go.mod --

@@ -111,6 +111,40 @@ fn build_constraints_select_files() {
 }
 
 #[test]
+fn go_and_toolchain_lines_raise_the_release() {
+    let names = |lines: &str, gotoolchain: &str| {
+        let fs = files(&format!(
+            "-- /w/go.mod --\nmodule m\n{lines}\n-- /w/a.go --\npackage m\n-- /w/b.go --\n//go:build go1.90\npackage m\n\
+             -- /w/c.go --\n//go:build go1.25\npackage m"
+        ));
+        let project = project_with(&fs, |config| config.env.set("GOTOOLCHAIN", gotoolchain));
+        assert_eq!(problems(&project).len(), usize::from(gotoolchain == "odd"), "{:?}", problems(&project));
+        file_names(package(&project, "m")).join(" ")
+    };
+    for (lines, gotoolchain, want) in [
+        ("go 1.20", "", "a.go c.go"),
+        ("go 1.20", "odd", "a.go c.go"),
+        ("go 1.90", "", "a.go b.go c.go"),
+        ("go 1.20\ntoolchain go1.91.2", "", "a.go b.go c.go"),
+        ("go 1.20\ntoolchain default", "", "a.go c.go"),
+        // Tool chains other than the one asked for do not come into play.
+        ("go 1.20\ntoolchain go1.91.2", "local", "a.go c.go"),
+        ("go 1.90", "local", "a.go b.go c.go"),
+        ("go 1.20", "go1.24.3", "a.go"),
+        ("go 1.20\ntoolchain go1.25.0", "go1.24.3", "a.go"),
+        ("go 1.20\ntoolchain go1.25.0", "go1.24.3+auto", "a.go c.go"),
+        ("go 1.20", "go1.90.0", "a.go b.go c.go"),
+    ] {
+        assert_eq!(names(lines, gotoolchain), want, "{lines} GOTOOLCHAIN={gotoolchain}");
+    }
+    let work = files(
+        "-- /w/go.work --\ngo 1.20\ntoolchain go1.90.1\nuse ./m\n-- /w/m/go.mod --\nmodule m\n-- /w/m/b.go --\n\
+         //go:build go1.90\npackage m",
+    );
+    assert_eq!(file_names(package(&project(&work), "m")), ["b.go"]);
+}
+
+#[test]
 fn a_file_may_speak_another_language_version() {
     let fs = files(
         "-- /w/go.mod --

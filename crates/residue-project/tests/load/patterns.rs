@@ -2,7 +2,7 @@
 
 use residue_project::{Config, Problem, Project, Severity};
 
-use crate::{files, missing, only, package, packages, problems, project_with};
+use crate::{files, missing, only, package, packages, problems, project, project_with};
 
 const TREE: &str = "-- /w/go.mod --
     module example.com/m
@@ -83,6 +83,36 @@ fn a_nested_module_is_mentioned() {
         (Severity::Note, "sub: another module, not analysed with the one above it".to_owned())
     );
     assert_eq!(note.hint.as_deref(), Some("analyse it with `sub/...`"));
+}
+
+#[test]
+fn below_a_directory_without_module_every_module_is_analysed() {
+    let fs = files(
+        "-- /w/a/go.mod --
+         module a
+         -- /w/a/a.go --
+         package a
+         import \"b\"
+         -- /w/a/deep/go.mod --
+         module deep
+         -- /w/a/deep/d.go --
+         package deep
+         -- /w/x/b/go.mod --
+         module b
+         -- /w/x/b/b.go --
+         package b",
+    );
+    let roots = |project: &Project| project.roots().map(|(_, package)| package.to_string()).collect::<Vec<_>>();
+    let apart = project(&fs);
+    assert_eq!((roots(&apart), apart.missing.len()), (vec!["a".to_owned(), "b".to_owned()], 1));
+    assert!(!apart.diagnostics.iter().any(|d| d.problem == Problem::NoModule), "nothing lies outside a module");
+    let mut workspace = fs.clone();
+    workspace.write("/w/go.work", "go 1.22\nuse ./a\nuse ./a/deep\nuse ./x/b\n");
+    let joined = project(&workspace);
+    let mut got = roots(&joined);
+    got.sort();
+    assert_eq!((got, joined.missing.len()), (vec!["a".to_owned(), "b".to_owned(), "deep".to_owned()], 0));
+    assert_eq!(joined.diagnostics, []);
 }
 
 #[test]
