@@ -115,17 +115,69 @@ fn examples_in_the_documentation_are_found_and_their_fixes_are_not() {
     }
 }
 
-#[test]
-fn the_models_agree_with_the_standard_library() {
-    use residue_check::model::Declared;
-    use residue_syntax::{Bodies, parse};
+/// Loads a module whose parts are broken, or import what is not there.
+fn program(files: &[(&str, &str)]) -> Program {
+    let mut all = vec![("/m/go.mod".to_owned(), "module example.com/m\n\ngo 1.27\n".to_owned())];
+    all.extend(files.iter().map(|(name, text)| (format!("/m/{name}"), (*text).to_owned())));
+    let project = load(&MemoryFileSystem::new(all), &Config::new("/m")).expect("the module loads");
+    Program::new(Arc::new(project))
+}
 
-    let std = residue_project::stdlib::embedded().expect("the archive is whole");
-    let errors = Models::embedded().expect("the embedded models are right").check(|path| {
-        let files = std.files(path)?;
-        let parsed: Vec<_> = files.into_iter().map(|(_, text)| parse(text, Bodies::Skip).file).collect();
-        Some(Declared::new(&parsed))
-    });
-    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+#[test]
+fn what_is_missing_is_not_guessed_at() {
+    let models = Models::embedded().expect("the embedded models are right");
+    let source = "package p\n\nimport (\n\t\"os\"\n\n\t\"example.com/missing\"\n)\n\n\
+                  func f() {\n\tf := missing.Open()\n\tf.Read(nil)\n\tg, _ := os.Open(\"x\")\n\
+                  \tmissing.Use(g)\n\tfor {\n\t\th := missing.Open()\n\t\tdefer h.Close()\n\t}\n}\n";
+    let outcome = check(&program(&[("p.go", source)]), &models, rules::ALL);
+    assert_eq!(outcome.findings, []);
+}
+
+#[test]
+fn broken_code_is_analysed_as_far_as_it_goes() {
+    let models = Models::embedded().expect("the embedded models are right");
+    let head = "package p\n\nimport (\n\t\"context\"\n\t\"net/http\"\n\t\"os\"\n)\n\n";
+    let leak = "func whole() {\n\tresp, err := http.Get(\"x\")\n\tif err == nil {\n\t\tprintln(resp.Status)\n\t}\n}\n";
+    for broken in [
+        "func f() { for { f, err := os.Open(; defer f.Close() }",
+        "func f() { ctx, cancel := context.WithCancel( }",
+        "func f() { _, cancel := context.WithCancel(nil); goto nowhere; cancel() }",
+        "func f() { if x := http.Get(\"u\"); { } else",
+        "func f() { switch { case os.Open(): fallthrough } }",
+        "func f() { os.Open(\"x\").Close.Close() }",
+        "func f() { a, b, c := os.Open(\"x\"); var d, e = os.Create(\"x\"), 1 }",
+        "var f, err = os.Open(\"x\")\nvar _ = func() { defer f.Close() }\ntype T struct { f = os.Open }",
+    ] {
+        let outcome = check(
+            &program(&[("a.go", &format!("{head}{leak}")), ("b.go", &format!("{head}{broken}"))]),
+            &models,
+            rules::ALL,
+        );
+        assert!(outcome.findings.iter().any(|f| f.site.path == "a.go"), "{broken}: the whole file is analysed");
+        let failed = outcome.summary.diagnostics.iter().find(|d| d.message.contains("residue failed"));
+        assert_eq!(failed, None, "{broken}");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let models = Models::embedded().expect("the embedded models are right");
+    let files: Vec<(String, String)> = (0..40)
+        .map(|i| {
+            let text = format!(
+                "package p{i}\n\nimport (\n\t\"net/http\"\n\t\"os\"\n)\n\nfunc f() {{\n\thttp.Get(\"{i}\")\n\
+                 \tf, _ := os.Open(\"{i}\")\n\tf.Stat()\n\thttp.Get(\"{i}\") //residue:ignore R201 -- {i}\n}}\n"
+            );
+            (format!("p{i}/p.go"), text)
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let program = program(&files);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be made");
+        pool.install(|| check(&program, &models, rules::ALL))
+    };
+    let one = run(1);
+    assert_eq!((one.findings.len(), one.suppressed.len()), (80, 40));
+    assert_eq!(one, run(4));
 }

@@ -3,12 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use residue_syntax::ast::{Decl, Expr, ExprId, File, GenKind, Spec};
+use residue_syntax::{Bodies, parse};
 
 use super::RoleName;
 
+/// What a package of the embedded standard library declares.
+pub(super) fn of_std(path: &str) -> Option<Declared> {
+    let files = residue_project::stdlib::embedded().ok()?.files(path)?;
+    let parsed: Vec<_> = files.into_iter().map(|(_, text)| parse(text, Bodies::Skip).file).collect();
+    Some(Declared::new(&parsed))
+}
+
 /// The functions, methods and types that a package's files declare.
 #[derive(Clone, Debug, Default)]
-pub struct Declared {
+pub(super) struct Declared {
     functions: BTreeSet<String>,
     /// Types with their methods; those of an interface are the ones it lists itself.
     types: BTreeMap<String, BTreeSet<String>>,
@@ -18,7 +26,7 @@ pub struct Declared {
 
 impl Declared {
     /// Collects what files of one package declare.
-    pub fn new<'a>(files: impl IntoIterator<Item = &'a File>) -> Self {
+    pub(super) fn new<'a>(files: impl IntoIterator<Item = &'a File>) -> Self {
         let mut this = Self::default();
         for file in files {
             for decl in file.list(file.top_decls()) {

@@ -52,7 +52,7 @@ use residue_flow::Stop;
 use residue_project::StubPackage;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use declared::Declared;
+use declared::Declared;
 
 /// A kind of resource; an index into [`Models::resources`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -170,8 +170,36 @@ struct PackageModel {
 pub struct Models {
     resources: Vec<Resource>,
     packages: BTreeMap<String, PackageModel>,
-    /// Role names still to be found in a package's declarations, per package.
-    unchecked: Vec<Unchecked>,
+    unchecked: Unresolved,
+}
+
+/// Names still to be found in the declarations of the standard library.
+#[derive(Clone, Debug, Default)]
+struct Unresolved(Vec<Unchecked>);
+
+impl Unresolved {
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What the embedded standard library does not declare.
+    fn check_std(self) -> Vec<ModelError> {
+        let mut known: BTreeMap<String, Option<Declared>> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for unchecked in self.0 {
+            let package = &*unchecked.package;
+            let declared = known.entry(package.to_owned()).or_insert_with(|| declared::of_std(package));
+            let message = match declared {
+                Some(declared) => match declared.missing(package, &unchecked.name) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                None => format!("package {package} is not part of the standard library: give its `declarations`"),
+            };
+            errors.push(unchecked.place.error(message));
+        }
+        errors
+    }
 }
 
 /// A name that a model gives a role, with its place.
@@ -239,8 +267,10 @@ const EMBEDDED_PREFIX: &str = "<embedded>/models/";
 static EMBEDDED_MODELS: LazyLock<Result<Models, Vec<ModelError>>> = LazyLock::new(|| {
     let named: Vec<_> = EMBEDDED.iter().map(|(name, text)| (format!("{EMBEDDED_PREFIX}{name}"), *text)).collect();
     let mut models = Models::default();
-    models.add_all(named.iter().map(|(name, text)| (name.as_str(), *text)))?;
-    Ok(models)
+    let errors = raw::add(&mut models, named.iter().map(|(name, text)| (name.as_str(), *text)));
+    // A test checks the rest: what the standard library declares.
+    models.unchecked.clear();
+    if errors.is_empty() { Ok(models) } else { Err(errors) }
 });
 
 impl Models {
@@ -255,38 +285,20 @@ impl Models {
     }
 
     /// Adds model files, each a displayed name and its text. Files may refer to resources of each other and of models
-    /// added before. On errors, all of them are returned and nothing is added.
+    /// added before. Functions of packages that come without `declarations` must be declared by the embedded standard
+    /// library. On errors, all of them are returned and nothing is added.
     pub fn add_all<'a>(&mut self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), Vec<ModelError>> {
         let mut next = self.clone();
-        let errors = raw::add(&mut next, files);
+        let mut errors = raw::add(&mut next, files);
+        errors.extend(std::mem::take(&mut next.unchecked).check_std());
+        errors.sort();
+        errors.dedup();
         if errors.is_empty() {
             *self = next;
             Ok(())
         } else {
             Err(errors)
         }
-    }
-
-    /// Checks the roles of packages that came without `declarations` against their real ones. `declared` gives these,
-    /// or nothing for a package that does not exist.
-    pub fn check(&self, mut declared: impl FnMut(&str) -> Option<Declared>) -> Vec<ModelError> {
-        let mut known: BTreeMap<&str, Option<Declared>> = BTreeMap::new();
-        let mut errors = Vec::new();
-        for unchecked in &self.unchecked {
-            let package = &*unchecked.package;
-            let found = known.entry(package).or_insert_with(|| declared(package));
-            let message = match found {
-                Some(declared) => match declared.missing(package, &unchecked.name) {
-                    Some(message) => message,
-                    None => continue,
-                },
-                None => format!("package {package} is not part of the standard library: give its `declarations`"),
-            };
-            errors.push(unchecked.place.error(message));
-        }
-        errors.sort();
-        errors.dedup();
-        errors
     }
 
     /// The packages that models declare, for use where their source is not found.

@@ -397,7 +397,7 @@ impl Reader<'_> {
                     );
                     self.error(&role.place, message);
                 }
-                None => self.models.unchecked.push(role),
+                None => self.models.unchecked.0.push(role),
             }
         }
         self.errors.sort();

@@ -41,6 +41,31 @@ fn the_embedded_files_are_all_of_the_folder() {
 }
 
 #[test]
+fn the_embedded_models_agree_with_the_standard_library() {
+    let mut models = Models::default();
+    let errors: Vec<_> = match models.add_all(EMBEDDED.iter().copied()) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+#[test]
+fn what_the_standard_library_does_not_declare_is_an_error() {
+    assert_eq!(
+        errors(&[("m.toml", "[[package]]\npath = \"os\"\nborrows = [\"Chmod\", \"Chmode\", \"(*File).Chmode\"]\n")]),
+        [
+            "m.toml:3:21: package os declares no function Chmode",
+            "m.toml:3:31: type File of package os declares no method Chmode",
+        ]
+    );
+    assert_eq!(
+        errors(&[("m.toml", "[[package]]\npath = \"os/nothing\"\nborrows = [\"F\"]\n")]),
+        ["m.toml:3:12: package os/nothing is not part of the standard library: give its `declarations`"]
+    );
+}
+
+#[test]
 fn a_user_adds_a_package_and_extends_another() {
     let mut models = Models::embedded().expect("the embedded models are right");
     let text = r#"
