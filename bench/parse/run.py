@@ -9,7 +9,10 @@ GOMAXPROCS=1. What counts is CPU time of the process, the collector's included;
 reading files is not counted. The two take turns, so that a busy machine is
 equally busy for both, and the fastest round of each is reported.
 
-The third column is our parser with function bodies passed over, as packages
+With --keep-trees all trees stay in memory to the end, as in a tool that checks
+whole programs; otherwise each is dropped at once.
+
+The last column is our parser with function bodies passed over, as packages
 are read that are only imported.
 """
 
@@ -48,17 +51,24 @@ def main():
     arguments.add_argument("tree", nargs="+", metavar="NAME=DIR")
     arguments.add_argument("--go", default=os.environ.get("RESIDUE_GO", "go"), help="Go command of release 1.27")
     arguments.add_argument("--runs", type=int, default=5, help="turns of each program [default: 5]")
+    arguments.add_argument("--keep-trees", action="store_true", help="keep all trees to the end")
     options = arguments.parse_args()
+    flags = ["-keep-trees"] if options.keep_trees else []
 
     version = subprocess.run([options.go, "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout
-    print(f"MB of source a CPU second, one thread; go/parser of {version.strip()}\n")
+    trees = "kept" if options.keep_trees else "dropped"
+    print(f"MB of source a CPU second, one thread, trees {trees}; go/parser of {version.strip()}\n")
     print("| tree | files | MB | go/parser | residue-syntax | ratio | bodies skipped |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as directory:
         ours, theirs = build(options.go, pathlib.Path(directory))
         for tree in options.tree:
             name, _, path = tree.rpartition("=")
-            commands = {"go": [theirs, path], "keep": [ours, "keep", path], "skip": [ours, "skip", path]}
+            commands = {
+                "go": [theirs, *flags, path],
+                "keep": [ours, "keep", *flags, path],
+                "skip": [ours, "skip", *flags, path],
+            }
             fastest = {}
             for _ in range(options.runs):
                 for which, command in commands.items():

@@ -1,7 +1,8 @@
 //! Measures the parser: reads all Go files below some directories into memory, parses them, and prints how many files
 //! and bytes that were, how many files were refused, and the CPU time in nanoseconds.
 //!
-//! `throughput keep|skip DIR...`; bench/parse/run.py compares it with go/parser.
+//! `throughput keep|skip [-keep-trees] DIR...`: with or without function bodies, keeping all trees to the end or dropping
+//! each at once; bench/parse/run.py compares it with go/parser.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "that is its purpose")]
 
 use std::error::Error;
@@ -15,15 +16,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bodies = match args.next().as_deref() {
         Some("keep") => Bodies::Keep,
         Some("skip") => Bodies::Skip,
-        _ => return Err("usage: throughput keep|skip DIR...".into()),
+        _ => return Err("usage: throughput keep|skip [-keep-trees] DIR...".into()),
     };
+    let mut args = args.peekable();
+    let keep_trees = args.next_if(|arg| arg == "-keep-trees").is_some();
     let mut files = Vec::new();
     for dir in args {
         read(Path::new(&dir), &mut files)?;
     }
     let bytes: usize = files.iter().map(|src| src.len()).sum();
     let before = cpu_time()?;
-    let refused = files.iter().filter(|&src| !parse(src.clone(), bodies).errors.is_empty()).count();
+    let mut trees = Vec::new();
+    let mut refused = 0;
+    for src in &files {
+        let parsed = parse(src.clone(), bodies);
+        refused += usize::from(!parsed.errors.is_empty());
+        if keep_trees {
+            trees.push(parsed.file);
+        }
+    }
     let took = cpu_time()? - before;
     println!("{} {bytes} {refused} {took}", files.len());
     Ok(())
