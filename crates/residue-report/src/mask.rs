@@ -140,11 +140,19 @@ fn random_runs(text: &[u8], found: &mut Vec<Range<usize>>) {
         }
         let len = text[start..].iter().take_while(|b| is_key(**b)).count();
         let run = &text[start..start + len];
-        if len >= RUN_MIN && looks_random(run) {
+        if len >= RUN_MIN && !is_pseudo_version(run) && looks_random(run) {
             found.push(start..start + len);
         }
         start += len;
     }
+}
+
+/// The time and commit of a Go module version: `20260819172001-e6e3fd93e4be`.
+fn is_pseudo_version(run: &[u8]) -> bool {
+    let mut parts = run.split(|b| *b == b'-');
+    let (time, commit) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let time = time.len() == 14 && time.iter().all(u8::is_ascii_digit);
+    time && commit.len() == 12 && commit.iter().all(u8::is_ascii_hexdigit) && parts.next().is_none()
 }
 
 fn looks_random(run: &[u8]) -> bool {
@@ -349,6 +357,7 @@ mod tests {
             "can panic: type assertion `v.(map[string]any)` at decode.go:19",
             "2006-01-02T15:04:05.999999999Z07:00",
             "password is missing",
+            "example.com/x@v1.39.1-0.20260819172001-e6e3fd93e4be",
         ] {
             assert_eq!(text(plain), plain);
         }

@@ -27,6 +27,9 @@ impl<F: Fn(&str) -> Option<Arc<[u8]>>> Sources for F {
 /// Longer lines are not shown: they are data, and no reader gets through them.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
+/// Excerpts show this many columns of a line whose spans start in the first half.
+const LINE_COLUMNS_MAX: usize = 88;
+
 /// A literal is searched for credentials this far around the line shown.
 const REGION_AROUND_MAX: usize = 64 << 10;
 
@@ -175,8 +178,13 @@ impl SourceText {
         let mut window = Window { first_line: first + 1, text: String::new(), spans: vec![0..0; spans.len()] };
         for line in first..=last {
             if lines.iter().any(|shown| shown.abs_diff(line) <= NEAR) {
-                let shown = self.show(line);
+                let mut shown = self.show(line);
                 let range = self.line_range(line);
+                let starts =
+                    spans.iter().zip(&lines).filter(|(_, on)| **on == line).map(|(span, _)| span.start as usize);
+                if starts.clone().all(|start| shown.place(start.saturating_sub(range.start)) <= LINE_COLUMNS_MAX / 2) {
+                    shown.cut(LINE_COLUMNS_MAX);
+                }
                 for (at, span) in spans.iter().enumerate().filter(|(at, _)| lines[*at] == line) {
                     let place = |offset: u32| {
                         let offset = (offset as usize).clamp(range.start, range.end) - range.start;
@@ -203,7 +211,21 @@ impl ShownLine {
     }
 
     fn place(&self, offset: usize) -> usize {
-        self.offsets.get(offset).copied().unwrap_or(self.text.len())
+        // A place that was cut off is on the mark that says so.
+        self.text.ceil_char_boundary(self.offsets.get(offset).copied().unwrap_or(self.text.len()))
+    }
+
+    /// Cuts the end off what is wider. Tabs are shown as four columns.
+    fn cut(&mut self, columns_max: usize) {
+        let mut columns = 0;
+        for (at, c) in self.text.char_indices() {
+            columns += if c == '\t' { 4 } else { 1 };
+            if columns > columns_max {
+                self.text.truncate(at);
+                self.text.push('…');
+                return;
+            }
+        }
     }
 }
 

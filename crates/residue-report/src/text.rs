@@ -445,15 +445,28 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
     }
     let missing = &outcome.summary.missing;
     if !missing.is_empty() {
-        let shown = if all { missing.len() } else { MISSING_SHOWN };
-        for missing in missing.iter().take(shown) {
+        // What the same thing would bring is said once.
+        let mut by_remedy: Vec<(String, Vec<String>)> = Vec::new();
+        for missing in missing {
             let version = missing.version.as_deref().filter(|version| !version.is_empty());
             let name = version.map_or_else(|| missing.path.clone(), |version| format!("{}@{version}", missing.path));
-            let todo = missing.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", clean(hint)));
-            hints.push(format!("no source for {}, so less is found{todo}", visible::line(&name)));
+            let hint = missing.hint.as_deref().unwrap_or_default();
+            let remedy = clean(&hint.replace(&format!(" {name}`"), "`"));
+            match by_remedy.iter_mut().find(|(known, _)| *known == remedy) {
+                Some((_, names)) => names.push(name),
+                None => by_remedy.push((remedy, vec![name])),
+            }
         }
-        if let Some(more) = missing.len().checked_sub(shown).filter(|more| *more > 0) {
-            hints.push(format!("no source for {more} more (`--stats` lists them)"));
+        let groups = if all { by_remedy.len() } else { MISSING_SHOWN };
+        for (remedy, names) in by_remedy.iter().take(groups) {
+            let shown = if all { names.len() } else { MISSING_SHOWN };
+            let listed: Vec<_> = names.iter().take(shown).map(|name| visible::line(name)).collect();
+            let more = match names.len() - listed.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
+            hints.push(format!("no source for {}{more}, so less is found{remedy}", listed.join(", ")));
         }
     }
     hints

@@ -90,6 +90,21 @@ fn long_labels_go_below_the_excerpt() {
 }
 
 #[test]
+fn long_lines_are_cut_and_the_place_stays_whole() {
+    let query = "SELECT ".to_owned() + &"a, ".repeat(50);
+    let source = format!("package p\n\nfunc f() {{\n\trows, err := db.Query(\"{query}\")\n\tuse(rows)\n}}\n");
+    let files = Files::new(&[("p.go", source.as_bytes())]);
+    let mut finding = finding(&files, "p.go", &format!("db.Query(\"{query}\")"));
+    finding.step(StepRole::Left, files.site("p.go", "use(rows)"), "used here");
+    let text = text(&outcome(vec![finding]), &files);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert!(text.contains("p.go:4:15"), "{text}");
+    assert!(text.contains("db.Query(\"SELECT a, a, ") && text.contains("= line 4: body acquired here"), "{text}");
+}
+
+#[test]
 fn without_source_the_place_is_still_named() {
     let files = files();
     let mut finding = finding(&files, "fetch/fetch.go", "client.Do(req)");
@@ -149,12 +164,12 @@ fn the_summary_counts_and_hints() {
 
     outcome.suppressed.push(Suppressed { finding: found, by: SuppressedBy::Generated });
     outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
-    outcome.summary.missing.extend(["a", "b", "c", "d", "e"].map(|path| Missing {
+    outcome.summary.missing.extend(["a", "b", "c", "d", "e", "f"].map(|path| Missing {
         path: format!("example.com/{path}"),
         version: Some("v1.0.0".to_owned()),
         packages: Vec::new(),
         importers: 1,
-        hint: (path == "a").then(|| "`go mod download` fetches it".to_owned()),
+        hint: (path != "f").then(|| format!("`go mod download example.com/{path}@v1.0.0` fetches it")),
     }));
     outcome.summary.diagnostics.push(Diagnostic {
         severity: Severity::Note,
@@ -175,10 +190,9 @@ error: a\\x1b.go:3:7: expected `)`
 hint: close it
 nothing found in 2 packages (0.6 s). 1 suppressed. Not everything could be analysed
 hint: R203 is switched off by .residue.toml:3
-hint: no source for example.com/a@v1.0.0, so less is found; `go mod download` fetches it
-hint: no source for example.com/b@v1.0.0, so less is found
-hint: no source for example.com/c@v1.0.0, so less is found
-hint: no source for 2 more (`--stats` lists them)
+hint: no source for example.com/a@v1.0.0, example.com/b@v1.0.0, example.com/c@v1.0.0 and 2 more, \
+so less is found; `go mod download` fetches it
+hint: no source for example.com/f@v1.0.0, so less is found
 ";
     assert_eq!(talk(&outcome), want);
 }
