@@ -204,6 +204,10 @@ impl<'a> FileCx<'a> {
                     Some(recv) => bodies.object(recv)?.name.as_str(),
                     None => "",
                 };
+                // cgo's own name for a C function that the preamble declares.
+                if let Some(c) = object.name.as_str().strip_prefix("_Cfunc_") {
+                    return self.models().roles("C", "", c);
+                }
                 self.models().roles(bodies.program().package_path(id.pkg), recv, object.name.as_str())
             }
             Callee::Interface { recv, method } => {
@@ -280,7 +284,7 @@ impl<'a> FileCx<'a> {
         let Expr::Call { fun, .. } = tree.expr(call) else { return None };
         let Expr::Selector { x, sel } = tree.expr(fun) else { return None };
         let Expr::Ident(package) = tree.expr(x) else { return None };
-        let is_c = self.info().res(package) == Res::Package(PkgId::MISSING) && tree.ident_text(package) == "C";
+        let is_c = self.info().res(package) == Res::Package(PkgId::CGO);
         (is_c && self.source().cgo).then(|| tree.ident_text(sel))
     }
 

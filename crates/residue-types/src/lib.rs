@@ -10,6 +10,7 @@
 //!
 //! No I/O, no global table of types: a [`Type`] is plain data, and a package's declarations never change once made.
 
+mod cgo;
 mod check;
 pub mod constant;
 mod infer;

@@ -18,8 +18,11 @@ impl PkgId {
     pub const UNIVERSE: Self = Self(u32::MAX);
     /// Package `unsafe`.
     pub const UNSAFE: Self = Self(u32::MAX - 1);
-    /// A package that could not be found, and cgo's `C`.
+    /// A package that could not be found.
     pub const MISSING: Self = Self(u32::MAX - 2);
+    /// cgo's `C`. Its members belong to the importing package, under the names that cgo gives them: `_Cfunc_CString`,
+    /// `_Ctype_int`, `_Cconst_X`, `_Cvar_X`.
+    pub const CGO: Self = Self(u32::MAX - 4);
 
     /// The index; out of range for the special ones.
     pub fn index(self) -> usize {

@@ -20,6 +20,8 @@ use crate::universe::{self, Builtin};
 pub struct Declarations {
     pub(crate) objects: Vec<Object>,
     pub(crate) scope: SymbolMap<ObjId>,
+    /// Members of `C`, where the package imports it.
+    pub(crate) cgo: SymbolMap<ObjId>,
     /// Symbols of each file's names.
     pub(crate) symbols: Vec<Vec<Symbol>>,
     /// Package-level objects and methods by where they are declared.
@@ -88,6 +90,7 @@ impl Program {
     pub fn package_path(&self, pkg: PkgId) -> &str {
         match pkg {
             PkgId::UNSAFE => "unsafe",
+            PkgId::CGO => "C",
             _ => self.project.packages.get(pkg.index()).map_or("", |p| &p.import_path),
         }
     }

@@ -19,7 +19,7 @@ fn project(source: &str) -> Project {
         generated: false,
         test: false,
         excluded: false,
-        cgo: false,
+        cgo: source.contains("import \"C\""),
         go_version,
     };
     let package = Package {
@@ -278,6 +278,61 @@ func f(b B) {
 	_ = b.N() // [2]p.B
 	_ = first.f // func(p.A) p.B
 	_ = second // error
+}
+"#,
+    );
+}
+
+#[test]
+fn names_of_the_cgo_preamble() {
+    check(
+        r#"package p
+
+/*
+#include <stdlib.h>
+#define LIMIT 0x10
+#define SHOUT(x) x
+typedef unsigned long long handle_t;
+typedef struct node { struct node *next; } node;
+struct pair { int a, b; };
+enum color { RED, GREEN = 2 };
+static inline int add(int a, const char *name) { return a + name[0]; }
+extern void *open_it(struct pair *p, size_t n, unsigned char buf[16]);
+void nothing(void);
+int printf(const char *fmt, ...);
+*/
+import "C"
+
+func f(p *C.struct_pair) {
+	_ = C.CString("x") // *p._Ctype_char
+	_ = C.LIMIT // int = 16
+	_ = C.add(1, nil) // p._Ctype_int
+	_ = C.open_it(p, 3, nil) // unsafe.Pointer
+	_ = C.handle_t(1) // p._Ctype_handle_t = 1
+	_ = C.GoBytes(nil, 4) // []uint8
+	_ = C.int(2) + 3 // p._Ctype_int = 5
+	_ = new(C.node) // *p._Ctype_node
+	_ = C.printf // invalid type
+	_ = C.strlen(nil) // invalid type
+	_ = int(C.size_t(1)) // int = 1
+	_ = C.nothing // func()
+}
+"#,
+    );
+}
+
+#[test]
+fn errno_is_the_second_value_of_a_c_call() {
+    check(
+        r#"package p
+
+// int open_it(void);
+import "C"
+
+func f() {
+	n, err := C.open_it()
+	_ = n // p._Ctype_int
+	_ = err // error
 }
 "#,
     );

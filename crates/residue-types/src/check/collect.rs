@@ -34,8 +34,7 @@ pub(super) enum DeclSource {
 
 impl Checker<'_> {
     pub(super) fn file_scope(&self, file: usize) -> FileScope {
-        let source = &self.package.files[file];
-        let tree = &source.file;
+        let tree = self.tree_at(file);
         let mut scope = FileScope::default();
         for decl in tree.list(tree.top_decls()) {
             let Decl::Gen { kind: GenKind::Import, specs, .. } = tree.decl(decl) else { continue };
@@ -58,6 +57,7 @@ impl Checker<'_> {
     pub(super) fn imported(&self, path: &str) -> PkgId {
         match path {
             "unsafe" => PkgId::UNSAFE,
+            "C" => PkgId::CGO,
             _ => self.package.import(path).map_or(PkgId::MISSING, |p| PkgId(p.0)),
         }
     }
@@ -66,6 +66,7 @@ impl Checker<'_> {
     fn default_import_name(&self, pkg: PkgId, path: &str) -> Symbol {
         match pkg {
             PkgId::UNSAFE => return Symbol::new("unsafe"),
+            PkgId::CGO => return Symbol::new("C"),
             PkgId::MISSING => {}
             _ => return Symbol::new(&self.program.project().packages[pkg.index()].name),
         }
@@ -80,23 +81,25 @@ impl Checker<'_> {
 
     /// Makes an object of every package-level declaration and method.
     pub(super) fn collect(&self) {
-        let mut scope = SymbolMap::default();
+        let (mut own, mut cgo) = (SymbolMap::default(), SymbolMap::default());
         let mut methods: Vec<(Symbol, Symbol, ObjId)> = Vec::new();
-        for file in 0..self.package.files.len() {
+        for file in 0..self.tree_count() {
             let env = Env::new(file, false);
             let tree = self.tree(&env);
+            let scope = if self.in_cgo(&env) { &mut cgo } else { &mut own };
             for decl in tree.list(tree.top_decls()) {
                 match tree.decl(decl) {
-                    Decl::Gen { kind, specs, .. } => self.collect_specs(&env, kind, specs, &mut scope),
-                    Decl::Func(func) => self.collect_func(&env, func, &mut scope, &mut methods),
+                    Decl::Gen { kind, specs, .. } => self.collect_specs(&env, kind, specs, scope),
+                    Decl::Func(func) => self.collect_func(&env, func, scope, &mut methods),
                     Decl::Bad => {}
                 }
             }
         }
-        self.attach_methods(&scope, methods);
+        self.attach_methods(&own, methods);
         let count = self.objects.len();
         self.states.borrow_mut().resize(count, State::Todo);
-        let _ = self.scope.set(scope);
+        let _ = self.scope.set(own);
+        let _ = self.cgo_scope.set(cgo);
     }
 
     fn add_declared(&self, env: &Env, name: IdentId, kind: ObjKind, source: DeclSource) -> ObjId {

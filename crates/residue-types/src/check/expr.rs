@@ -9,6 +9,7 @@ use crate::info::{Mode, Res, SelectionKind};
 use crate::lookup::Objects;
 use crate::object::{ObjId, ObjKind, PkgId};
 use crate::types::{Basic, Type};
+use crate::universe;
 
 impl Checker<'_> {
     /// Evaluates an expression and records it. `hint` is the type wanted of it, for literals and generic functions.
@@ -509,8 +510,20 @@ impl Checker<'_> {
         match (&x.ty, x.mode) {
             (Type::Tuple(types), _) => types.to_vec(),
             (_, Mode::CommaOk | Mode::MapIndex) if count == 2 => vec![x.ty, Type::BOOL],
+            // A C function's result and errno.
+            _ if count == 2 && self.is_cgo_call(env, e) => vec![x.ty, universe::error_type()],
             _ => Vec::new(),
         }
+    }
+}
+
+impl Checker<'_> {
+    fn is_cgo_call(&self, env: &Env, e: ExprId) -> bool {
+        let tree = self.tree(env);
+        let Expr::Call { fun, .. } = tree.expr(self.unparen(env, e)) else { return false };
+        let Expr::Selector { x, .. } = tree.expr(fun) else { return false };
+        let Expr::Ident(ident) = tree.expr(x) else { return false };
+        matches!(self.lookup(env, self.symbol(env, ident)), Entity::Package(PkgId::CGO))
     }
 }
 

@@ -23,10 +23,12 @@ use std::sync::Arc;
 use elsa::FrozenVec;
 use residue_project::Package;
 use residue_syntax::ast::{Expr, ExprId, File, IdentId};
+use residue_syntax::{Bodies as Keep, parse};
 use rustc_hash::FxHashMap;
 
 use self::collect::{DeclSource, FileScope};
 use self::operand::Operand;
+use crate::cgo;
 use crate::constant::Const;
 use crate::info::{Mode, Recorder, Res};
 use crate::lookup::Objects;
@@ -65,6 +67,9 @@ pub(crate) struct Checker<'p> {
     scope: OnceCell<SymbolMap<ObjId>>,
     by_site: RefCell<FxHashMap<DeclSite, ObjId>>,
     file_scopes: Vec<FileScope>,
+    /// What stands for the package "C": Go declarations made of the preambles. Its index is that of one file more.
+    cgo: Option<&'p File>,
+    cgo_scope: OnceCell<SymbolMap<ObjId>>,
     sources: RefCell<Vec<DeclSource>>,
     states: RefCell<Vec<State>>,
     instances: RefCell<FxHashMap<Arc<Instance>, Type>>,
@@ -104,11 +109,14 @@ enum Entity {
 }
 
 impl<'p> Checker<'p> {
-    fn new(program: &'p Program, pkg: PkgId, declared: Option<&'p Declarations>) -> Self {
+    fn new(program: &'p Program, pkg: PkgId, declared: Option<&'p Declarations>, cgo: Option<&'p File>) -> Self {
         let package = &program.project().packages[pkg.index()];
         let symbols = match declared {
             Some(declared) if declared.symbols.len() == package.files.len() => Cow::Borrowed(&declared.symbols[..]),
-            _ => package.files.iter().map(|f| f.file.names().map(Symbol::new).collect()).collect(),
+            _ => {
+                let trees = package.files.iter().map(|f| &f.file).chain(cgo);
+                trees.map(|tree| tree.names().map(Symbol::new).collect()).collect()
+            }
         };
         let mut checker = Self {
             program,
@@ -121,30 +129,36 @@ impl<'p> Checker<'p> {
             scope: OnceCell::new(),
             by_site: RefCell::default(),
             file_scopes: Vec::new(),
+            cgo,
+            cgo_scope: OnceCell::new(),
             sources: RefCell::default(),
             states: RefCell::default(),
             instances: RefCell::default(),
             info: RefCell::default(),
             depth: Cell::new(0),
         };
-        checker.file_scopes = (0..package.files.len()).map(|i| checker.file_scope(i)).collect();
+        checker.file_scopes = (0..checker.tree_count()).map(|i| checker.file_scope(i)).collect();
         checker
     }
 
     /// Types the package-level declarations of `pkg`. Its imports must have been declared.
     pub(crate) fn declare(program: &'p Program, pkg: PkgId) -> Declarations {
         with_stack(|| {
-            let checker = Self::new(program, pkg, None);
+            let files = &program.project().packages[pkg.index()].files;
+            let preambles = files.iter().filter(|f| f.cgo).map(|f| &f.file);
+            let stub = cgo::stub(preambles).map(|go| parse(Arc::from(go.into_bytes()), Keep::Skip).file);
+            let checker = Checker::new(program, pkg, None, stub.as_ref());
             checker.collect();
             for index in 0..checker.sources.borrow().len() {
                 checker.ensure(ObjId { pkg, index: index as u32 });
             }
             let objects = unboxed(checker.objects);
-            // What a second pass needs, where there are bodies for one.
-            let keep = objects.iter().any(|o| o.func().is_some_and(|f| f.has_body));
+            // What a second pass needs, where there may be one.
+            let keep = checker.package.analyse || objects.iter().any(|o| o.func().is_some_and(|f| f.has_body));
             Declarations {
                 objects,
                 scope: checker.scope.into_inner().unwrap_or_default(),
+                cgo: checker.cgo_scope.into_inner().unwrap_or_default(),
                 symbols: if keep { checker.symbols.into_owned() } else { Vec::new() },
                 by_site: if keep { checker.by_site.into_inner() } else { FxHashMap::default() },
             }
@@ -156,7 +170,7 @@ impl<'p> Checker<'p> {
         static EMPTY: std::sync::LazyLock<Declarations> = std::sync::LazyLock::new(Declarations::default);
         with_stack(|| {
             let declared = program.declarations(pkg).unwrap_or(&EMPTY);
-            let checker = Self::new(program, pkg, Some(declared));
+            let checker = Self::new(program, pkg, Some(declared), None);
             let mut files = Vec::new();
             for (i, source) in checker.package.files.iter().enumerate() {
                 checker.info.replace(Recorder::new(source.file.expr_count(), source.file.ident_count()));
@@ -167,8 +181,26 @@ impl<'p> Checker<'p> {
         })
     }
 
+    /// Files to declare from: the package's, and what stands for "C".
+    fn tree_count(&self) -> usize {
+        self.package.files.len() + usize::from(self.cgo.is_some())
+    }
+
+    fn tree_at(&self, file: usize) -> &'p File {
+        match (self.package.files.get(file), self.cgo) {
+            (Some(source), _) => &source.file,
+            (None, Some(cgo)) => cgo,
+            (None, None) => panic!("file {file} of {}", self.package.files.len()),
+        }
+    }
+
     fn tree(&self, env: &Env) -> &'p File {
-        &self.package.files[env.file].file
+        self.tree_at(env.file)
+    }
+
+    /// Whether in what stands for "C".
+    fn in_cgo(&self, env: &Env) -> bool {
+        env.file >= self.package.files.len()
     }
 
     fn symbol(&self, env: &Env, ident: IdentId) -> Symbol {
@@ -177,8 +209,12 @@ impl<'p> Checker<'p> {
 
     /// Adds an object, declared at `ident` of the current file.
     fn add(&self, env: &Env, ident: IdentId, kind: ObjKind) -> ObjId {
-        let site = DeclSite { file: env.file as u32, ident };
-        let mut object = Object::new(self.symbol(env, ident), Some(site), kind);
+        let name = self.symbol(env, ident);
+        let mut object = if self.in_cgo(env) {
+            Object::new(Symbol::new(&format!("{}{name}", cgo::prefix(&kind))), None, kind)
+        } else {
+            Object::new(name, Some(DeclSite { file: env.file as u32, ident }), kind)
+        };
         object.local = self.declared.is_some();
         let id = ObjId { pkg: self.pkg, index: (self.first + self.objects.len()) as u32 };
         self.objects.push(Box::new(object));
@@ -218,6 +254,11 @@ impl<'p> Checker<'p> {
         if let Some((_, id)) = env.locals.iter().rev().find(|(n, _)| *n == name) {
             return Entity::Object(*id);
         }
+        if self.in_cgo(env)
+            && let Some(id) = self.package_member(PkgId::CGO, name)
+        {
+            return Entity::Object(id);
+        }
         let scope = self.declared.map_or_else(|| self.scope.get(), |d| Some(&d.scope));
         if let Some(id) = scope.and_then(|s| s.get(&name)) {
             return Entity::Object(*id);
@@ -238,6 +279,7 @@ impl<'p> Checker<'p> {
     fn package_member(&self, pkg: PkgId, name: Symbol) -> Option<ObjId> {
         match pkg {
             PkgId::UNSAFE => universe::package_unsafe().scope.get(&name).copied(),
+            PkgId::CGO => self.declared.map_or_else(|| self.cgo_scope.get(), |d| Some(&d.cgo))?.get(&name).copied(),
             _ => self.program.declarations(pkg)?.lookup(name),
         }
     }
