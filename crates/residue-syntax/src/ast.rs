@@ -787,27 +787,6 @@ impl File {
         func_type, FuncTypeId, func_types, FuncType;
     }
 
-    /// Gives back the memory that tables have to spare.
-    pub(crate) fn shrink(&mut self) {
-        self.idents.shrink_to_fit();
-        self.exprs.shrink_to_fit();
-        self.expr_spans.shrink_to_fit();
-        self.stmts.shrink_to_fit();
-        self.stmt_spans.shrink_to_fit();
-        self.blocks.shrink_to_fit();
-        self.clauses.shrink_to_fit();
-        self.decls.shrink_to_fit();
-        self.decl_spans.shrink_to_fit();
-        self.specs.shrink_to_fit();
-        self.spec_spans.shrink_to_fit();
-        self.fields.shrink_to_fit();
-        self.func_types.shrink_to_fit();
-        self.lists.shrink_to_fit();
-        self.comments.shrink_to_fit();
-        self.names.text.shrink_to_fit();
-        self.names.ends.shrink_to_fit();
-    }
-
     /// The ids of a list, in source order.
     #[inline]
     pub fn list<T: Id>(&self, list: List<T>) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {

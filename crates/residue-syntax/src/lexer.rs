@@ -115,7 +115,7 @@ impl<'a> Lexer<'a> {
             head: 0,
             tail: 0,
             line_end: false,
-            comments: Vec::with_capacity(src.len() / 100),
+            comments: Vec::new(),
             errors: Vec::new(),
             error_line: Span::new(1, 0),
         }

@@ -17,6 +17,7 @@ pub mod literal;
 mod names;
 mod number;
 mod parser;
+mod tables;
 mod token;
 mod unicode;
 pub mod walk;
@@ -129,8 +130,8 @@ fn read(src: Arc<[u8]>, bodies: Bodies, what: What) -> Parsed {
         What::File => parser.file(),
         What::Header => parser.header(),
     }
-    let (file, lexer) = parser.finish();
-    errors.extend(lexer.errors);
+    let (file, syntax_errors) = parser.finish();
+    errors.extend(syntax_errors);
     errors.sort_by_key(|error| error.pos);
     errors.dedup_by_key(|error| error.pos);
     errors.truncate(MAX_ERRORS);

@@ -35,20 +35,20 @@ struct Slot {
     name: u32,
 }
 
+/// Slots to begin with. Large files are seldom rich in names, and a small table stays in the cache.
+const SLOTS: usize = 512;
+
 const FREE: Slot = Slot { head: 0, tail: 0, len: 0, name: 0 };
 
 impl Interner {
-    /// An interner that takes about `expected` spellings without growing.
-    pub(crate) fn new(expected: usize) -> Self {
-        // Large files are seldom rich in names, and a small table stays in the cache.
-        let expected = expected.min(256);
+    /// An interner without names.
+    pub(crate) fn new() -> Self {
         // The seed keeps a hostile file from choosing names that all meet in one slot. It never shows: names are
         // numbered in order of appearance.
         static SEED: OnceLock<u64> = OnceLock::new();
-        let slots = (expected * 2).next_power_of_two().max(64);
         Self {
-            slots: vec![FREE; slots],
-            names: Names { text: String::with_capacity(expected * 8), ends: Vec::with_capacity(expected) },
+            slots: vec![FREE; SLOTS],
+            names: Names::default(),
             seed: *SEED.get_or_init(|| RandomState::new().hash_one(0)),
         }
     }
@@ -97,9 +97,15 @@ impl Interner {
         self.names.get(name).len() as u32
     }
 
-    /// The spellings, when all of the file is read.
-    pub(crate) fn finish(self) -> Names {
-        self.names
+    /// The spellings, when all of the file is read. The interner is without names again.
+    pub(crate) fn finish(&mut self) -> Names {
+        // The table shrinks again after a large file, so that emptying it stays cheap.
+        self.slots.truncate(SLOTS);
+        self.slots.fill(FREE);
+        let names = Names { text: self.names.text.as_str().to_owned(), ends: self.names.ends.as_slice().to_vec() };
+        self.names.text.clear();
+        self.names.ends.clear();
+        names
     }
 
     #[cold]
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn equal_spellings_share_a_name_and_others_do_not() {
-        let mut interner = Interner::new(1);
+        let mut interner = Interner::new();
         let spellings: Vec<String> = (0..5000).map(|i| "x".repeat(i % 40) + &i.to_string()).collect();
         let names: Vec<Name> = spellings.iter().map(|s| intern(&mut interner, s)).collect();
         for (i, (spelling, &name)) in spellings.iter().zip(&names).enumerate() {

@@ -13,14 +13,15 @@ mod params;
 mod stmt;
 mod types;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::ast::{
     Block, BlockId, Clause, ClauseId, Decl, DeclId, Expr, ExprId, Field, FieldId, File, FuncType, FuncTypeId, Id,
-    Ident, IdentId, List, Names, Span, Spec, SpecId, Stmt, StmtId,
+    Ident, IdentId, List, Span, Spec, SpecId, Stmt, StmtId, SyntaxError,
 };
 use crate::lexer::{Lexer, at};
 use crate::names::{self, Interner};
+use crate::tables::Tables;
 use crate::token::{Tok, TokSet};
 use crate::{Bodies, MAX_CHAIN, MAX_DEPTH};
 
@@ -84,39 +85,12 @@ pub(crate) struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// Starts at the first token of `text`, which is `src` without what is no UTF-8.
     pub(crate) fn new(src: Arc<[u8]>, text: &'a [u8], bodies: Bodies) -> Self {
-        // Room for what nine files of ten have, by measure over the Go tree; what is left is given back. With bodies
-        // skipped, little but declarations remains.
-        let n = match bodies {
-            Bodies::Keep => text.len(),
-            Bodies::Skip => text.len() / 4,
-        };
+        let Tables { file, interner, scratch } = Tables::take(src);
         let mut parser = Self {
             lex: Lexer::new(text),
-            file: File {
-                src,
-                package: None,
-                package_pos: 0,
-                top: List::EMPTY,
-                names: Names::default(),
-                idents: Vec::with_capacity(n / 12),
-                exprs: Vec::with_capacity(n / 9),
-                expr_spans: Vec::with_capacity(n / 9),
-                stmts: Vec::with_capacity(n / 40),
-                stmt_spans: Vec::with_capacity(n / 40),
-                blocks: Vec::with_capacity(n / 160),
-                clauses: Vec::with_capacity(n / 800),
-                decls: Vec::with_capacity(n / 300),
-                decl_spans: Vec::with_capacity(n / 300),
-                specs: Vec::with_capacity(n / 200),
-                spec_spans: Vec::with_capacity(n / 200),
-                fields: Vec::with_capacity(n / 160),
-                func_types: Vec::with_capacity(n / 400),
-                lists: Vec::with_capacity(n / 12),
-                comments: Vec::new(),
-                line_starts: OnceLock::new(),
-            },
-            interner: Interner::new(n / 100),
-            scratch: Vec::with_capacity(64),
+            file,
+            interner,
+            scratch,
             params: Vec::new(),
             send_arrows: Vec::new(),
             bodies,
@@ -124,16 +98,16 @@ impl<'a> Parser<'a> {
             depth: 0,
             stuck_at: u32::MAX,
         };
+        parser.lex.comments = std::mem::take(&mut parser.file.comments);
         parser.lex.next();
         parser
     }
 
-    /// The file, when all is read.
-    pub(crate) fn finish(mut self) -> (File, Lexer<'a>) {
-        self.file.names = self.interner.finish();
-        self.file.comments = std::mem::take(&mut self.lex.comments);
-        self.file.shrink();
-        (self.file, self.lex)
+    /// The file, when all is read, and what is wrong with it.
+    pub(crate) fn finish(self) -> (File, Vec<SyntaxError>) {
+        let Self { lex, mut file, interner, scratch, .. } = self;
+        file.comments = lex.comments;
+        (Tables { file, interner, scratch }.finish(), lex.errors)
     }
 
     // Tokens.
