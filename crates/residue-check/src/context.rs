@@ -7,7 +7,9 @@ use std::rc::Rc;
 use residue_finding::{AcquireSite, Position, Site};
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
-use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt};
+use residue_syntax::ast::{
+    BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt, StmtId,
+};
 use residue_types::{Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
 use rustc_hash::FxHashMap;
 
@@ -483,6 +485,27 @@ impl<'a> FileCx<'a> {
             }
             Node::ImplicitReturn(pos) => Some(Span::new(pos, pos + 1)),
             Node::Bind { .. } => None,
+        }
+    }
+
+    /// The first line of a loop, without its body.
+    pub(crate) fn loop_head(self, stmt: StmtId) -> Span {
+        let tree = self.tree();
+        let span = tree.stmt_span(stmt);
+        let body = match tree.stmt(stmt) {
+            Stmt::For { body, .. } | Stmt::Range { body, .. } => tree.block(body).span.start,
+            _ => span.end,
+        };
+        let text = tree.text(Span::new(span.start, body));
+        Span::new(span.start, span.start + text.trim_end().len() as u32)
+    }
+
+    /// Where a path ends: at the statement that returns or sets something again, or at the head of the loop that comes
+    /// back to where the path started.
+    pub(crate) fn path_end(self, cfg: &Cfg, start: Point, hit: Point) -> Option<Span> {
+        match cfg.block(hit.block).in_loop {
+            Some(around) if hit == start => Some(self.loop_head(around)),
+            _ => self.node_span(cfg.node(hit)?),
         }
     }
 

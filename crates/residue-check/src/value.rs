@@ -4,8 +4,8 @@
 //! the objects that wrap it, and looks at everything that is done with it. It does not look at the order: one release
 //! anywhere is a release. What it does not understand counts as moved, so that rules stay silent about it.
 
-use residue_flow::Parent;
-use residue_syntax::ast::{AssignOp, Expr, ExprId, Spec, Stmt, StmtId, UnaryOp};
+use residue_flow::{Parent, walk};
+use residue_syntax::ast::{AssignOp, BinaryOp, Expr, ExprId, Spec, Stmt, StmtId, UnaryOp};
 use residue_types::{Builtin, Callee, ObjId, Objects, SelectionKind, Type, VarKind};
 use rustc_hash::FxHashSet;
 
@@ -143,12 +143,19 @@ impl<'a> Tracker<'a> {
                 Expr::TypeAssert { ty: Some(_), .. } => expr = up,
                 Expr::KeyValue { value, .. } if value == outer => expr = up,
                 Expr::CompositeLit { .. } if self.carries_arguments(up) => return self.keep(up),
-                Expr::Binary { .. } => return Fate::Kept,
+                Expr::Binary { op, x, y, .. } => return self.compared(up, op, if x == outer { y } else { x }),
                 Expr::Unary { op, .. } if op != UnaryOp::Addr => return Fate::Kept,
                 _ => return Fate::Moved(up, Move::Stored),
             }
             result = 0;
         }
+    }
+
+    /// A value as an operand. What is compared with something other than nil may be that: `resp.Body == http.NoBody`.
+    fn compared(&self, at: ExprId, op: BinaryOp, other: ExprId) -> Fate {
+        let other_type = self.cx.info().type_of(other);
+        let plain = self.cx.is_nil(other) || self.cx.pkg.bodies.basic(other_type).is_some();
+        if walk::is_equality(op) && !plain { Fate::Moved(at, Move::Stored) } else { Fate::Kept }
     }
 
     fn statement(&mut self, stmt: StmtId, outer: ExprId, mode: Mode, result: usize) -> Fate {

@@ -188,12 +188,12 @@ fn report(
     if let Some(&last) = tracker.kept.iter().max_by_key(|&&expr| tree.expr_span(expr)) {
         finding.step(StepRole::Note, cx.site_of(last), format!("used here, and not {verb}"));
     }
-    let node = flow.cfg.node(path.hit);
-    if let Some((node, span)) = node.and_then(|node| Some((node, cx.node_span(node)?))) {
-        let left = if cx.is_return(node) {
-            format!("returns here, and nobody else has the {name}")
+    let start = flow.point(call).unwrap_or(path.hit);
+    if let Some(span) = cx.path_end(&flow.cfg, start, path.hit) {
+        let left = if path.hit == start {
+            format!("comes round, and nobody has the {name} any more")
         } else {
-            format!("comes here again, and nobody has the {name} of the round before")
+            format!("returns here, and nobody else has the {name}")
         };
         finding.step(StepRole::Left, cx.site(span), left);
     }
@@ -204,27 +204,32 @@ fn report(
         }
         _ => finding.notes.push(resource.cost.clone()),
     }
-    finding.help = Some(Help { message: advice(cx, call, result, resource), edits: Vec::new() });
+    finding.help =
+        Some(Help { message: advice(cx, call, result, resource, flow.cfg.repeats(start.block)), edits: Vec::new() });
     finding.resource = shown(cx, call, result, resource);
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
     finding
 }
 
-fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource) -> String {
+/// What to do. In a loop, a deferred call would wait for the end of the function.
+fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repeats: bool) -> String {
     let var = match Targets::of(cx, call, result).value {
         Target::Variable(var) => cx.pkg.bodies.object(var).map(|object| object.name.as_str()),
         _ => None,
     };
-    match (var, resource.release.first(), &resource.field) {
-        (Some(var), Some(release), Some(field)) => {
-            format!("`defer {var}.{field}.{release}()` as soon as the error is known")
-        }
-        (Some(var), Some(release), None) if resource.release.len() == 1 => {
-            format!("`defer {var}.{release}()` as soon as the error is known")
-        }
-        (Some(var), ..) => format!("have `{var}` {} on every path", resource.verb),
-        (None, ..) => format!("keep the {} in a variable and have it {}", resource.name, resource.verb),
+    let Some(var) = var else {
+        return format!("keep the {} in a variable and have it {}", resource.name, resource.verb);
+    };
+    let [release] = &resource.release[..] else { return format!("have `{var}` {} on every path", resource.verb) };
+    let call = match &resource.field {
+        Some(field) => format!("{var}.{field}.{release}()"),
+        None => format!("{var}.{release}()"),
+    };
+    if repeats {
+        format!("`{call}` before the round ends, on every path")
+    } else {
+        format!("`defer {call}` as soon as the error is known")
     }
 }
 

@@ -575,7 +575,7 @@ fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, mad
     let mut finding = Finding::new(&META, message, cx.site(tree.stmt_span(stmt)));
     finding.label = "runs when the function returns, not when the round ends".to_owned();
     finding.step(StepRole::Acquired, cx.site_of(made), "made anew in each round");
-    finding.step(StepRole::Branch, cx.site(head(cx, around)), "this loop can come round again");
+    finding.step(StepRole::Branch, cx.site(cx.loop_head(around)), "this loop can come round again");
     if let What::Resource(kind, _) = released.what {
         finding.confidence = cx.models().resource(kind).confidence;
     } else if matches!(released.what, What::Closer) {
@@ -593,16 +593,4 @@ fn report(cx: FileCx<'_>, stmt: StmtId, around: StmtId, released: &Released, mad
         edits: Vec::new(),
     });
     finding
-}
-
-/// The first line of a loop, without its body.
-fn head(cx: FileCx<'_>, stmt: StmtId) -> Span {
-    let tree = cx.tree();
-    let span = tree.stmt_span(stmt);
-    let body = match tree.stmt(stmt) {
-        Stmt::For { body, .. } | Stmt::Range { body, .. } => tree.block(body).span.start,
-        _ => span.end,
-    };
-    let text = tree.text(Span::new(span.start, body));
-    Span::new(span.start, span.start + text.trim_end().len() as u32)
 }

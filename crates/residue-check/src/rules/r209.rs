@@ -189,13 +189,17 @@ fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: Ex
     let left = if returns {
         format!("returns here without having used `{name}`")
     } else if path.hit == start {
-        format!("made again here, without the `{name}` of the round before having been used")
+        format!("comes round without `{name}` having been used")
     } else {
         format!("set again here, without the first `{name}` having been used")
     };
-    finding.step(StepRole::Left, cx.site(cx.node_span(node)?), left);
+    finding.step(StepRole::Left, cx.site(cx.path_end(&flow.cfg, start, path.hit)?), left);
     finding.help = Some(Help {
-        message: format!("`defer {name}()` right after it is made; calling it twice does no harm"),
+        message: if flow.cfg.repeats(start.block) {
+            format!("call `{name}()` before the round ends, on every path; calling it twice does no harm")
+        } else {
+            format!("`defer {name}()` right after it is made; calling it twice does no harm")
+        },
         edits: Vec::new(),
     });
     Some(finding)
