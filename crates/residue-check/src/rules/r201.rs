@@ -191,9 +191,9 @@ fn report(
     let start = flow.point(call).unwrap_or(path.hit);
     if let Some(span) = cx.path_end(&flow.cfg, start, path.hit) {
         let left = if path.hit == start {
-            format!("comes round, and nobody has the {name} any more")
+            "the next round loses it".to_owned()
         } else {
-            format!("returns here, and nobody else has the {name}")
+            format!("returns here, and it is not {verb}")
         };
         finding.step(StepRole::Left, cx.site(span), left);
     }

@@ -189,7 +189,7 @@ fn lost(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: Ex
     let left = if returns {
         format!("returns here without having used `{name}`")
     } else if path.hit == start {
-        format!("comes round without `{name}` having been used")
+        format!("the next round loses `{name}`")
     } else {
         format!("set again here, without the first `{name}` having been used")
     };
