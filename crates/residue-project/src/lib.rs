@@ -7,6 +7,7 @@
 //! What is broken, unreadable or missing becomes a [`Diagnostic`] or a [`Missing`] entry; the rest is still loaded.
 
 mod build;
+mod cache;
 mod config;
 mod constraint;
 mod diagnostic;
@@ -31,10 +32,11 @@ mod tree;
 mod vendor;
 mod version;
 
+pub use cache::ParseCache;
 pub use config::{Config, Env, StubPackage, Target};
 pub use diagnostic::{Diagnostic, LoadError, Missing, Place, Problem, Severity};
 pub use fs::{FileSystem, OsFileSystem};
-pub use load::load;
+pub use load::{load, load_with};
 pub use project::{LoadStats, Module, ModuleId, ModuleKind, Origin, Package, PackageId, Project, SourceFile, Variant};
 pub use stdlib::std_version;
 pub use version::GoVersion;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use residue_syntax::Bodies;
 
 use crate::build::BuildSet;
+use crate::cache::ParseCache;
 use crate::fs::FileSystem;
 use crate::glob::Globs;
 use crate::guard::Boundary;
@@ -25,6 +26,11 @@ use crate::{Config, Diagnostic, GoVersion, LoadError, LoadStats, ModuleKind, Ori
 /// Problems with single files, directories, modules or patterns are [`Project::diagnostics`]; an error means that
 /// nothing could be done at all.
 pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> {
+    load_with(fs, config, None)
+}
+
+/// The same, with files that earlier runs over the same tree have parsed; adds those that it parses.
+pub fn load_with(fs: &dyn FileSystem, config: &Config, cache: Option<&ParseCache>) -> Result<Project, LoadError> {
     let excludes = Globs::new(&config.exclude).map_err(|(glob, message)| LoadError::Exclude { glob, message })?;
     let std = embedded().map_err(|message| LoadError::Std { message })?;
     let dir_error = |error| LoadError::Directory { path: config.dir.clone(), error };
@@ -59,8 +65,14 @@ pub fn load(fs: &dyn FileSystem, config: &Config) -> Result<Project, LoadError> 
         reporter.push(problem);
     }
     let std_set = set.for_std(std.go_version());
-    let reader =
-        |set| Reader { fs, reporter: &reporter, set, excludes: &excludes, max_file_bytes: config.max_file_bytes };
+    let reader = |set| Reader {
+        fs,
+        reporter: &reporter,
+        set,
+        excludes: &excludes,
+        max_file_bytes: config.max_file_bytes,
+        cache,
+    };
     let readers = Readers { tree: reader(&set), std: reader(&std_set) };
     let mut loader = Loader {
         config: &config,

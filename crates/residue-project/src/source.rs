@@ -9,7 +9,8 @@ use residue_syntax::ast::{Decl, Expr, File, GenKind, Spec};
 use residue_syntax::{Bodies, literal, parse};
 
 use crate::build::BuildSet;
-use crate::constraint::Constraints;
+use crate::cache::{Key, ParseCache};
+use crate::constraint::{Constraints, Expr as Constraint};
 use crate::fs::{FileSystem, Kind};
 use crate::glob::Globs;
 use crate::guard::Boundary;
@@ -24,6 +25,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) set: &'a BuildSet,
     pub(crate) excludes: &'a Globs,
     pub(crate) max_file_bytes: u64,
+    pub(crate) cache: Option<&'a ParseCache>,
 }
 
 /// What reading needs to know of a package.
@@ -65,7 +67,7 @@ pub(crate) struct Content {
 
 /// A file that was read, or why it does not count.
 enum Outcome {
-    File(Box<ReadFile>),
+    File(Arc<ReadFile>),
     /// Left out by build constraints, as `package documentation`, or as an unwanted test.
     Unwanted {
         constrained: bool,
@@ -74,9 +76,12 @@ enum Outcome {
     Broken,
 }
 
-/// A file that counts.
-struct ReadFile {
-    file: SourceFile,
+/// A file with a package clause, whatever the build set says of it.
+#[derive(Debug)]
+pub(crate) struct ReadFile {
+    file: Arc<SourceFile>,
+    /// What its build constraints ask for.
+    constraint: Option<Constraint>,
     part: Part,
     /// Its package's name, without `_test` for external tests.
     name: String,
@@ -97,10 +102,12 @@ impl Reader<'_> {
             .into_par_iter()
             .map(|(path, src)| {
                 let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-                if self.set.name_matches(&name) {
-                    self.parse(&name, path, src, request)
-                } else {
-                    Outcome::Unwanted { constrained: true }
+                if !self.set.name_matches(&name) {
+                    return Outcome::Unwanted { constrained: true };
+                }
+                match self.known(&path, request) {
+                    Some(known) => self.select(known),
+                    None => self.parse(&name, path, src, request),
                 }
             })
             .collect();
@@ -120,6 +127,10 @@ impl Reader<'_> {
             return Outcome::Unwanted { constrained: !is_test };
         }
         let path = dir.join(&file.name);
+        let shown = self.reporter.display(&path);
+        if let Some(known) = self.known(&shown, request) {
+            return self.select(known);
+        }
         let severity = Self::severity(request);
         if file.symlink && !self.follows(&path, severity, request.boundary) {
             return Outcome::Broken;
@@ -141,7 +152,7 @@ impl Reader<'_> {
             return Outcome::Broken;
         }
         match self.fs.read(&path) {
-            Ok(src) => self.parse(&file.name, self.reporter.display(&path), src.into(), request),
+            Ok(src) => self.parse(&file.name, shown, src.into(), request),
             Err(error) => {
                 self.reporter.unreadable(severity, &path, &error);
                 Outcome::Broken
@@ -163,6 +174,27 @@ impl Reader<'_> {
             ),
             Err(error) => problem(format!("symbolic link cannot be followed: {error}"), "remove or repair the link"),
         }
+    }
+
+    /// A file that was parsed for another build set.
+    fn known(&self, path: &Arc<str>, request: &Request<'_>) -> Option<Arc<ReadFile>> {
+        self.cache?.get(&Key::new(path, request))
+    }
+
+    /// Whether the build set takes a parsed file.
+    fn select(&self, read: Arc<ReadFile>) -> Outcome {
+        let file = &read.file;
+        let unwanted = Outcome::Unwanted { constrained: !file.test };
+        if read.constraint.as_ref().is_some_and(|constraint| !self.set.holds(constraint)) {
+            return unwanted;
+        }
+        if read.name == "documentation" && read.part != Part::External {
+            return Outcome::Unwanted { constrained: file.cgo && !file.test };
+        }
+        if file.cgo && !self.set.cgo {
+            return unwanted;
+        }
+        Outcome::File(read)
     }
 
     fn parse(&self, name: &str, path: Arc<str>, src: Arc<[u8]>, request: &Request<'_>) -> Outcome {
@@ -202,14 +234,12 @@ impl Reader<'_> {
         };
         let imports = imports(&file, &path);
         let cgo = imports.iter().any(|(path, _)| &**path == "C");
-        if package == "documentation" || (cgo && !self.set.cgo) {
-            return Outcome::Unwanted { constrained: cgo && !test };
-        }
         let (part, base) = match package.strip_suffix("_test") {
             Some(base) if test => (Part::External, base),
             _ => (if test { Part::Tests } else { Part::Plain }, package.as_str()),
         };
         let go_version = constraints.go_version().map(|version| version.max(GoVersion::FIRST_PER_FILE));
+        let key = self.cache.map(|cache| (cache, Key::new(&path, request)));
         let file = SourceFile {
             generated: is_generated(&file),
             excluded: request.root && self.excludes.excludes(&path, false),
@@ -220,7 +250,12 @@ impl Reader<'_> {
             file,
             errors: parsed.errors,
         };
-        Outcome::File(Box::new(ReadFile { file, part, name: base.to_owned(), imports, bytes }))
+        let (file, name, constraint) = (Arc::new(file), base.to_owned(), constraints.expr);
+        let read = Arc::new(ReadFile { file, constraint, part, name, imports, bytes });
+        if let Some((cache, key)) = key {
+            cache.insert(key, &read);
+        }
+        self.select(read)
     }
 
     fn assemble(&self, outcomes: Vec<Outcome>, request: &Request<'_>) -> Content {
@@ -231,20 +266,19 @@ impl Reader<'_> {
                 Outcome::Broken => content.incomplete = true,
                 Outcome::Unwanted { constrained } => content.constrained |= constrained,
                 Outcome::File(read) => {
-                    let ReadFile { file, part, name: own, imports, bytes } = *read;
                     content.parsed_files += 1;
-                    content.parsed_bytes += bytes;
-                    if own != name {
-                        self.other_package(&file, &own, &name, request);
+                    content.parsed_bytes += read.bytes;
+                    if read.name != name {
+                        self.other_package(&read.file, &read.name, &name, request);
                         content.incomplete = true;
                         continue;
                     }
-                    for (path, place) in imports {
-                        if !matches!(&*path, "C" | "unsafe") {
-                            content.imports[part as usize].entry(path).or_insert(place);
+                    for (path, place) in &read.imports {
+                        if !matches!(&**path, "C" | "unsafe") {
+                            content.imports[read.part as usize].entry(path.clone()).or_insert_with(|| place.clone());
                         }
                     }
-                    content.files[part as usize].push(Arc::new(file));
+                    content.files[read.part as usize].push(read.file.clone());
                 }
             }
         }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use residue_finding::Severity;
 
+use crate::platforms::Platform;
+
 /// Finds what Go programs leave behind
 #[derive(Debug, Parser)]
 #[command(name = "residue", arg_required_else_help = true, max_term_width = 100)]
@@ -96,6 +98,15 @@ pub(crate) struct CheckArgs {
     /// Architecture that the code is built for (default: GOARCH, or this one)
     #[arg(long, value_name = "ARCH", help_heading = "What is looked at")]
     pub(crate) goarch: Option<String>,
+
+    /// Look at the build for this platform, with these build tags; several are merged into one report (repeatable)
+    #[arg(long, value_name = "GOOS/GOARCH[,TAG]", conflicts_with_all = ["goos", "goarch"])]
+    #[arg(help_heading = "What is looked at")]
+    pub(crate) platform: Vec<Platform>,
+
+    /// Let `replace` and `use` lines and links lead below this directory, outside the repository (repeatable)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "What is looked at")]
+    pub(crate) allow_path: Vec<PathBuf>,
 
     /// Write text, json or jsonl to stdout, or to a file: `json=report.json` (repeatable)
     #[arg(long, value_name = "FORMAT[=FILE]", env = "RESIDUE_FORMAT", hide_env = true)]

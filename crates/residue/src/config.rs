@@ -9,6 +9,7 @@ use toml::Spanned;
 use crate::args::FailOn;
 use crate::engine;
 use crate::error::Error;
+use crate::platforms::Platform;
 use crate::suggest;
 
 /// The name that is looked for, from the first pattern upward.
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) tests: bool,
     pub(crate) include_vendor: bool,
     pub(crate) tags: Vec<String>,
+    pub(crate) platforms: Vec<Platform>,
     /// Relative to the directory of the file.
     pub(crate) models: Vec<PathBuf>,
 }
@@ -45,6 +47,7 @@ struct Raw {
     tests: bool,
     include_vendor: bool,
     tags: Vec<String>,
+    platforms: Vec<Spanned<String>>,
     models: Vec<PathBuf>,
 }
 
@@ -105,6 +108,12 @@ impl Config {
                 Error::usage(format!("{place}: `{}` is no severity: {expected}", word.get_ref()))
             })
         });
+        let platform = |word: &Spanned<String>| {
+            word.get_ref().parse().map_err(|expected| {
+                let place = at(word.span().start);
+                Error::usage(format!("{place}: `{}` is no platform: {expected}", word.get_ref()))
+            })
+        };
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
             enable: enable.collect::<Result<_, _>>()?,
@@ -115,6 +124,7 @@ impl Config {
             tests: raw.tests,
             include_vendor: raw.include_vendor,
             tags: raw.tags,
+            platforms: raw.platforms.iter().map(platform).collect::<Result<_, _>>()?,
             models: raw.models.into_iter().map(|model| dir.join(model)).collect(),
             path: Some(path.to_owned()),
         })
@@ -153,15 +163,17 @@ mod tests {
     fn everything_can_be_said() {
         let config = parse(
             "exclude = ['gen/**']\nfail-on = 'error'\nstrict = true\ntests = true\ninclude-vendor = true\n\
-             tags = ['linux']\nmodels = ['models/ours.toml']\n[rules]\nenable = ['R201']\ndisable = ['R203',\n'R209']\n",
+             tags = ['linux']\nplatforms = ['linux/amd64', 'windows/arm64,x']\nmodels = ['models/ours.toml']\n[rules]\nenable = ['R201']\ndisable = ['R203',\n'R209']\n",
         )
         .expect("it is well-formed");
         assert_eq!(config.exclude, ["gen/**"]);
         assert_eq!(config.fail_on, Some(FailOn::Severity(Severity::Error)));
         assert!(config.strict && config.tests && config.include_vendor);
         assert_eq!(config.models, [Path::new("repo/models/ours.toml")]);
+        let platforms: Vec<_> = config.platforms.iter().map(ToString::to_string).collect();
+        assert_eq!(platforms, ["linux/amd64", "windows/arm64,x"]);
         let disabled: Vec<_> = config.disable.iter().map(|(rule, line)| (rule.code.as_str(), *line)).collect();
-        assert_eq!(disabled, [("R203", 10), ("R209", 11)]);
+        assert_eq!(disabled, [("R203", 11), ("R209", 12)]);
         assert!(parse("").is_ok());
     }
 
@@ -175,6 +187,7 @@ mod tests {
                 "did you mean `R201`?",
             ),
             ("fail-on = 'fatal'\n", "repo/.residue.toml:1: `fatal` is no severity", ""),
+            ("\nplatforms = [\n'linux']\n", "repo/.residue.toml:3: `linux` is no platform: expected GOOS/GOARCH", ""),
             ("tests = 1\n", "repo/.residue.toml:1: invalid type", ""),
             ("x\ny = [\n", "repo/.residue.toml:1: ", ""),
         ] {

@@ -1,17 +1,18 @@
 //! The one place that knows the analysis crates: load, type, check.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use residue_check::Models;
 use residue_finding::{Counter, Diagnostic, Missing, Outcome, Phase, Position, RuleMeta, Severity, Stats};
-use residue_project::{Config, Env, LoadError, OsFileSystem, Problem, Project};
+use residue_project::{Config, Env, LoadError, LoadStats, OsFileSystem, ParseCache, Problem, Project};
 use residue_report::{Sources, Tool};
 use residue_types::Program;
 
 use crate::error::Error;
+use crate::platforms::{self, Part, Platform};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::suggest;
@@ -59,29 +60,73 @@ pub(crate) fn check(settings: &Settings, progress: &Progress) -> Result<Run, Err
     let mut clock = Clock::start();
     let models = models(settings)?;
     clock.phase("models");
+    let builds: Vec<Option<&Platform>> = match settings.platforms.as_slice() {
+        [] => vec![None],
+        platforms => platforms.iter().map(Some).collect(),
+    };
+    let cache = (builds.len() > 1).then(ParseCache::default);
+    let mut build = Build {
+        settings,
+        models,
+        progress,
+        cache,
+        clock,
+        totals: Totals::default(),
+        sources: AnalysedSources::default(),
+    };
+    let parts: Vec<Part> = builds.into_iter().map(|platform| build.check(platform)).collect::<Result<_, _>>()?;
+    let mut outcome = platforms::merge(parts);
+    outcome.summary.stats = settings.stats.then(|| stats(&build.totals, &outcome, build.clock));
+    Ok(Run { outcome, sources: build.sources })
+}
 
-    progress.phase("reading packages");
-    let project =
-        residue_project::load(&OsFileSystem, &config(settings, &models)).map_err(|error| load_error(&error))?;
-    nothing_named(&project)?;
-    let project = Arc::new(project);
-    clock.phase("loading and parsing");
+/// What builds share, and what they add to.
+struct Build<'a> {
+    settings: &'a Settings,
+    models: Models,
+    progress: &'a Progress,
+    /// Where there are several builds.
+    cache: Option<ParseCache>,
+    clock: Clock,
+    totals: Totals,
+    sources: AnalysedSources,
+}
 
-    progress.phase("typing declarations");
-    let program = Program::new(Arc::clone(&project));
-    clock.phase("types of declarations");
+impl Build<'_> {
+    /// Loads, types and checks one build.
+    fn check(&mut self, platform: Option<&Platform>) -> Result<Part, Error> {
+        self.progress.phase("reading packages");
+        let config = config(self.settings, platform, &self.models);
+        let project = residue_project::load_with(&OsFileSystem, &config, self.cache.as_ref());
+        let project = Arc::new(project.map_err(|error| load_error(&error))?);
+        nothing_named(&project)?;
+        self.clock.phase("loading and parsing");
 
-    progress.phase("checking");
-    let mut outcome = residue_check::check(&program, &models, &settings.rules);
-    clock.phase("types of bodies, rules");
+        self.progress.phase("typing declarations");
+        let program = Program::new(Arc::clone(&project));
+        self.clock.phase("types of declarations");
 
-    let summary = &mut outcome.summary;
-    summary.disabled.clone_from(&settings.disabled);
-    summary.diagnostics.extend(diagnostics(&project));
-    summary.missing.extend(missing(&project));
-    summary.stats = settings.stats.then(|| stats(&project, clock));
-    outcome.finish();
-    Ok(Run { outcome, sources: AnalysedSources::new(project) })
+        self.progress.phase("checking");
+        let mut outcome = residue_check::check(&program, &self.models, &self.settings.rules);
+        self.clock.phase("types of bodies, rules");
+
+        let (left_out, diagnostics) = diagnostics(&project);
+        let summary = &mut outcome.summary;
+        summary.disabled.clone_from(&self.settings.disabled);
+        summary.diagnostics.extend(diagnostics);
+        summary.missing.extend(missing(&project));
+        outcome.finish();
+        self.totals.add(&project);
+        self.sources.add(&outcome, &project);
+        let files = project.roots().flat_map(|(_, package)| &package.files);
+        Ok(Part {
+            platform: platform.map(ToString::to_string).unwrap_or_default(),
+            outcome,
+            packages: project.roots().map(|(_, package)| package.to_string()).collect(),
+            files: files.map(|file| file.path.to_string()).collect(),
+            left_out,
+        })
+    }
 }
 
 /// The embedded models and those the user adds.
@@ -105,15 +150,17 @@ fn models(settings: &Settings) -> Result<Models, Error> {
     Ok(models)
 }
 
-fn config(settings: &Settings, models: &Models) -> Config {
+fn config(settings: &Settings, platform: Option<&Platform>, models: &Models) -> Config {
+    let tags = platform.map(|platform| platform.tags.as_slice()).unwrap_or_default();
     Config {
         patterns: settings.patterns.clone(),
         tests: settings.tests,
         include_vendor: settings.include_vendor,
         exclude: settings.exclude.clone(),
-        tags: settings.tags.clone(),
-        goos: settings.goos.clone(),
-        goarch: settings.goarch.clone(),
+        allow_paths: settings.allow_paths.clone(),
+        tags: settings.tags.iter().chain(tags).cloned().collect(),
+        goos: platform.map_or_else(|| settings.goos.clone(), |platform| Some(platform.goos.clone())),
+        goarch: platform.map_or_else(|| settings.goarch.clone(), |platform| Some(platform.goarch.clone())),
         stubs: models.stubs(),
         env: Env::from_vars(std::env::vars_os().filter_map(|(name, value)| {
             // A variable that isn't text can't be one of those that matter.
@@ -143,9 +190,16 @@ fn nothing_named(project: &Project) -> Result<(), Error> {
     }
 }
 
-/// What loading complained about, and the first syntax error of each file.
-fn diagnostics(project: &Project) -> Vec<Diagnostic> {
-    let mut diagnostics: Vec<Diagnostic> = project.diagnostics.iter().map(diagnostic).collect();
+/// What loading said of named directories without files for this build, and what else it complained about, with the
+/// first syntax error of each file.
+fn diagnostics(project: &Project) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    // A dependency without files is a warning, and a defect of this build whatever the others have.
+    let left_out = |d: &&residue_project::Diagnostic| {
+        d.problem == Problem::AllExcluded && d.severity != residue_project::Severity::Warning
+    };
+    let (left_out, rest): (Vec<_>, Vec<_>) = project.diagnostics.iter().partition(left_out);
+    let left_out = left_out.into_iter().map(diagnostic).collect();
+    let mut diagnostics: Vec<Diagnostic> = rest.into_iter().map(diagnostic).collect();
     for (_, package) in project.roots() {
         for file in &package.files {
             let Some(first) = file.errors.first() else {
@@ -165,7 +219,7 @@ fn diagnostics(project: &Project) -> Vec<Diagnostic> {
             });
         }
     }
-    diagnostics
+    (left_out, diagnostics)
 }
 
 fn diagnostic(diagnostic: &residue_project::Diagnostic) -> Diagnostic {
@@ -196,16 +250,38 @@ fn missing(project: &Project) -> impl Iterator<Item = Missing> {
     })
 }
 
-fn stats(project: &Project, clock: Clock) -> Stats {
+/// How much there was to do, in all builds.
+#[derive(Default)]
+struct Totals {
+    builds: u64,
+    packages: u64,
+    load: LoadStats,
+}
+
+impl Totals {
+    fn add(&mut self, project: &Project) {
+        self.builds += 1;
+        self.packages += project.packages.len() as u64;
+        self.load.files += project.stats.files;
+        self.load.bytes += project.stats.bytes;
+        self.load.root_files += project.stats.root_files;
+        self.load.root_bytes += project.stats.root_bytes;
+    }
+}
+
+fn stats(totals: &Totals, outcome: &Outcome, clock: Clock) -> Stats {
     let counter = |name, value| Counter { name, value };
     let mut counters = vec![
-        counter("packages analysed", project.roots().count() as u64),
-        counter("packages with their imports", project.packages.len() as u64),
-        counter("files with bodies", project.stats.root_files as u64),
-        counter("bytes of these", project.stats.root_bytes),
-        counter("files in all", project.stats.files as u64),
-        counter("bytes in all", project.stats.bytes),
+        counter("packages analysed", outcome.summary.packages as u64),
+        counter("packages with their imports", totals.packages),
+        counter("files with bodies", totals.load.root_files as u64),
+        counter("bytes of these", totals.load.root_bytes),
+        counter("files in all", totals.load.files as u64),
+        counter("bytes in all", totals.load.bytes),
     ];
+    if totals.builds > 1 {
+        counters.insert(0, counter("platforms, all but packages analysed counted in each", totals.builds));
+    }
     counters.extend(peak_memory().map(|bytes| counter("bytes of memory at the peak", bytes)));
     Stats { phases: clock.phases, counters }
 }
@@ -229,33 +305,45 @@ impl Clock {
         Self { last: Instant::now(), phases: Vec::new() }
     }
 
-    /// Ends a part that began when the last one ended.
+    /// Ends a part that began when the last one ended; parts of one name are added up.
     fn phase(&mut self, name: &'static str) {
         let now = Instant::now();
-        self.phases.push(Phase { name, wall: now - self.last });
+        let wall = now - self.last;
+        match self.phases.iter_mut().find(|phase| phase.name == name) {
+            Some(phase) => phase.wall += wall,
+            None => self.phases.push(Phase { name, wall }),
+        }
         self.last = now;
     }
 }
 
-/// The files that were analysed, by the path they are shown under.
+/// The files that the outcome speaks of, by the path they are shown under.
+#[derive(Default)]
 pub(crate) struct AnalysedSources {
-    project: Arc<Project>,
-    by_path: OnceLock<HashMap<Arc<str>, Arc<[u8]>>>,
+    by_path: BTreeMap<String, Arc<[u8]>>,
 }
 
 impl AnalysedSources {
-    fn new(project: Arc<Project>) -> Self {
-        Self { project, by_path: OnceLock::new() }
+    /// Keeps the files that an outcome speaks of; all others may be forgotten with their project.
+    fn add(&mut self, outcome: &Outcome, project: &Project) {
+        let held = outcome.suppressed.iter().map(|suppressed| &suppressed.finding);
+        let paths = outcome.findings.iter().chain(held).flat_map(|finding| {
+            let steps = finding.steps.iter().map(|step| &step.site.path);
+            let edits = finding.help.iter().flat_map(|help| &help.edits).map(|edit| &edit.path);
+            std::iter::once(&finding.site.path).chain(steps).chain(edits)
+        });
+        let wanted: BTreeSet<&str> = paths.map(String::as_str).collect();
+        for file in project.packages.iter().flat_map(|package| &package.files) {
+            if wanted.contains(&*file.path) {
+                self.by_path.entry(file.path.to_string()).or_insert_with(|| Arc::clone(file.file.src()));
+            }
+        }
     }
 }
 
 impl Sources for AnalysedSources {
     fn source(&self, path: &str) -> Option<Arc<[u8]>> {
-        let index = || {
-            let files = self.project.packages.iter().flat_map(|package| &package.files);
-            files.map(|file| (Arc::clone(&file.path), Arc::clone(file.file.src()))).collect()
-        };
-        self.by_path.get_or_init(index).get(path).cloned()
+        self.by_path.get(path).cloned()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::args::{CheckArgs, FailOn, Format, FormatKind};
 use crate::config::Config;
 use crate::engine;
 use crate::error::Error;
+use crate::platforms::Platform;
 
 /// A resolved `check`.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub(crate) struct Settings {
     pub(crate) tags: Vec<String>,
     pub(crate) goos: Option<String>,
     pub(crate) goarch: Option<String>,
+    /// Builds to look at; none is the one that `goos` and `goarch` name.
+    pub(crate) platforms: Vec<Platform>,
+    /// Directories that may be read beside the repository.
+    pub(crate) allow_paths: Vec<PathBuf>,
     pub(crate) formats: Vec<Format>,
     pub(crate) fail_on: FailOn,
     pub(crate) strict: bool,
@@ -55,6 +60,8 @@ impl Settings {
             tests: !args.no_tests && (args.tests || config.tests),
             include_vendor: args.include_vendor || config.include_vendor,
             tags: if args.tags.is_empty() { config.tags } else { args.tags },
+            platforms: platforms(args.platform, config.platforms, args.goos.is_some() || args.goarch.is_some()),
+            allow_paths: args.allow_path,
             goos: args.goos,
             goarch: args.goarch,
             formats: formats(args.format)?,
@@ -103,6 +110,22 @@ fn patterns(typed: &[String], dir: &Path) -> Result<Vec<String>, Error> {
         Ok(pattern.clone())
     };
     typed.iter().map(expand).collect()
+}
+
+/// Flags win over the configuration, which speaks of several builds where flags ask for one.
+fn platforms(typed: Vec<Platform>, configured: Vec<Platform>, one: bool) -> Vec<Platform> {
+    let wanted = match typed.is_empty() {
+        true if one => Vec::new(),
+        true => configured,
+        false => typed,
+    };
+    let mut distinct: Vec<Platform> = Vec::new();
+    for platform in wanted {
+        if !distinct.contains(&platform) {
+            distinct.push(platform);
+        }
+    }
+    distinct
 }
 
 /// The rules to run, and those that the configuration switched off.

@@ -1,6 +1,6 @@
 //! Which files make which packages.
 
-use residue_project::{GoVersion, ModuleKind, Origin, Problem, Severity};
+use residue_project::{GoVersion, ModuleKind, Origin, ParseCache, Problem, Project, Severity, load, load_with};
 
 use crate::{file_names, files, import, missing, package, packages, problems, project, project_with};
 
@@ -280,6 +280,46 @@ fn a_dependency_without_files_for_the_target_is_said() {
         (said.severity, &*said.place.as_ref().expect("a place").path),
         (Severity::Warning, "/cache/d.org/d@v1.0.0")
     );
+}
+
+#[test]
+fn several_build_sets_share_what_they_parse() {
+    let fs = files(
+        "-- /w/go.mod --
+         module m
+         -- /w/a.go --
+         package m
+         import \"os\"
+         -- /w/a_linux.go --
+         package m
+         -- /w/a_windows.go --
+         package m
+         -- /w/tagged.go --
+         //go:build !linux
+         package m
+         -- /w/c.go --
+         package m
+         import \"C\"",
+    );
+    let cache = ParseCache::default();
+    let names = |goos: &str, cgo: bool| {
+        let mut config = crate::config();
+        (config.goos, config.cgo) = (Some(goos.to_owned()), Some(cgo));
+        let cached = load_with(&fs, &config, Some(&cache)).expect("loads");
+        let alone = load(&fs, &config).expect("loads");
+        let list = |project: &Project| {
+            let packages = project.packages.iter();
+            packages.map(|package| format!("{package}: {}", file_names(package).join(" "))).collect::<Vec<_>>()
+        };
+        assert_eq!(list(&cached), list(&alone), "{goos} {cgo}");
+        assert_eq!((&cached.diagnostics, &cached.missing), (&alone.diagnostics, &alone.missing));
+        (file_names(package(&cached, "m")).join(" "), package(&cached, "m").files[0].clone())
+    };
+    let (linux, first) = names("linux", true);
+    let (windows, second) = names("windows", false);
+    assert_eq!((linux.as_str(), windows.as_str()), ("a.go a_linux.go c.go", "a.go a_windows.go tagged.go"));
+    assert!(std::sync::Arc::ptr_eq(&first, &second), "a.go is parsed once");
+    assert_eq!(names("linux", false).0, "a.go a_linux.go", "what another set took is not taken unasked");
 }
 
 #[test]
