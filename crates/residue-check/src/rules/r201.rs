@@ -3,8 +3,9 @@
 //! ## What it finds
 //!
 //! A file, connection, response body, result set, transaction, eBPF object, raw descriptor or piece of C memory that a
-//! function acquires and that on no path is closed, returned, stored, captured or passed on. Results that are dropped
-//! where they are returned count too: `http.Get(url)` as a statement, or `_, err := os.Open(name)`.
+//! function acquires and that on no path is closed, returned, stored or passed on, neither by the function nor by a
+//! function literal inside it. Results that are dropped where they are returned count too: `http.Get(url)` as a
+//! statement, or `_, err := os.Open(name)`.
 //!
 //! Calls that only use the resource do not pass it on: its own methods, `io.Copy`, `io.ReadAll`,
 //! `json.NewDecoder(resp.Body)`, `bufio.NewScanner(f)`, `fmt.Fprintf(f, …)`. Which calls those are is data; see the
