@@ -42,7 +42,7 @@ pub(crate) enum Conformance {
 /// Arguments of `conformance parse`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ParseArgs {
-    /// Go command of release 1.27, whose go/parser is the reference [default: $RESIDUE_GO, or go]
+    /// Go command of release 1.27, whose go/parser is the reference [default: `$RESIDUE_GO`, or go]
     #[arg(long)]
     go: Option<PathBuf>,
     /// Compare so many broken variants of each file, instead of the files

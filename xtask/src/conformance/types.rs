@@ -17,7 +17,7 @@ use residue_types::{Bodies, Callee, Mode, ObjId, ObjKind, Objects, Program, Res,
 /// Arguments of `conformance types`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct TypesArgs {
-    /// Go command of release 1.27, whose go/types is the reference [default: $RESIDUE_GO, or go]
+    /// Go command of release 1.27, whose go/types is the reference [default: `$RESIDUE_GO`, or go]
     #[arg(long)]
     go: Option<PathBuf>,
     /// Disagreements of each kind to show, at most
@@ -301,11 +301,11 @@ impl<'a> FileFacts<'a> {
             Mode::Builtin | Mode::NoValue => String::new(),
             _ => bodies.show(what.ty).to_string(),
         };
-        let mut value = what.value.filter(|_| !func_type).map(|v| go_value(v)).unwrap_or_default();
+        let mut value = what.value.filter(|_| !func_type).map(go_value).unwrap_or_default();
         if value.len() > 200 {
             "long".clone_into(&mut value);
         }
-        format!("{mode} {ty} {}", value)
+        format!("{mode} {ty} {value}")
     }
 
     fn meaning(&self, bodies: &Bodies<'_>, ident: IdentId) -> String {
