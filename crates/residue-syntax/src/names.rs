@@ -15,12 +15,15 @@ pub(crate) fn ends(spelling: &[u8]) -> (u64, u64) {
     }
 }
 
-/// A hash table from spellings to [`Name`]s, over the spellings themselves in a [`Names`].
+/// A hash table from spellings to [`Name`]s, over the spellings themselves.
 #[derive(Debug)]
 pub(crate) struct Interner {
     /// Open addressing, a power of two of slots, at most half of them taken.
     slots: Vec<Slot>,
-    names: Names,
+    /// All spellings, one after the other.
+    text: Vec<u8>,
+    /// Where each ends in `text`.
+    ends: Vec<u32>,
     seed: u64,
 }
 
@@ -48,7 +51,8 @@ impl Interner {
         static SEED: OnceLock<u64> = OnceLock::new();
         Self {
             slots: vec![FREE; SLOTS],
-            names: Names::default(),
+            text: Vec::new(),
+            ends: Vec::new(),
             seed: *SEED.get_or_init(|| RandomState::new().hash_one(0)),
         }
     }
@@ -76,17 +80,17 @@ impl Interner {
             let slot = self.slots[i];
             if slot.head == head && slot.tail == tail && slot.len == len {
                 let name = Name::from_raw(slot.name);
-                if len <= 16 || self.names.get(name).as_bytes() == spelling {
+                if len <= 16 || self.spelling(name) == spelling {
                     return name;
                 }
             }
             i = (i + 1) & mask;
         }
-        let name = Name::new(self.names.ends.len());
-        self.names.text.push_str(str::from_utf8(spelling).unwrap_or_default());
-        self.names.ends.push(self.names.text.len() as u32);
+        let name = Name::new(self.ends.len());
+        self.text.extend_from_slice(spelling);
+        self.ends.push(self.text.len() as u32);
         self.slots[i] = Slot { head, tail, len, name: name.raw() };
-        if self.names.ends.len() * 2 > self.slots.len() {
+        if self.ends.len() * 2 > self.slots.len() {
             self.grow();
         }
         name
@@ -94,7 +98,13 @@ impl Interner {
 
     /// Length of a spelling.
     pub(crate) fn len(&self, name: Name) -> u32 {
-        self.names.get(name).len() as u32
+        self.spelling(name).len() as u32
+    }
+
+    fn spelling(&self, name: Name) -> &[u8] {
+        let i = name.index();
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.text[start..self.ends[i] as usize]
     }
 
     /// The spellings, when all of the file is read. The interner is without names again.
@@ -102,9 +112,11 @@ impl Interner {
         // The table shrinks again after a large file, so that emptying it stays cheap.
         self.slots.truncate(SLOTS);
         self.slots.fill(FREE);
-        let names = Names { text: self.names.text.as_str().to_owned(), ends: self.names.ends.as_slice().to_vec() };
-        self.names.text.clear();
-        self.names.ends.clear();
+        // The lexer takes no name that is not UTF-8.
+        let text = str::from_utf8(&self.text).unwrap_or_default().to_owned();
+        let names = Names { text, ends: self.ends.as_slice().to_vec() };
+        self.text.clear();
+        self.ends.clear();
         names
     }
 
