@@ -264,7 +264,8 @@ impl<'a> Tracker<'a> {
             // Nobody can release the resource through it.
             return Ok(self.keep(call));
         }
-        Ok(Fate::Moved(arg, Move::Argument))
+        let left = self.cx.cgo_name(call).is_some_and(|name| self.cx.models().leaves("C", name, self.kind));
+        Ok(if left { self.keep(call) } else { Fate::Moved(arg, Move::Argument) })
     }
 
     /// Whether a composite literal only carries arguments into the call it is written in.

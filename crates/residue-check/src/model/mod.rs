@@ -28,6 +28,7 @@
 //! until_cancelled = ["BeginTx"]     # what is acquired is released when the context is cancelled
 //! drains = ["ReadAll"]              # reads an argument to its end
 //! borrows = ["*"]                   # leave the arguments to the caller; `*`: all functions of the package
+//! leaves = ["raw-fd"]               # all its functions leave these kinds to the caller, but those that speak of closing
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
 //! options = ["XDPOptions"]          # struct types that only carry arguments into a call
@@ -161,6 +162,8 @@ struct PackageModel {
     /// What functions that are not listed do.
     default: Roles,
     options: FxHashSet<String>,
+    /// Kinds that all functions leave to the caller.
+    leaves: Vec<ResourceId>,
     /// The stub source with the place of its file, for messages.
     stub: Option<StubPackage>,
 }
@@ -326,6 +329,14 @@ impl Models {
         let package = self.packages.get(package)?;
         let listed = package.functions.get(recv).and_then(|functions| functions.get(name));
         listed.or_else(|| recv.is_empty().then_some(&package.default))
+    }
+
+    /// Whether a function that no model speaks of leaves a kind of resource to its caller, because all functions of the
+    /// package do. One whose name speaks of opening or closing may not.
+    pub fn leaves(&self, package: &str, name: &str, kind: ResourceId) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.packages.get(package).is_some_and(|package| package.leaves.contains(&kind))
+            && !["close", "open"].iter().any(|word| name.contains(word))
     }
 
     /// Whether a struct type only carries arguments into a call.

@@ -71,6 +71,8 @@ struct RawPackage {
     #[serde(default)]
     borrows: Names,
     #[serde(default)]
+    leaves: Names,
+    #[serde(default)]
     wraps: Names,
     #[serde(default)]
     owns: Names,
@@ -305,6 +307,11 @@ impl Reader<'_> {
                 *flag(roles) = true;
                 true
             });
+        }
+        for kind in &raw.leaves {
+            if let Some(id) = self.kind(source, kind) {
+                self.model(path).leaves.push(id);
+            }
         }
         for name in &raw.options {
             let place = source.at(name.span());
