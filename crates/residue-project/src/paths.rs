@@ -83,7 +83,9 @@ pub(crate) fn display(path: &Path, dir: &Path) -> Arc<str> {
     match path.strip_prefix(dir) {
         Ok(rest) if rest.as_os_str().is_empty() => ".".into(),
         Ok(rest) => slashed(rest).into(),
-        Err(_) => path.to_string_lossy().replace('\\', "/").into(),
+        // Elsewhere a backslash is part of a name.
+        Err(_) if cfg!(windows) => path.to_string_lossy().replace('\\', "/").into(),
+        Err(_) => path.to_string_lossy().into(),
     }
 }
 

@@ -389,7 +389,9 @@ impl Finder<'_> {
                     (Problem::OutsideTree, format!("`use {used}` lies outside the repository"), hint)
                 }
                 Ok(_) if self.is_module_root(&dir) => {
-                    dirs.push(dir);
+                    if !dirs.contains(&dir) {
+                        dirs.push(dir);
+                    }
                     continue;
                 }
                 _ => (Problem::ModFile, format!("`use {used}`: no go.mod there"), "the module is not analysed"),

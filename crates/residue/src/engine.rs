@@ -347,6 +347,8 @@ impl Sources for AnalysedSources {
     }
 }
 
-fn shown(path: &Path, dir: &Path) -> String {
-    path.strip_prefix(dir).unwrap_or(path).display().to_string()
+/// A path as it is shown: relative to the working directory where it lies below it, `/` between its parts.
+pub(crate) fn shown(path: &Path, dir: &Path) -> String {
+    let shown = path.strip_prefix(dir).unwrap_or(path).display().to_string();
+    if cfg!(windows) { shown.replace('\\', "/") } else { shown }
 }

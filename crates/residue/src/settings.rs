@@ -157,7 +157,7 @@ fn select_rules(
         match line {
             Some(line) if rule.default_on => {
                 let path = config.path.as_deref().unwrap_or(Path::new(""));
-                let path = path.strip_prefix(dir).unwrap_or(path).display();
+                let path = engine::shown(path, dir);
                 disabled.push(DisabledRule { code: rule.code, by: format!("{path}:{line}") });
             }
             None if rule.default_on || named(&config.enable, rule) => rules.push(rule),
