@@ -38,13 +38,10 @@ var out = bufio.NewWriterSize(os.Stdout, 1<<20)
 
 func main() {
 	tests := flag.Bool("tests", false, "type test files too")
-	fake := flag.Bool("fakecgo", false, "type files that import C, with its members unknown")
 	flag.Parse()
 	defer out.Flush()
-	config := &packages.Config{Mode: packages.LoadAllSyntax, Tests: *tests}
-	if !*fake {
-		config.Env = append(os.Environ(), "CGO_ENABLED=0")
-	}
+	env := append(os.Environ(), "CGO_ENABLED=0")
+	config := &packages.Config{Mode: packages.LoadAllSyntax, Tests: *tests, Env: env}
 	loaded, err := packages.Load(config, flag.Args()...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

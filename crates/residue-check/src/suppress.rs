@@ -3,6 +3,10 @@
 //! A comment at the end of a line speaks of that line. One on a line of its own speaks of the next line that is not a
 //! comment; where that line starts a top-level declaration, of all of the declaration. As for `//go:` directives, there
 //! is no blank after `//`. A finding is held back when its place, not one of its steps, lies there.
+//!
+//! Suppressions written for another linter are honoured where that linter looks for the same defect: `//nolint:bodyclose`,
+//! `//nolint:sqlclosecheck`, `//nolint:govet` and `//nolint:lostcancel`, `#nosec G118`. They speak of the same lines, and
+//! are never reported as unused. `//nolint` alone and other linters' names hold nothing back.
 
 use residue_finding::{Finding, RuleCode, Span};
 use residue_syntax::ast::File;
@@ -29,8 +33,43 @@ pub(crate) struct Directive {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ignored {
     pub(crate) code: RuleCode,
-    /// Whether it held a finding back.
+    /// The Go types of the resources it is about; none where about all.
+    types: &'static [&'static str],
+    /// Whether it held a finding back, or need not.
     pub(crate) used: bool,
+}
+
+impl Ignored {
+    fn holds(&self, finding: &Finding) -> bool {
+        self.code == finding.rule && (self.types.is_empty() || self.types.contains(&finding.resource.as_str()))
+    }
+}
+
+/// What suppressions of other linters are about: the linter or its rule, our rule, Go types of the resources.
+const PEERS: &[(&str, &str, &[&str])] = &[
+    ("bodyclose", "R201", &["net/http.Response.Body"]),
+    ("sqlclosecheck", "R201", &["*database/sql.Rows", "*database/sql.Stmt"]),
+    ("govet", "R209", &[]),
+    ("lostcancel", "R209", &[]),
+    ("G118", "R209", &[]),
+];
+
+/// What a comment of another linter's holds back, and why; none where it is no such comment, or about other defects.
+fn of_peer(text: &str) -> Option<(Vec<Ignored>, String)> {
+    let text = text.strip_prefix("//")?.trim_start();
+    let (names, why) = if let Some(rest) = text.strip_prefix("nolint:") {
+        rest.split_once("//").unwrap_or((rest, ""))
+    } else {
+        let rest = text.strip_prefix("#nosec")?;
+        rest.split_once("--").unwrap_or((rest, ""))
+    };
+    let named = |peer: &str| names.split([',', ' ', '\t']).any(|name| name == peer);
+    let ignored: Vec<Ignored> = PEERS
+        .iter()
+        .filter(|(peer, ..)| named(peer))
+        .filter_map(|&(_, code, types)| Some(Ignored { code: code.parse().ok()?, types, used: true }))
+        .collect();
+    (!ignored.is_empty()).then(|| (ignored, why.trim().to_owned()))
 }
 
 /// The directives of a file, in source order.
@@ -40,11 +79,16 @@ pub(crate) fn directives(tree: &File, known: impl Fn(RuleCode) -> bool) -> Vec<D
     let mut out = Vec::new();
     for comment in comments {
         let (start, end) = (comment.span.start as usize, comment.span.end as usize);
-        if !src.get(start..end).is_some_and(|text| text.starts_with(MARKER.as_bytes())) {
+        let Some(bytes) = src.get(start..end) else { continue };
+        let (ignores, why) = if bytes.starts_with(MARKER.as_bytes()) {
+            parse(tree.text(comment.span).strip_prefix(MARKER).unwrap_or_default(), &known)
+        } else if bytes.starts_with(b"//")
+            && let Some((ignores, why)) = of_peer(&tree.text(comment.span))
+        {
+            (Ok(ignores), why)
+        } else {
             continue;
-        }
-        let text = tree.text(comment.span);
-        let (ignores, why) = parse(text.strip_prefix(MARKER).unwrap_or_default(), &known);
+        };
         let line = tree.line_col(comment.span.start).line;
         let span = Span { start: comment.span.start, end: comment.span.end };
         let lines = lines(tree, comment.span.start, line);
@@ -73,7 +117,7 @@ fn parse(text: &str, known: &impl Fn(RuleCode) -> bool) -> (Result<Vec<Ignored>,
         if !known(code) {
             return (Err(format!("there is no rule {code}")), why);
         }
-        ignores.push(Ignored { code, used: false });
+        ignores.push(Ignored { code, types: &[], used: false });
     }
     (Ok(ignores), why)
 }
@@ -112,7 +156,7 @@ pub(crate) fn applies<'d>(directives: &'d mut [Directive], finding: &Finding) ->
             continue;
         }
         if let Ok(ignores) = &mut directive.ignores
-            && let Some(ignored) = ignores.iter_mut().find(|ignored| ignored.code == finding.rule)
+            && let Some(ignored) = ignores.iter_mut().find(|ignored| ignored.holds(finding))
         {
             ignored.used = true;
             return Some(directive);
