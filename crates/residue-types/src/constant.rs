@@ -12,6 +12,7 @@ use num_rational::BigRational;
 use num_traits::{One, ToPrimitive, Zero};
 use residue_syntax::ast::{BinaryOp, LitKind, UnaryOp};
 
+use crate::text::Text;
 use crate::types::Basic;
 
 /// Integers beyond this many bits are errors in Go.
@@ -33,7 +34,7 @@ pub enum Const {
     /// A boolean.
     Bool(bool),
     /// A string; any bytes.
-    Str(Arc<[u8]>),
+    Str(Text),
     /// An integer that fits.
     Int(i64),
     /// An integer that doesn't fit in [`Const::Int`].
@@ -68,7 +69,7 @@ impl Const {
 
     /// The constant of a string.
     pub fn string(text: &str) -> Self {
-        Self::Str(text.as_bytes().into())
+        Self::Str(Text::new(text.as_bytes()))
     }
 
     /// Whether not known.
@@ -87,7 +88,7 @@ impl Const {
     /// The value as a string; invalid UTF-8 gives none.
     pub fn as_str(&self) -> Option<&str> {
         match self {
-            Self::Str(s) => std::str::from_utf8(s).ok(),
+            Self::Str(s) => std::str::from_utf8(s.bytes()).ok(),
             _ => None,
         }
     }
@@ -195,7 +196,7 @@ impl Const {
                 imaginary_literal(text).map_or(Self::Unknown, |im| Self::from_complex(BigRational::zero(), im))
             }
             LitKind::Char => char_literal(text).map_or(Self::Unknown, |c| Self::Int(i64::from(c))),
-            LitKind::String => unquote(text).map_or(Self::Unknown, |s| Self::Str(s.into())),
+            LitKind::String => unquote(text).map_or(Self::Unknown, |s| Self::Str(Text::new(s))),
         }
     }
 
@@ -227,7 +228,7 @@ impl Const {
                 _ => Self::Unknown,
             },
             (Self::Str(a), Self::Str(b)) if op == BinaryOp::Add && a.len() + b.len() <= STRING_BYTES_MAX => {
-                Self::Str([&**a, &**b].concat().into())
+                Self::Str(a.concat(b))
             }
             _ => match x.rank().max(y.rank()) {
                 2 => int_op(x, op, y, integer),
@@ -274,7 +275,7 @@ impl Const {
                 BinaryOp::Ne => Some(a != b),
                 _ => None,
             },
-            (Self::Str(a), Self::Str(b)) => by_order(a.cmp(b)),
+            (Self::Str(a), Self::Str(b)) => by_order(a.bytes().cmp(b.bytes())),
             _ => {
                 if let (Some(a), Some(b)) = (x.rational(), y.rational()) {
                     by_order(a.cmp(&b))
@@ -339,7 +340,7 @@ impl std::fmt::Display for Const {
         match self {
             Self::Unknown => f.write_str("unknown"),
             Self::Bool(b) => write!(f, "{b}"),
-            Self::Str(s) => write!(f, "{:?}", String::from_utf8_lossy(s)),
+            Self::Str(s) => write!(f, "{:?}", String::from_utf8_lossy(s.bytes())),
             Self::Int(i) => write!(f, "{i}"),
             Self::Big(b) => write!(f, "{b}"),
             Self::Float(r) => write!(f, "{r}"),

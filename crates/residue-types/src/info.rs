@@ -130,6 +130,12 @@ impl Recorder {
         slot.value_mode &= (1 << MODE_BITS) - 1;
         let Some(value) = value else { return };
         let next = self.info.values.len() as u32;
+        if matches!(value, Const::Str(text) if text.is_concatenation()) {
+            // Not put together only to be compared.
+            self.info.values.push(value.clone());
+            slot.value_mode |= (next + 1) << MODE_BITS;
+            return;
+        }
         let index = *self.values.entry(value.clone()).or_insert_with(|| {
             self.info.values.push(value.clone());
             next

@@ -21,6 +21,7 @@ mod print;
 mod program;
 mod subst;
 mod symbol;
+mod text;
 mod types;
 mod universe;
 
@@ -31,5 +32,6 @@ pub use object::{DeclSite, Func, ObjId, ObjKind, Object, PkgId, TypeName, VarKin
 pub use print::Printed;
 pub use program::{Bodies, Callee, Declarations, Program};
 pub use symbol::Symbol;
+pub use text::Text;
 pub use types::{Array, Basic, Chan, Field, Instance, Interface, Map, Method, Signature, Struct, Term, Type};
 pub use universe::{Builtin, empty_interface, error_type};

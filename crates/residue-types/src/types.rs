@@ -10,6 +10,9 @@ use std::sync::Arc;
 use crate::object::{ObjId, PkgId};
 use crate::symbol::Symbol;
 
+/// Types of more parts than this are unknown: comparing and hashing one looks at all of it.
+const PARTS_MAX: usize = 20_000;
+
 /// A type.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Type {
@@ -360,6 +363,15 @@ impl Type {
     /// Whether an untyped basic type.
     pub fn is_untyped(&self) -> bool {
         matches!(self, Self::Basic(b) if b.is_untyped())
+    }
+
+    /// Whether it has more parts than any sensible type: a chain of aliases or instances that doubles at each link.
+    pub(crate) fn is_too_big(&self) -> bool {
+        let mut parts = 0;
+        self.any(&mut |_| {
+            parts += 1;
+            parts > PARTS_MAX
+        })
     }
 
     /// Whether some part of it, declared types not opened, satisfies `pred`.

@@ -362,3 +362,29 @@ fn ill_typed_code_is_unknown_and_ends() {
         assert_eq!(bodies.file_count(), 1, "{source}");
     }
 }
+
+/// A program of few lines whose types or values double with each: what is too big is unknown, and soon so.
+#[test]
+fn what_doubles_is_cut() {
+    let chain = |first: &str, link: &dyn Fn(usize) -> String| {
+        let links: String = (1..64).map(link).collect();
+        format!("package p\nimport \"unsafe\"\n{first}\n{links}\n")
+    };
+    let double = "type P[A, B any] struct { a A; b B }\nfunc d[T any](x T) P[T, T] { return P[T, T]{x, x} }";
+    for source in [
+        chain("type A0 = struct{ x int }", &|i| format!("type A{i} = struct{{ x, y A{} }}\n", i - 1))
+            + "var x A63\nfunc f() { _ = x; _ = x.x.y; g(x) }\nfunc g(any) {}\n",
+        chain("type T0 struct{ x int }", &|i| format!("type T{i} struct{{ x, y T{} }}\n", i - 1))
+            + "const s = unsafe.Sizeof(T63{})\nconst a = unsafe.Alignof(T63{})\nconst o = unsafe.Offsetof(T63{}.y)\n",
+        chain(double, &|i| {
+            if i == 1 { "var v1 = d(1)\n".to_owned() } else { format!("var v{i} = d(v{})\n", i - 1) }
+        }) + "func f() { _ = v63; _ = v63.a.b.a }\n",
+        chain("const c0 = \"x\"", &|i| format!("const c{i} = c{0} + c{0}\n", i - 1))
+            + "func f() { _ = c63; _ = len(c20) }\n",
+        chain("const n0 = 2", &|i| format!("const n{i} = n{0} * n{0}\n", i - 1)) + "func f() { _ = n63 }\n",
+        chain("const r0 = 1.1", &|i| format!("const r{i} = r{0} * r{0}\n", i - 1)) + "func f() { _ = r63 }\n",
+    ] {
+        let program = Program::new(Arc::new(project(&source)));
+        assert_eq!(program.bodies(PackageId(0)).file_count(), 1);
+    }
+}

@@ -378,7 +378,7 @@ fn builtin_name(builtin: residue_types::Builtin) -> String {
 /// As `constant.Value.ExactString`, in the spelling of `strconv.Quote` for strings.
 fn go_value(value: &residue_types::Const) -> String {
     match value {
-        residue_types::Const::Str(bytes) => quote(bytes),
+        residue_types::Const::Str(text) => quote(text.bytes()),
         other => other.to_string(),
     }
 }

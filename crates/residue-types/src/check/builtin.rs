@@ -84,8 +84,9 @@ impl Checker<'_> {
             Builtin::UnsafeAlignof | Builtin::UnsafeSizeof => {
                 let ty = arg(0).map(|e| self.typed_expr(env, e).ty).unwrap_or_default();
                 let value = match builtin {
-                    Builtin::UnsafeSizeof => self.size_of(&ty),
-                    _ => (!matches!(ty, Type::Param(_))).then(|| self.align_of(&ty)),
+                    Builtin::UnsafeSizeof => self.sizeof(&ty),
+                    _ if matches!(ty, Type::Param(_)) => None,
+                    _ => self.alignof(&ty),
                 };
                 uintptr(value)
             }
@@ -323,7 +324,7 @@ impl Checker<'_> {
         let mut offset = 0;
         for &index in &selection.path {
             let Type::Struct(s) = self.underlying(&ty) else { return None };
-            offset += self.offset_of(&s, index as usize)?;
+            offset += self.offsetof(&s, index as usize)?;
             ty = s.fields.get(index as usize)?.ty.clone();
         }
         Some(offset)

@@ -191,7 +191,10 @@ impl Checker<'_> {
     /// The instance of a generic function's signature, recorded at the identifier that names it.
     fn instance_of(&self, env: &Env, fun: ExprId, signature: &Signature, args: Vec<Type>) -> Arc<Signature> {
         let plain = Signature { type_params: Vec::new(), ..signature.clone() };
-        let ty = subst(&Type::Func(Arc::new(plain)), &signature.type_params, &args);
+        let mut ty = subst(&Type::Func(Arc::new(plain)), &signature.type_params, &args);
+        if ty.is_too_big() {
+            ty = Type::Func(Arc::default());
+        }
         if env.record {
             let named = self.naming_ident(env, fun);
             let mut recorder = self.info.borrow_mut();

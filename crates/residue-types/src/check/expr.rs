@@ -222,8 +222,8 @@ impl Checker<'_> {
                 let at = index_value(env);
                 let byte = Type::Basic(Basic::Uint8);
                 match (string_constant, &operand.value, at.as_ref().and_then(Const::as_i64)) {
-                    (true, Some(Const::Str(bytes)), Some(i)) => {
-                        match usize::try_from(i).ok().and_then(|i| bytes.get(i)) {
+                    (true, Some(Const::Str(text)), Some(i)) => {
+                        match usize::try_from(i).ok().filter(|&i| i < text.len()) {
                             // A constant string indexed by a constant gives a byte value, not a constant.
                             Some(_) => Operand::value(byte),
                             None => Operand::unknown(),

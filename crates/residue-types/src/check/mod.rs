@@ -75,6 +75,8 @@ pub(crate) struct Checker<'p> {
     instances: RefCell<FxHashMap<Arc<Instance>, Type>>,
     info: RefCell<Recorder>,
     depth: Cell<u32>,
+    /// Types whose size may still be looked at in this question.
+    sizes_left: Cell<u32>,
 }
 
 /// Where an expression stands.
@@ -136,6 +138,7 @@ impl<'p> Checker<'p> {
             instances: RefCell::default(),
             info: RefCell::default(),
             depth: Cell::new(0),
+            sizes_left: Cell::new(0),
         };
         checker.file_scopes = (0..checker.tree_count()).map(|i| checker.file_scope(i)).collect();
         checker
@@ -368,7 +371,10 @@ impl Objects for Checker<'_> {
         if let Some(known) = self.instances.borrow().get(&key) {
             return known.clone();
         }
-        let ty = subst(generic, object.type_params(), args);
+        let mut ty = subst(generic, object.type_params(), args);
+        if ty.is_too_big() {
+            ty = Type::Unknown;
+        }
         self.instances.borrow_mut().insert(Arc::new(key), ty.clone());
         ty
     }

@@ -6,10 +6,40 @@ use crate::lookup::Objects;
 use crate::types::{Basic, Struct, Type};
 
 const WORD: i64 = 8;
+/// Types looked at for one size: structs that hold two of another, many times over, have more parts than that.
+const SIZES_MAX: u32 = 50_000;
 
 impl Checker<'_> {
-    /// Alignment of a type in bytes.
-    pub(super) fn align_of(&self, ty: &Type) -> i64 {
+    /// Size of a type in bytes, for `unsafe.Sizeof`; none where it depends on a type parameter or something unknown.
+    pub(super) fn sizeof(&self, ty: &Type) -> Option<i64> {
+        self.sizes_left.set(SIZES_MAX);
+        self.size_of(ty)
+    }
+
+    /// Alignment of a type in bytes, for `unsafe.Alignof`.
+    pub(super) fn alignof(&self, ty: &Type) -> Option<i64> {
+        self.sizes_left.set(SIZES_MAX);
+        let align = self.align_of(ty);
+        (self.sizes_left.get() > 0).then_some(align)
+    }
+
+    /// Offset of the field at `index`, for `unsafe.Offsetof`.
+    pub(super) fn offsetof(&self, s: &Struct, index: usize) -> Option<i64> {
+        self.sizes_left.set(SIZES_MAX);
+        self.offset_of(s, index)
+    }
+
+    /// Counts one more type looked at; false where that was too many.
+    fn look(&self) -> bool {
+        let left = self.sizes_left.get();
+        self.sizes_left.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    fn align_of(&self, ty: &Type) -> i64 {
+        if !self.look() {
+            return 1;
+        }
         match self.underlying(ty) {
             Type::Array(a) => self.align_of(&a.elem),
             Type::Struct(s) => {
@@ -28,9 +58,8 @@ impl Checker<'_> {
         self.is_named(ty, "sync/atomic", "align64") || self.is_named(ty, "internal/runtime/atomic", "align64")
     }
 
-    /// Size of a type in bytes; none where it depends on a type parameter or something unknown.
-    pub(super) fn size_of(&self, ty: &Type) -> Option<i64> {
-        if matches!(ty, Type::Param(_)) {
+    fn size_of(&self, ty: &Type) -> Option<i64> {
+        if matches!(ty, Type::Param(_)) || !self.look() {
             return None;
         }
         Some(match self.underlying(ty) {
@@ -66,8 +95,7 @@ impl Checker<'_> {
         Some(align_up(offset, align))
     }
 
-    /// Offset of the field at `index`.
-    pub(super) fn offset_of(&self, s: &Struct, index: usize) -> Option<i64> {
+    fn offset_of(&self, s: &Struct, index: usize) -> Option<i64> {
         let mut offset = 0i64;
         for (i, field) in s.fields.iter().enumerate() {
             offset = align_up(offset, self.align_of(&field.ty));

@@ -17,6 +17,7 @@ impl Checker<'_> {
     /// The type that an expression denotes, recorded; unknown where it denotes none.
     pub(super) fn typ(&self, env: &mut Env, e: ExprId) -> Type {
         let ty = self.deeper(|| self.typ_inner(env, e, false)).flatten().unwrap_or_default();
+        let ty = if ty.is_too_big() { Type::Unknown } else { ty };
         self.record_type(env, e, &ty);
         ty
     }
