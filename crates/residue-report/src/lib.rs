@@ -9,6 +9,7 @@
 mod json;
 mod mask;
 mod source;
+mod talk;
 mod text;
 mod visible;
 
@@ -16,7 +17,8 @@ use residue_finding::{Outcome, RuleMeta};
 
 pub use json::{SCHEMA_VERSION, write_json, write_json_lines, write_rules_json};
 pub use source::Sources;
-pub use text::{Talk, TextStyle, write_talk, write_text};
+pub use talk::{Talk, write_talk};
+pub use text::{TextStyle, write_text};
 
 /// What there is to report.
 #[derive(Clone, Copy)]
