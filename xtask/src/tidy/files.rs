@@ -31,6 +31,7 @@ pub(super) fn problems(root: &Path, files: &[String]) -> Vec<String> {
             Ok(bytes) => {
                 if let Ok(text) = String::from_utf8(bytes) {
                     problems.extend(of_file(file, &text));
+                    problems.extend(dead_links(root, file, &text));
                 }
             }
             Err(error) => problems.push(format!("{file}: {error}")),
@@ -63,9 +64,30 @@ fn of_file(file: &str, text: &str) -> Vec<String> {
     problems
 }
 
+/// Links of a Markdown file to files that are not there.
+fn dead_links(root: &Path, file: &str, text: &str) -> Vec<String> {
+    if Path::new(file).extension().is_none_or(|extension| extension != "md") {
+        return Vec::new();
+    }
+    let folder = root.join(file);
+    let folder = folder.parent().unwrap_or(root);
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let paths = targets.map(|target| target.split('#').next().unwrap_or_default());
+    let dead = paths.filter(|path| !path.is_empty() && !path.contains("://") && !folder.join(path).exists());
+    dead.map(|path| format!("{file}: links to {path}, which is not there")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_lead_somewhere() {
+        let root = crate::root();
+        let check = |text: &str| dead_links(&root, "docs/x.md", text);
+        assert_eq!(check("[a](../README.md#try-it), [b](https://example.com/x), [c](#here), [d](rules)"), [""; 0]);
+        assert_eq!(check("[a](README.md)"), ["docs/x.md: links to README.md, which is not there"]);
+    }
 
     #[test]
     fn each_mistake_is_found() {
