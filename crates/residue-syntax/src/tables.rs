@@ -23,8 +23,8 @@ thread_local! {
     static SPARE: Cell<Option<Tables>> = const { Cell::new(None) };
 }
 
-/// Tables for files up to about this size are kept for the next one.
-const KEPT_IDENTS_MAX: usize = 1 << 18;
+/// A table with more entries is given away as it is: keeping it would waste memory, and so would a second copy.
+const COPIED_LEN_MAX: usize = 1 << 18;
 
 impl Tables {
     /// Empty tables for the file `src`.
@@ -65,9 +65,7 @@ impl Tables {
             line_starts: OnceLock::new(),
         };
         self.scratch.clear();
-        if self.file.idents.capacity() <= KEPT_IDENTS_MAX {
-            SPARE.set(Some(self));
-        }
+        SPARE.set(Some(self));
         built
     }
 }
@@ -101,8 +99,13 @@ impl File {
     }
 }
 
-/// A copy of exactly the right size; the table is emptied but keeps its memory.
+/// What is in a table, at exactly the right size; the table is emptied but keeps its memory, unless it is large.
 fn copy_out<T: Copy>(table: &mut Vec<T>) -> Vec<T> {
+    if table.len() > COPIED_LEN_MAX {
+        let mut taken = std::mem::take(table);
+        taken.shrink_to_fit();
+        return taken;
+    }
     let copy = table.as_slice().to_vec();
     table.clear();
     copy
