@@ -58,12 +58,23 @@ pub(crate) struct Tracker<'a> {
     pub(crate) kept: Vec<ExprId>,
     /// Whether one of these reads it to its end.
     pub(crate) drained: bool,
+    /// Whether the field that it is was looked at, where it is one.
+    pub(crate) touched: bool,
 }
 
 impl<'a> Tracker<'a> {
     pub(crate) fn new(cx: FileCx<'a>, kind: ResourceId) -> Self {
         let resource = cx.models().resource(kind);
-        Self { cx, kind, resource, seen: FxHashSet::default(), work: Vec::new(), kept: Vec::new(), drained: false }
+        Self {
+            cx,
+            kind,
+            resource,
+            seen: FxHashSet::default(),
+            work: Vec::new(),
+            kept: Vec::new(),
+            drained: false,
+            touched: false,
+        }
     }
 
     /// How the results of an acquiring call have to do with the resource.
@@ -204,7 +215,10 @@ impl<'a> Tracker<'a> {
         };
         if selection.kind == SelectionKind::Field {
             return match mode {
-                Mode::Holder if self.resource.field.as_deref() == Some(name) => Err(Mode::Value),
+                Mode::Holder if self.resource.field.as_deref() == Some(name) => {
+                    self.touched = true;
+                    Err(Mode::Value)
+                }
                 Mode::Holder | Mode::Wrapper => Ok(self.keep(selector)),
                 Mode::Value | Mode::Owner if self.cx.pkg.bodies.basic(&selection.ty).is_some() => {
                     Ok(self.keep(selector))

@@ -16,6 +16,7 @@
 //! verb = "closed"                   # what releasing it is called
 //! cost = "each time: one descriptor until the garbage collector finds the file"
 //! drained = "it is read to its end"  # why it costs little where it was read to its end (optional): then a note
+//! untouched = "it may be empty"     # why it may cost nothing where a test never looks at it (optional): then a note
 //! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
 //! severity = "warning"              # error, warning, note
 //! confidence = "high"               # high, medium, low
@@ -80,6 +81,8 @@ pub struct Resource {
     pub cost: String,
     /// Why it costs little where it was read to its end.
     pub drained: Option<String>,
+    /// Why it may cost nothing where a test never looks at it.
+    pub untouched: Option<String>,
     /// Constants among the arguments with which the acquiring call gives none.
     pub without: Vec<String>,
     /// How bad that is.

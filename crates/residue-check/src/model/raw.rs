@@ -47,6 +47,7 @@ struct RawResource {
     verb: String,
     cost: Spanned<String>,
     drained: Option<String>,
+    untouched: Option<String>,
     #[serde(default)]
     without: Vec<String>,
     severity: Spanned<String>,
@@ -223,6 +224,7 @@ impl Reader<'_> {
             verb: raw.verb.clone(),
             cost: raw.cost.get_ref().clone(),
             drained: raw.drained.clone(),
+            untouched: raw.untouched.clone(),
             without: raw.without.clone(),
             severity,
             confidence,

@@ -49,7 +49,8 @@
 //! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
 //! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
 //! owner; it is not looked into. Rows and transactions that a cancelled context ends count as released. A response body
-//! that is read to its end and not closed is a note. The end of `main` is the end of the process and releases everything. A path on which
+//! that is read to its end and not closed is a note, and so is one that a test never looks at: it may be empty, and then
+//! nothing stays open. Examples that are not run are fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is that of a function that defers `os.Exit`. A path on which
 //! the acquiring call failed does not count, nor one that fails a test. In tests, a result that is dropped is reported only
 //! where the test fails if the call does: tests of failures and of fakes drop results on purpose.
 
@@ -57,7 +58,8 @@ use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
 use residue_flow::paths::{Path, Step};
-use residue_syntax::ast::{Expr, ExprId};
+use residue_flow::{Parent, Stop};
+use residue_syntax::ast::{Decl, Expr, ExprId, Stmt, StmtId};
 use residue_types::{Objects, Type};
 
 use crate::assume::Assumptions;
@@ -108,6 +110,9 @@ fn acquired(cx: FileCx<'_>, call: ExprId, kind: ResourceId, result: usize) -> Op
         return None;
     }
     let function = cx.enclosing(call)?;
+    if is_fragment(cx, function) {
+        return None;
+    }
     let flow = cx.flow(function.key)?;
     let path = leak(cx, function, &flow, call, result)?;
     Some(report(cx, &flow, call, result, resource, &tracker, &path))
@@ -133,6 +138,34 @@ fn is_cancelled(cx: FileCx<'_>, call: ExprId) -> bool {
             .any(|maker| cx.roles(maker).is_some_and(|roles| roles.cancels))
 }
 
+/// Whether a function is an example that is never run, but shown in documentation: it says nothing of what it prints.
+fn is_fragment(cx: FileCx<'_>, function: Enclosing) -> bool {
+    let tree = cx.tree();
+    let Parent::Decl(decl) = function.key else { return false };
+    let Decl::Func(func) = tree.decl(decl) else { return false };
+    if !cx.source().test || func.has_recv || !tree.ident_text(func.name).starts_with("Example") {
+        return false;
+    }
+    let body = tree.block(function.body).span;
+    let prints = |text: &str| {
+        let text = text.trim_start_matches("//").trim_start().to_ascii_lowercase();
+        text.starts_with("output:") || text.starts_with("unordered output:")
+    };
+    !tree.comments().iter().any(|comment| body.contains(comment.span) && prints(&tree.text(comment.span)))
+}
+
+/// Whether a function defers the end of the process, so that nothing outlives it.
+fn exits(cx: FileCx<'_>, function: Enclosing) -> bool {
+    let tree = cx.tree();
+    (0..tree.stmt_count()).map(StmtId::new).any(|stmt| match tree.stmt(stmt) {
+        Stmt::Defer(call) => {
+            cx.roles(call).is_some_and(|roles| roles.no_return == Some(Stop::Exit))
+                && cx.parents().function(tree, Parent::Stmt(stmt)) == Some(function.key)
+        }
+        _ => false,
+    })
+}
+
 /// A path on which the call succeeds and the function goes on until the resource is out of reach.
 fn leak(cx: FileCx<'_>, function: Enclosing, flow: &Flow, call: ExprId, result: usize) -> Option<Path> {
     let start = flow.point(call)?;
@@ -146,7 +179,7 @@ fn leak(cx: FileCx<'_>, function: Enclosing, flow: &Flow, call: ExprId, result: 
     if cx.source().test && targets.value == Target::Dropped && !assume.wants_success(&flow.cfg) {
         return None;
     }
-    let process_ends = cx.is_main(function);
+    let process_ends = cx.is_main(function) || exits(cx, function);
     assume.search(&flow.cfg, |at, node| {
         if at == start {
             Step::Hit
@@ -198,12 +231,12 @@ fn report(
         };
         finding.step(StepRole::Left, cx.site(span), left);
     }
-    match &resource.drained {
-        Some(why) if tracker.drained => {
+    match mitigation(cx, resource, tracker) {
+        Some(why) => {
             finding.severity = Severity::Note;
-            finding.notes.push(why.clone());
+            finding.notes.push(why.to_owned());
         }
-        _ => finding.notes.push(resource.cost.clone()),
+        None => finding.notes.push(resource.cost.clone()),
     }
     finding.help =
         Some(Help { message: advice(cx, call, result, resource, flow.cfg.repeats(start.block)), edits: Vec::new() });
@@ -214,6 +247,17 @@ fn report(
 }
 
 /// What to do. In a loop, a deferred call would wait for the end of the function.
+/// Why the loss is a small one, or may be none.
+fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, tracker: &Tracker<'_>) -> Option<&'a str> {
+    if tracker.drained {
+        resource.drained.as_deref()
+    } else if cx.source().test && resource.field.is_some() && !tracker.touched {
+        resource.untouched.as_deref()
+    } else {
+        None
+    }
+}
+
 fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repeats: bool) -> String {
     let var = match Targets::of(cx, call, result).value {
         Target::Variable(var) => cx.pkg.bodies.object(var).map(|object| object.name.as_str()),
