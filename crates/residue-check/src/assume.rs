@@ -1,12 +1,11 @@
 //! What is known on the paths after a resource was acquired: the call succeeded, and the branches that led to it.
 
 use residue_flow::cfg::{Edge, EdgeKind};
-use residue_flow::graph::Dominators;
 use residue_flow::paths::{Path, Step, search};
 use residue_flow::{Cfg, Node, Point, walk};
 use residue_syntax::ast::{BinaryOp, Expr, ExprId, Stmt};
 use residue_types::{Callee, ObjId, Objects};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::context::{FileCx, Flow};
 
@@ -19,7 +18,7 @@ pub(crate) struct Assumptions<'a> {
     /// The variable with the resource; not nil, not negative.
     value: Option<ObjId>,
     /// Conditions that held or did not hold on the way to the start, as written.
-    held: Vec<(String, bool)>,
+    held: FxHashMap<String, bool>,
     /// Where the error may be another call's.
     error_unknown: FxHashSet<Point>,
     /// Where the variable may hold something else.
@@ -33,7 +32,7 @@ impl<'a> Assumptions<'a> {
             start,
             error,
             value,
-            held: Vec::new(),
+            held: FxHashMap::default(),
             error_unknown: FxHashSet::default(),
             value_unknown: FxHashSet::default(),
         };
@@ -49,22 +48,12 @@ impl<'a> Assumptions<'a> {
         let cfg = &flow.cfg;
         let mut reached = FxHashSet::default();
         let Some(var) = var else { return reached };
-        for (point, node) in cfg.nodes() {
-            if point == self.start || !self.writes(cfg, node, var) {
-                continue;
-            }
-            search(
-                cfg,
-                point,
-                |at, _| {
-                    if at == self.start {
-                        return Step::Stop;
-                    }
-                    reached.insert(at);
-                    Step::Pass
-                },
-                |_, _| true,
-            );
+        for point in self.cx.writes(flow, var).into_iter().filter(|&point| point != self.start) {
+            let visit = |at, _| {
+                // What follows a place that was reached before was reached with it.
+                if at == self.start || !reached.insert(at) { Step::Stop } else { Step::Pass }
+            };
+            search(cfg, point, visit, |_, _| true);
         }
         reached
     }
@@ -84,21 +73,30 @@ impl<'a> Assumptions<'a> {
     }
 
     /// The conditions on every path to the start, where what they speak of is not set again afterwards.
-    fn conditions_before(&self, flow: &Flow) -> Vec<(String, bool)> {
+    fn conditions_before(&self, flow: &Flow) -> FxHashMap<String, bool> {
         let cfg = &flow.cfg;
-        let mut held = Vec::new();
-        let dominators = Dominators::new(cfg);
+        let mut held = FxHashMap::default();
+        let dominators = flow.dominators();
+        let mut after = FxHashSet::default();
+        let visit = |at, _| {
+            if at == self.start {
+                return Step::Stop;
+            }
+            after.insert(at);
+            Step::Pass
+        };
+        search(cfg, self.start, visit, |_, _| true);
         let mut at = self.start.block;
         while let Some(up) = dominators.immediate(at) {
             let block = cfg.block(up);
             if let (Some(&Node::Cond(cond)), [a, b]) = (block.nodes.last(), &block.succs[..])
                 && a.to != b.to
-                && self.is_stable(flow, cond)
+                && self.is_stable(flow, cond, &after)
             {
                 // Only an edge into a block of its own says something about the condition there.
                 let taken = [a, b].into_iter().find(|edge| edge.to == at && cfg.block(at).preds.len() == 1);
                 if let Some(edge) = taken {
-                    held.push((self.cx.text(cond).into_owned(), edge.kind == EdgeKind::True));
+                    held.entry(self.cx.text(cond).into_owned()).or_insert(edge.kind == EdgeKind::True);
                 }
             }
             at = up;
@@ -107,7 +105,7 @@ impl<'a> Assumptions<'a> {
     }
 
     /// Whether a condition gives the same each time: made of variables that are set nowhere after the start.
-    fn is_stable(&self, flow: &Flow, cond: ExprId) -> bool {
+    fn is_stable(&self, flow: &Flow, cond: ExprId, after: &FxHashSet<Point>) -> bool {
         let tree = self.cx.tree();
         let mut vars = Vec::new();
         let mut pure = true;
@@ -121,23 +119,8 @@ impl<'a> Assumptions<'a> {
             }
             true
         });
-        let set_here = |var| flow.cfg.node(self.start).is_some_and(|node| self.writes(&flow.cfg, node, var));
-        pure && vars.iter().all(|&var| {
-            if set_here(var) {
-                return false;
-            }
-            let set_after = search(
-                &flow.cfg,
-                self.start,
-                |at, node| match at == self.start {
-                    true => Step::Stop,
-                    false if self.writes(&flow.cfg, node, var) => Step::Hit,
-                    false => Step::Pass,
-                },
-                |_, _| true,
-            );
-            set_after.is_none()
-        })
+        let set = |var| self.cx.writes(flow, var).iter().any(|at| *at == self.start || after.contains(at));
+        pure && !vars.into_iter().any(set)
     }
 
     /// Looks for a path from the start on which what is assumed holds.
@@ -172,8 +155,7 @@ impl<'a> Assumptions<'a> {
     /// The value of a condition where it is known.
     fn truth(&self, at: Point, cond: ExprId) -> Option<bool> {
         let tree = self.cx.tree();
-        let text = self.cx.text(cond);
-        if let Some(&(_, held)) = self.held.iter().find(|(held, _)| *held == *text) {
+        if let Some(&held) = self.held.get(&*self.cx.text(cond)) {
             return Some(held);
         }
         match tree.expr(cond) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use residue_finding::{AcquireSite, Position, Site};
+use residue_flow::graph::Dominators;
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
 use residue_syntax::ast::{
@@ -37,9 +38,23 @@ pub(crate) struct Flow {
     pub(crate) cfg: Cfg,
     /// Where calls, identifiers and function literals are evaluated; of `go` and `defer`, where the call is put off.
     points: FxHashMap<ExprId, Point>,
+    dominators: OnceCell<Dominators>,
+    writes: OnceCell<Writes>,
+}
+
+/// Where the variables of a function are set.
+#[derive(Default)]
+struct Writes {
+    by_var: FxHashMap<ObjId, Vec<Point>>,
+    /// Function literals, which may set any variable they use.
+    literals: Vec<(Point, Span)>,
 }
 
 impl Flow {
+    pub(crate) fn dominators(&self) -> &Dominators {
+        self.dominators.get_or_init(|| Dominators::new(&self.cfg))
+    }
+
     /// Where an expression is evaluated, if it can be at all.
     pub(crate) fn point(&self, expr: ExprId) -> Option<Point> {
         self.points.get(&expr).copied().filter(|at| self.cfg.block(at.block).live)
@@ -137,7 +152,7 @@ impl<'a> FileCx<'a> {
         self.tree().text(self.tree().expr_span(expr))
     }
 
-    /// All expressions that name a variable.
+    /// All expressions that name a variable, in the order of the source.
     pub(crate) fn uses(self, var: ObjId) -> &'a [ExprId] {
         let all = self.data().uses.get_or_init(|| {
             let (tree, info) = (self.tree(), self.info());
@@ -150,9 +165,42 @@ impl<'a> FileCx<'a> {
                     all.entry(obj).or_default().push(expr);
                 }
             }
+            for uses in all.values_mut() {
+                uses.sort_by_key(|&use_| tree.expr_span(use_).start);
+            }
             all
         });
         all.get(&var).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where a function sets a variable: by an assignment, or perhaps by a function literal that uses it.
+    pub(crate) fn writes(self, flow: &Flow, var: ObjId) -> Vec<Point> {
+        let tree = self.tree();
+        let all = flow.writes.get_or_init(|| {
+            let mut all = Writes::default();
+            for (point, node) in flow.cfg.nodes() {
+                walk::evaluated(tree, &flow.cfg, node, &mut |expr, access| {
+                    if access != walk::Access::Read
+                        && let Some(var) = self.variable(expr)
+                    {
+                        all.by_var.entry(var).or_default().push(point);
+                    }
+                    if matches!(tree.expr(expr), Expr::FuncLit { .. }) {
+                        all.literals.push((point, tree.expr_span(expr)));
+                    }
+                    true
+                });
+            }
+            all
+        });
+        let mut points = all.by_var.get(&var).cloned().unwrap_or_default();
+        let uses = self.uses(var);
+        points.extend(all.literals.iter().filter_map(|&(point, literal)| {
+            let first = uses.partition_point(|&use_| tree.expr_span(use_).start < literal.start);
+            let inside = uses.get(first).is_some_and(|&use_| literal.contains(tree.expr_span(use_)));
+            inside.then_some(point)
+        }));
+        points
     }
 
     /// The variable that an expression is, parentheses aside.
@@ -352,7 +400,7 @@ impl<'a> FileCx<'a> {
         let flow = self.function(key).map(|function| {
             let cfg = residue_flow::build(self.tree(), function.body, &self);
             let points = self.points(&cfg);
-            Rc::new(Flow { cfg, points })
+            Rc::new(Flow { cfg, points, dominators: OnceCell::new(), writes: OnceCell::new() })
         });
         self.data().flows.borrow_mut().insert(key, flow.clone());
         flow
