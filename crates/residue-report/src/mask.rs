@@ -44,10 +44,18 @@ static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     compile(&[
         // Passwords inside URLs and connection strings.
         r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@]*:(?P<s>[^\s/?#]+)@",
+        // A token alone, as code hosts take it. A short name (`git@`) is a user's.
+        r"(?i)https?://(?P<s>[^\s/?#:@]{4,})@",
         r#"\b[^\s:@/"'`]+:(?P<s>[^\s@"'`]+)@(?:tcp|udp|unix)\("#,
         r"(?i)\b(?:bearer|basic|negotiate)\s+(?P<s>[A-Za-z0-9+/_.~=-]{8,})",
+        // SQL: `IDENTIFIED BY '…'`, `WITH PASSWORD '…'`.
+        r#"(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\?["'](?P<s>[^"'\\]+)"#,
+        r"(?i)\bpassword\s+'(?P<s>[^']+)'",
+        // Prose: `the password is "…"`. Without quotes, what holds more than letters: `password is missing` is no secret.
+        r#"(?i)(?:passw(?:or)?d|passphrase|\bpwd?|secret|token|api[ _-]?key|access[ _-]?key|credential)\s+(?:is|was)\s+\\?["'`](?P<s>[^\s"'`%\\]+)"#,
+        r#"(?i)(?:passw(?:or)?d|passphrase|\bpwd?|secret|token|api[ _-]?key|access[ _-]?key|credential)\s+(?:is|was)\s+(?P<s>[^\s"'`%\\0-9$&@#^*+=~]*[0-9$&@#^*+=~][^\s"'`,;\\]*)"#,
         // `password=…`, `"api_key": "…"`, `token: …` inside longer text.
-        r#"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|client[_-]?secret|account[_-]?key|sharedaccesskey)[a-z0-9_-]*\\?["'`]?\s*(?:=>|:=|[:=])\s*\\?["'`]?(?P<s>[^\s"'`;&,\\]{3,})"#,
+        r#"(?i)(?:passw(?:or)?d|passphrase|\bpwd|\bpw\b|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|client[_-]?secret|account[_-]?key|sharedaccesskey)[a-z0-9_-]*\\?["'`]?\s*(?:=>|:=|[:=])\s*\\?["'`]?(?P<s>[^\s"'`;&,\\]{3,})"#,
     ])
 });
 
@@ -118,7 +126,7 @@ pub(crate) fn is_secret_name(name: &[u8]) -> bool {
     static NAMES: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
             r"(?ix-u)
-              passw(?:or)?d | passphrase | pwd | secret | token | credential
+              passw(?:or)?d | passphrase | passcode | pwd | \Apw\z | _(?:pass|pw)\z | (?-i:[a-z0-9](?:Pass|P[wW])\z) | secret | token | credential
             | api_?-?key | access_?-?key | private_?-?key | auth_?-?key | signing_?-?key
             | authorization | cookie | \A(?:db_?)?dsn\z | bearer | webhook_?-?url",
         )
@@ -126,6 +134,26 @@ pub(crate) fn is_secret_name(name: &[u8]) -> bool {
     });
     name.len() <= 128 && NAMES.is_match(name)
 }
+
+/// Whether a literal ends where a secret's value would follow: `"host=db password="`.
+fn announces_secret(text: &[u8]) -> bool {
+    static ENDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?ix-u)
+              (?: passw(?:or)?d | passphrase | \bpwd? | secret | token | credential | api[_-]?key | access[_-]?key
+                | private[_-]?key | account[_-]?key | \bbearer )
+              [a-z0-9_-]* (?: \\?["'`]? \s* [=:] \s* \\?["'`]? )\z
+              | \bidentified \s+ by \s+ '? \z | \bbearer \s+ \z"#,
+        )
+        .expect("a constant, compiled by a test")
+    });
+    // The end is enough, and literals can be long.
+    ENDS.is_match(&text[text.len().saturating_sub(128)..])
+}
+
+/// Functions that take a password after other arguments: their names, how many come before it.
+const PASSWORD_AFTER: &[(&[u8], usize)] =
+    &[(b"SetBasicAuth", 1), (b"WithBasicAuth", 1), (b"UserPassword", 1), (b"PlainAuth", 2)];
 
 /// Runs of letters and digits that change between the two too often to be
 /// words: keys, hashes, sealed tokens.
@@ -220,8 +248,9 @@ pub(crate) fn regions(source: &[u8]) -> Vec<Region> {
                 let range = at + 1..at + len - usize::from(closed);
                 if byte != b'\'' {
                     let text = &source[range.clone()];
-                    regions.push(Region { range: range.clone(), secret: name.is_secret() });
-                    name.literal(text);
+                    let is_key = is_key(&rest[len..]);
+                    regions.push(Region { range: range.clone(), secret: name.is_secret(is_key) });
+                    name.literal(text, is_key);
                 }
                 at += len;
             }
@@ -237,6 +266,11 @@ pub(crate) fn regions(source: &[u8]) -> Vec<Region> {
         }
     }
     regions
+}
+
+/// Whether what follows a literal makes it the key of a composite literal.
+fn is_key(after: &[u8]) -> bool {
+    after.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b':')
 }
 
 fn is_word(byte: u8) -> bool {
@@ -269,13 +303,19 @@ struct Name {
     secret: bool,
     /// It was written as a string (a map key, the name of a variable).
     quoted: bool,
+    /// `:` or `=` came after it.
+    assigned: bool,
+    /// Inside the braces of a list given to it: `"password": {"…", "…"}`.
+    list: bool,
+    /// How many commas come before the password of the call.
+    before: Option<usize>,
     /// The line goes on: the last token can't end a statement.
     continues: bool,
 }
 
 impl Name {
-    fn is_secret(&self) -> bool {
-        self.secret
+    fn is_secret(&self, is_key: bool) -> bool {
+        self.secret || self.list && !is_key
     }
 
     fn word(&mut self, word: &[u8]) {
@@ -284,24 +324,50 @@ impl Name {
         if matches!(word, b"string" | b"byte" | b"const" | b"var" | b"any") {
             return;
         }
-        self.secret = is_secret_name(word);
+        let takes = PASSWORD_AFTER.iter().find(|(name, _)| *name == word);
+        self.before = takes.map(|(_, before)| *before).or(self.before);
+        self.secret = takes.is_none() && (is_secret_name(word) || matches!(word, b"pass" | b"Pass"));
         self.quoted = false;
+        self.assigned = false;
+        self.list = false;
     }
 
-    fn literal(&mut self, text: &[u8]) {
+    fn literal(&mut self, text: &[u8], is_key: bool) {
         self.continues = false;
         let named = text.len() <= 64 && text.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.'));
-        self.secret = named && is_secret_name(text);
+        self.secret = named && is_secret_name(text) || announces_secret(text);
         self.quoted = true;
+        self.assigned = false;
+        self.list &= !is_key;
     }
 
     fn punctuation(&mut self, byte: u8) {
         match byte {
             b' ' | b'\t' | b'\r' => return,
             b'\n' if self.continues => return,
-            b'\n' | b';' | b'{' | b'}' | b')' => self.secret = false,
-            // `f(password, "x")` says nothing about "x"; `Set("token", "x")` does.
-            b',' if !self.quoted => self.secret = false,
+            b':' | b'=' => self.assigned = true,
+            // `"password": {"…"}` and `m["password"] = []string{"…"}`; other braces open a block or a struct.
+            b'{' => {
+                self.list = self.secret && self.quoted && self.assigned;
+                self.secret = false;
+                self.before = None;
+            }
+            b'\n' | b';' | b'}' => {
+                self.secret = false;
+                self.list = false;
+                self.before = None;
+            }
+            b')' => self.secret = false,
+            b',' => {
+                // `f(password, "x")` says nothing about "x"; `Set("token", "x")` does.
+                self.secret &= self.quoted;
+                self.before = self.before.and_then(|before| before.checked_sub(1));
+                if self.before == Some(0) {
+                    self.before = None;
+                    self.secret = true;
+                    self.quoted = true;
+                }
+            }
             _ => {}
         }
         self.continues = !matches!(byte, b'\n' | b')' | b']' | b'}');
@@ -337,6 +403,13 @@ mod tests {
             ),
             (format!("eyJhbGciOi.{}.sig", "eyJzdWIiOiIx"), "***"),
             ("a 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b end".to_owned(), "a *** end"),
+            ("https://sometoken@github.com/x".to_owned(), "https://***@github.com/x"),
+            ("CREATE USER a IDENTIFIED BY 'pw'".to_owned(), "CREATE USER a IDENTIFIED BY '***'"),
+            ("ALTER ROLE a WITH PASSWORD 'pw'".to_owned(), "ALTER ROLE a WITH PASSWORD '***'"),
+            ("// the password is hunter2, sorry".to_owned(), "// the password is ***, sorry"),
+            ("// password is \"swordfish\"".to_owned(), "// password is \"***\""),
+            ("// password: swordfish".to_owned(), "// password: ***"),
+            ("// pw = swordfish".to_owned(), "// pw = ***"),
             ("passwörd=geheimé".to_owned(), "passwörd=geheimé"),
             ("token=geheimé!".to_owned(), "token=***"),
         ];
@@ -357,6 +430,11 @@ mod tests {
             "can panic: type assertion `v.(map[string]any)` at decode.go:19",
             "2006-01-02T15:04:05.999999999Z07:00",
             "password is missing",
+            "the token is %q",
+            "the secret is not found in v1.2",
+            "ssh://git@github.com/x/y.git",
+            "https://git@github.com/x/y.git",
+            "identified by its name",
             "example.com/x@v1.39.1-0.20260819172001-e6e3fd93e4be",
         ] {
             assert_eq!(text(plain), plain);
@@ -375,6 +453,23 @@ mod tests {
         assert_eq!(secrets("secret :=\n\t\"x\""), ["x"]);
         assert_eq!(secrets(r#"WithToken("x")"#), ["x"]);
         assert_eq!(secrets(r#"if token == "x" {"#), ["x"]);
+        for name in ["pw", "pwd", "pass", "passwd", "passphrase", "secret", "token", "apikey", "dbPass", "db_pw"] {
+            assert_eq!(secrets(&format!("{name} := \"x\"")), ["x"], "{name}");
+        }
+    }
+
+    #[test]
+    fn lists_arguments_and_sums_are_followed() {
+        assert_eq!(secrets(r#"url.Values{"password": {"x"}, "user": {"u"}}"#), ["x"]);
+        assert_eq!(secrets("url.Values{\n\"password\": {\n\"x\",\n\"y\",\n},\n\"user\": {\"u\"}}"), ["x", "y"]);
+        assert_eq!(secrets(r#"v := url.Values{"client_secret": []string{"x", "y"}}; f("z")"#), ["x", "y"]);
+        assert_eq!(secrets(r#"m["token"] = []string{"x"}"#), ["x"]);
+        assert_eq!(secrets(r#"r.SetBasicAuth("admin", "x")"#), ["x"]);
+        assert_eq!(secrets("r.SetBasicAuth(user(),\n\"x\",\n)\nf(\"a\", \"b\")"), ["x"]);
+        assert_eq!(secrets(r#"url.UserPassword("u", "x")"#), ["x"]);
+        assert_eq!(secrets(r#"smtp.PlainAuth("", "u", "x", "host")"#), ["x"]);
+        assert_eq!(secrets(r#"dsn2 := "user=u password=" + "x""#), ["x"]);
+        assert_eq!(secrets(r#""Bearer " + "x""#), ["x"]);
     }
 
     #[test]
@@ -386,6 +481,13 @@ mod tests {
             r#"fmt.Errorf("bad token %q", x)"#,
             "// password := \"x\"",
             "' password := \"x\"",
+            r#"r.SetBasicAuth(user, pass); f("a", "b")"#,
+            "if kind == \"token\" {\n\tf(\"x\", \"y\")\n}",
+            "switch kind {\ncase \"token\":\n\tf(\"x\")\n}",
+            r#"map[string]M{"token": {"kind": "x", "of": "y"}}"#,
+            r#"[]T{{Name: "token"}, {Name: "x"}}"#,
+            r#"compass := "x""#,
+            r#"tokens := []string{"if", "else"}"#,
         ] {
             assert_eq!(secrets(source), [""; 0], "{source}");
         }
