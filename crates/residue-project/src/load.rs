@@ -416,7 +416,7 @@ impl Loader<'_> {
             for node in self.nodes.iter().filter(|node| node.is_root() && !node.content.constrained) {
                 let Source::Dir { dir, .. } = &node.source else { continue };
                 if !node.content.incomplete {
-                    let hint = "tests are left out; ask for them to analyse them";
+                    let hint = "tests are left out; `--tests` analyses them";
                     self.setup.reporter.file(Severity::Error, Problem::NoGoFiles, dir, "no Go files but tests", hint);
                 }
             }

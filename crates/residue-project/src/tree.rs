@@ -152,6 +152,7 @@ impl Finder<'_> {
         let start = Dir { path: base.to_path_buf(), list: start, module, rest, depth: 0, vendored: false };
         let mut wave = vec![start];
         let mut any_go = false;
+        let mut nested_module = None;
         while !wave.is_empty() {
             let scanned: Vec<_> = wave.par_iter().map(|dir| self.scan(dir, selector.wildcard.is_some())).collect();
             let mut next = Vec::new();
@@ -173,16 +174,24 @@ impl Finder<'_> {
                     self.found.entry(dir.path.clone()).or_insert((dir.list, found));
                 }
                 for (path, nested) in scan.dirs {
-                    if let Some(child) = self.child(&dir, path, nested) {
-                        next.push(child);
+                    match self.child(&dir, path.clone(), nested) {
+                        Some(child) => next.push(child),
+                        None if nested => nested_module = nested_module.or(Some(path)),
+                        None => {}
                     }
                 }
             }
             wave = next;
         }
         if self.found.len() == before && !any_go {
-            let hint =
-                if selector.wildcard.is_some() { "nothing to analyse here" } else { "`DIR/...` looks below it too" };
+            let hint = match nested_module {
+                Some(path) => format!(
+                    "modules below it are not part of it: name them, as in `{}/...`",
+                    self.setup.reporter.display(&path)
+                ),
+                None if selector.wildcard.is_some() => "nothing to analyse here".to_owned(),
+                None => "`DIR/...` looks below it too".to_owned(),
+            };
             let place = if pattern.is_empty() { &self.config.dir } else { base };
             self.setup.reporter.file(Severity::Error, Problem::NoGoFiles, place, "no Go files", hint);
         }

@@ -86,6 +86,22 @@ fn a_nested_module_is_mentioned() {
 }
 
 #[test]
+fn where_only_nested_modules_have_code_they_are_named() {
+    let fs = files(
+        "-- /w/go.mod --
+         module m
+         -- /w/tools/x/go.mod --
+         module x
+         -- /w/tools/x/x.go --
+         package x",
+    );
+    let project = project_with(&fs, |config: &mut Config| config.patterns = vec!["tools/...".to_owned()]);
+    let said = only(&project, Problem::NoGoFiles);
+    let hint = "modules below it are not part of it: name them, as in `tools/x/...`";
+    assert_eq!(said.hint.as_deref(), Some(hint));
+}
+
+#[test]
 fn below_a_directory_without_module_every_module_is_analysed() {
     let fs = files(
         "-- /w/a/go.mod --
