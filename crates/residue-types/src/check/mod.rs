@@ -18,7 +18,7 @@ mod typexpr;
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use elsa::FrozenVec;
 use residue_project::Package;
@@ -102,6 +102,9 @@ impl Env {
         Self { file, locals: Vec::new(), scope_start: 0, results: Vec::new(), iota: None, record, in_body: false }
     }
 }
+
+/// Stands for a file that the package does not have.
+static NO_FILE: LazyLock<File> = LazyLock::new(|| parse(Arc::from(&b""[..]), Keep::Skip).file);
 
 /// What a name means.
 enum Entity {
@@ -193,7 +196,7 @@ impl<'p> Checker<'p> {
         match (self.package.files.get(file), self.cgo) {
             (Some(source), _) => &source.file,
             (None, Some(cgo)) => cgo,
-            (None, None) => panic!("file {file} of {}", self.package.files.len()),
+            (None, None) => &NO_FILE,
         }
     }
 
