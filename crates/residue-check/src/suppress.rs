@@ -1,4 +1,4 @@
-//! `//residue:ignore CODE[,CODE] -- why`: findings that the code's authors accept.
+//! `//residue:ignore CODE[,CODE] -- why`: findings that the code's authors accept. `-- why` may be left out.
 //!
 //! A comment at the end of a line speaks of that line. One on a line of its own speaks of the next line that is not a
 //! comment; where that line starts a top-level declaration, of all of the declaration. As for `//go:` directives, there
@@ -105,6 +105,10 @@ fn parse(text: &str, known: &impl Fn(RuleCode) -> bool) -> (Result<Vec<Ignored>,
         return (Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`")), why);
     };
     let mut ignores = Vec::new();
+    if codes.starts_with(|c: char| !c.is_whitespace()) {
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        return (Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`")), why);
+    }
     for code in codes.split(',').map(str::trim) {
         let Ok(code) = code.parse::<RuleCode>() else {
             let message = if code.is_empty() {
@@ -207,6 +211,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_said() {
         let src = "package p\n//residue:ignore\n//residue:ignore R2 -- x\n//residue:ignore R999\n//residue:skip R201\n\
+                   //residue:ignoreR201 -- x\n//residue:ignored R201\n\
                    // residue:ignore R201 is no directive\n/*residue:ignore R201*/\n";
         let messages: Vec<_> = all(src).into_iter().map(|d| d.ignores.expect_err("malformed")).collect();
         assert_eq!(
@@ -216,6 +221,8 @@ mod tests {
                 "`R2` is no rule's code: write `//residue:ignore CODE[,CODE] -- why`",
                 "there is no rule R999",
                 "`residue:skip` is no directive: write `//residue:ignore CODE -- why`",
+                "`residue:ignoreR201` is no directive: write `//residue:ignore CODE -- why`",
+                "`residue:ignored` is no directive: write `//residue:ignore CODE -- why`",
             ]
         );
     }

@@ -3,7 +3,7 @@
 //! ## What it finds
 //!
 //! A comment that starts with `//residue:` and is not of the form `//residue:ignore CODE[,CODE] -- why`, or names a rule
-//! that does not exist.
+//! that does not exist. `-- why` may be left out; JSON has it with the finding held back.
 //!
 //! ## Why it leaks
 //!
