@@ -8,8 +8,8 @@
 //!
 //! ## Why it leaks
 //!
-//! Until the cancel function is called, the parent context keeps the new one in its list of children, and a timer keeps
-//! it until the deadline. Goroutines that wait for the context to be done wait as long. With a parent that lives as long
+//! Until the cancel function is called, the parent context keeps the new one in its list of children. With a deadline, a
+//! timer keeps it too, until then; `NotifyContext` keeps the signals registered. Goroutines that wait for the context to be done wait as long. With a parent that lives as long
 //! as the process, every call adds one more for good.
 //!
 //! ## Example
@@ -115,8 +115,23 @@ fn base(cx: FileCx<'_>, call: ExprId, message: String) -> Finding {
     finding.resource = "context.CancelFunc".to_owned();
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
-    finding.notes.push("until it is called, the parent context and the timer keep the new context".to_owned());
+    let keepers = match cx.tree().expr(call) {
+        Expr::Call { fun, .. } => keepers(&cx.text(fun)),
+        _ => keepers(""),
+    };
+    finding.notes.push(format!("until it is called, {keepers}"));
     finding
+}
+
+/// What keeps the context that a function makes.
+fn keepers(function: &str) -> &'static str {
+    match function.rsplit('.').next().unwrap_or_default().trim() {
+        "WithTimeout" | "WithTimeoutCause" | "WithDeadline" | "WithDeadlineCause" => {
+            "the parent context and a timer keep the new context"
+        }
+        "NotifyContext" => "the parent context keeps the new context, and the signals stay registered",
+        _ => "the parent context keeps the new context",
+    }
 }
 
 fn dropped(cx: FileCx<'_>, function: Enclosing, flow: &Flow, start: Point, call: ExprId) -> Option<Finding> {
