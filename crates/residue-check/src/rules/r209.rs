@@ -8,9 +8,10 @@
 //!
 //! ## Why it leaks
 //!
-//! Until the cancel function is called, the parent context keeps the new one in its list of children. With a deadline, a
-//! timer keeps it too, until then; `NotifyContext` keeps the signals registered. Goroutines that wait for the context to be done wait as long. With a parent that lives as long
-//! as the process, every call adds one more for good.
+//! Until the cancel function is called, the parent context keeps the new one in its list of children. With a
+//! deadline, a timer keeps it too, until then; `NotifyContext` keeps the signals registered. Goroutines that wait for
+//! the context to be done wait as long. With a parent that lives as long as the process, every call adds one more for
+//! good.
 //!
 //! ## Example
 //!
