@@ -48,7 +48,7 @@ impl<'a> Assumptions<'a> {
         let cfg = &flow.cfg;
         let mut reached = FxHashSet::default();
         let Some(var) = var else { return reached };
-        for point in self.cx.writes(flow, var).into_iter().filter(|&point| point != self.start) {
+        for &point in self.cx.writes(flow, var).iter().filter(|&&point| point != self.start) {
             let visit = |at, _| {
                 // What follows a place that was reached before was reached with it.
                 if at == self.start || !reached.insert(at) { Step::Stop } else { Step::Pass }
@@ -86,12 +86,18 @@ impl<'a> Assumptions<'a> {
             Step::Pass
         };
         search(cfg, self.start, visit, |_, _| true);
+        let mut asked: FxHashMap<ObjId, bool> = FxHashMap::default();
+        let mut is_set = |var| {
+            *asked
+                .entry(var)
+                .or_insert_with(|| self.cx.writes(flow, var).iter().any(|at| *at == self.start || after.contains(at)))
+        };
         let mut at = self.start.block;
         while let Some(up) = dominators.immediate(at) {
             let block = cfg.block(up);
             if let (Some(&Node::Cond(cond)), [a, b]) = (block.nodes.last(), &block.succs[..])
                 && a.to != b.to
-                && self.is_stable(flow, cond, &after)
+                && self.is_stable(cond, &mut is_set)
             {
                 // Only an edge into a block of its own says something about the condition there.
                 let taken = [a, b].into_iter().find(|edge| edge.to == at && cfg.block(at).preds.len() == 1);
@@ -105,7 +111,7 @@ impl<'a> Assumptions<'a> {
     }
 
     /// Whether a condition gives the same each time: made of variables that are set nowhere after the start.
-    fn is_stable(&self, flow: &Flow, cond: ExprId, after: &FxHashSet<Point>) -> bool {
+    fn is_stable(&self, cond: ExprId, mut is_set: impl FnMut(ObjId) -> bool) -> bool {
         let tree = self.cx.tree();
         let mut vars = Vec::new();
         let mut pure = true;
@@ -119,8 +125,7 @@ impl<'a> Assumptions<'a> {
             }
             true
         });
-        let set = |var| self.cx.writes(flow, var).iter().any(|at| *at == self.start || after.contains(at));
-        pure && !vars.into_iter().any(set)
+        pure && !vars.into_iter().any(|var| is_set(var))
     }
 
     /// Looks for a path from the start on which what is assumed holds.

@@ -48,6 +48,8 @@ struct Writes {
     by_var: FxHashMap<ObjId, Vec<Point>>,
     /// Function literals, which may set any variable they use.
     literals: Vec<(Point, Span)>,
+    /// The answers given so far.
+    asked: RefCell<FxHashMap<ObjId, Rc<[Point]>>>,
 }
 
 impl Flow {
@@ -174,7 +176,7 @@ impl<'a> FileCx<'a> {
     }
 
     /// Where a function sets a variable: by an assignment, or perhaps by a function literal that uses it.
-    pub(crate) fn writes(self, flow: &Flow, var: ObjId) -> Vec<Point> {
+    pub(crate) fn writes(self, flow: &Flow, var: ObjId) -> Rc<[Point]> {
         let tree = self.tree();
         let all = flow.writes.get_or_init(|| {
             let mut all = Writes::default();
@@ -193,6 +195,9 @@ impl<'a> FileCx<'a> {
             }
             all
         });
+        if let Some(known) = all.asked.borrow().get(&var) {
+            return Rc::clone(known);
+        }
         let mut points = all.by_var.get(&var).cloned().unwrap_or_default();
         let uses = self.uses(var);
         points.extend(all.literals.iter().filter_map(|&(point, literal)| {
@@ -200,6 +205,8 @@ impl<'a> FileCx<'a> {
             let inside = uses.get(first).is_some_and(|&use_| literal.contains(tree.expr_span(use_)));
             inside.then_some(point)
         }));
+        let points: Rc<[Point]> = points.into();
+        all.asked.borrow_mut().insert(var, Rc::clone(&points));
         points
     }
 
