@@ -45,7 +45,7 @@ fn found(name: &str, outcome: &Outcome) -> Vec<Found> {
         path: name.to_owned(),
         line: finding.site.start.line,
         code: finding.rule.to_string(),
-        text: finding.message.clone(),
+        text: format!("{}{}", finding.message, if finding.severity == Severity::Note { " (note)" } else { "" }),
     });
     each.collect()
 }

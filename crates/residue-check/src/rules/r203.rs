@@ -69,16 +69,19 @@
 //! Loops that are left in their first round are understood, and so are function literals called in each round. A value
 //! that is also stored, appended, sent or captured is meant to outlive the round and is not reported, nor one that is
 //! released in the round as well, nor one that is opened and not used. Loops over a literal list or a small constant
-//! number of rounds hold a bounded number. Contexts made in a loop of a test are not reported.
+//! number of rounds hold a bounded number. A response body that each round reads to its end is a note: its connection is
+//! taken back without the call. Contexts made in a loop of a test are not reported.
 
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
+use residue_flow::paths::Step;
 use residue_flow::{Parent, walk};
 use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, List, Span, Spec, Stmt, StmtId};
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
 
-use crate::context::FileCx;
+use crate::assume::Assumptions;
+use crate::context::{FileCx, Flow};
 use crate::model::{Resource, ResourceId, TypeRef};
 use crate::rules::Rule;
 use crate::value::{Fate, Mode, Move, Target, Targets, Tracker};
@@ -157,7 +160,12 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
     if !ends_with_round(cx, &released, tree.stmt_span(stmt), made) {
         return None;
     }
-    Some(report(cx, stmt, around, &released, made))
+    let mut finding = report(cx, stmt, around, &released, made);
+    if let Some(why) = mitigation(cx, &flow, &released, made) {
+        finding.severity = Severity::Note;
+        finding.notes.push(why.to_owned());
+    }
+    Some(finding)
 }
 
 /// The innermost loop around a statement, in the same function.
@@ -442,6 +450,35 @@ fn stays(cx: FileCx<'_>, released: &Released, var: ObjId, use_: ExprId) -> bool 
         // What a call with the context gives may need the context as long as it lives.
         What::Context => plain_use(cx, use_) && gives_no_value(cx, use_),
     }
+}
+
+/// Why what piles up is little: every round that comes round again has read its value to the end.
+fn mitigation<'a>(cx: FileCx<'a>, flow: &Flow, released: &Released, made: ExprId) -> Option<&'a str> {
+    let What::Resource(kind, mode) = released.what else { return None };
+    let why = cx.models().resource(kind).drained.as_deref()?;
+    let drains = |&use_: &ExprId| {
+        let mut tracker = Tracker::new(cx, kind);
+        tracker.of_single_use(use_, mode);
+        tracker.drained
+    };
+    let drained: Vec<_> =
+        cx.uses(released.var).iter().copied().filter(drains).filter_map(|use_| flow.point(use_)).collect();
+    if drained.is_empty() {
+        return None;
+    }
+    let start = flow.point(made)?;
+    let error = Targets::of(cx, made, 0).error;
+    let assume = Assumptions::new(cx, flow, start, error, Some(released.var));
+    let undrained = assume.search(&flow.cfg, |at, node| {
+        if at == start {
+            Step::Hit
+        } else if drained.contains(&at) || assume.contradicts(&flow.cfg, at, node) {
+            Step::Stop
+        } else {
+            Step::Pass
+        }
+    });
+    undrained.is_none().then_some(why)
 }
 
 /// Whether what releases a resource at its end is called other than as the condition of a loop: it may not get there.
