@@ -48,7 +48,8 @@
 //!
 //! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
 //! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
-//! owner; it is not looked into. Rows and transactions that a cancelled context ends count as released. A response body
+//! owner; it is not looked into. Rows and transactions that a cancelled context ends count as released. Any
+//! `rows.Next()` counts as one that may exhaust the rows, which closes them: many leaks of `sql.Rows` are not found. A response body
 //! that is read to its end and not closed is a note, and so is one that a test never looks at: it may be empty, and then
 //! nothing stays open. Examples that are not run are fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is that of a function that defers `os.Exit`. A path on which
 //! the acquiring call failed does not count, nor one that fails a test. In tests, a result that is dropped is reported only
@@ -246,7 +247,6 @@ fn report(
     finding
 }
 
-/// What to do. In a loop, a deferred call would wait for the end of the function.
 /// Why the loss is a small one, or may be none.
 fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, tracker: &Tracker<'_>) -> Option<&'a str> {
     if tracker.drained {
@@ -258,8 +258,16 @@ fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, tracker: &Tracker<'_>)
     }
 }
 
+/// Whether a call gives an error beside its value.
+fn gives_error(cx: FileCx<'_>, call: ExprId) -> bool {
+    matches!(cx.info().type_of(call), Type::Tuple(types) if types.contains(&residue_types::error_type()))
+}
+
+/// What to do. In a loop, a deferred call would wait for the end of the function.
 fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repeats: bool) -> String {
-    let var = match Targets::of(cx, call, result).value {
+    let targets = Targets::of(cx, call, result);
+    let checks_error = targets.error.is_some() || !gives_error(cx, call);
+    let var = match targets.value {
         Target::Variable(var) => cx.pkg.bodies.object(var).map(|object| object.name.as_str()),
         _ => None,
     };
@@ -274,7 +282,8 @@ fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repe
     if repeats {
         format!("`{call}` before the round ends, on every path")
     } else {
-        format!("`defer {call}` as soon as the error is known")
+        let when = if checks_error { "as soon as the error is known" } else { "after checking the error" };
+        format!("`defer {call}` {when}")
     }
 }
 
