@@ -48,7 +48,7 @@
 //!
 //! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
 //! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
-//! owner; it is not looked into. Rows and transactions that a cancelled context ends count as released. Any
+//! owner; it is not looked into. So does a function literal that is returned. Rows and transactions that a cancelled context ends count as released. Any
 //! `rows.Next()` counts as one that may exhaust the rows, which closes them: many leaks of `sql.Rows` are not found. A response body
 //! that is read to its end and not closed is a note, and so is one that a test never looks at: it may be empty, and then
 //! nothing stays open. Examples that are not run are fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is that of a function that defers `os.Exit`. A path on which
@@ -111,7 +111,7 @@ fn acquired(cx: FileCx<'_>, call: ExprId, kind: ResourceId, result: usize) -> Op
         return None;
     }
     let function = cx.enclosing(call)?;
-    if is_fragment(cx, function) {
+    if is_fragment(cx, function) || is_returned_inside(cx, call, result) {
         return None;
     }
     let flow = cx.flow(function.key)?;
@@ -137,6 +137,20 @@ fn is_cancelled(cx: FileCx<'_>, call: ExprId) -> bool {
             .arguments(call)
             .filter_map(|arg| cx.maker(arg))
             .any(|maker| cx.roles(maker).is_some_and(|roles| roles.cancels))
+}
+
+/// Whether a function literal that uses the variable is returned: whoever gets it may need the resource.
+fn is_returned_inside(cx: FileCx<'_>, call: ExprId, result: usize) -> bool {
+    let tree = cx.tree();
+    let Target::Variable(var) = Targets::of(cx, call, result).value else { return false };
+    let home = cx.enclosing(call);
+    cx.uses(var).iter().filter_map(|&use_| cx.enclosing(use_)).any(|inside| match inside.key {
+        Parent::Expr(lit) if Some(inside) != home => match cx.parents().through_parens(tree, lit) {
+            (_, Some(Parent::Stmt(stmt))) => matches!(tree.stmt(stmt), Stmt::Return(_)),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 /// Whether a function is an example that is never run, but shown in documentation: it says nothing of what it prints.
