@@ -9,7 +9,6 @@ const LINES_MAX: usize = 1000;
 const BANNED: &[(&[&str], &str)] = &[
     (&["/wo", "rk/"], "a path of one machine"),
     (&["/ro", "ot/"], "a path of one machine"),
-    (&["/tmp/", "bash_jobs"], "a path of one machine"),
     (&["/ho", "me/"], "a path of one machine"),
     (&["// FIX", "ME"], "do it, or say in Limits why not"),
     (&["// TO", "DO"], "do it, or say in Limits why not"),
