@@ -111,7 +111,7 @@ impl<'a> Assumptions<'a> {
     }
 
     /// Whether a condition gives the same each time: made of variables that are set nowhere after the start.
-    fn is_stable(&self, cond: ExprId, mut is_set: impl FnMut(ObjId) -> bool) -> bool {
+    fn is_stable(&self, cond: ExprId, is_set: impl FnMut(ObjId) -> bool) -> bool {
         let tree = self.cx.tree();
         let mut vars = Vec::new();
         let mut pure = true;
@@ -125,7 +125,7 @@ impl<'a> Assumptions<'a> {
             }
             true
         });
-        pure && !vars.into_iter().any(|var| is_set(var))
+        pure && !vars.into_iter().any(is_set)
     }
 
     /// Looks for a path from the start on which what is assumed holds.
