@@ -11,6 +11,7 @@ use num_integer::Integer;
 use num_rational::BigRational;
 use num_traits::{One, ToPrimitive, Zero};
 use residue_syntax::ast::{BinaryOp, LitKind, UnaryOp};
+use residue_syntax::literal;
 
 use crate::text::Text;
 use crate::types::Basic;
@@ -195,8 +196,8 @@ impl Const {
             LitKind::Imag => {
                 imaginary_literal(text).map_or(Self::Unknown, |im| Self::from_complex(BigRational::zero(), im))
             }
-            LitKind::Char => char_literal(text).map_or(Self::Unknown, |c| Self::Int(i64::from(c))),
-            LitKind::String => unquote(text).map_or(Self::Unknown, |s| Self::Str(Text::new(s))),
+            LitKind::Char => literal::char_value(text).map_or(Self::Unknown, |c| Self::Int(i64::from(c))),
+            LitKind::String => literal::string_value(text).map_or(Self::Unknown, |s| Self::Str(Text::new(&*s))),
         }
     }
 
@@ -527,69 +528,6 @@ fn imaginary_literal(text: &str) -> Option<BigRational> {
     }
     // A leading zero does not make an imaginary literal octal.
     float_literal(digits)
-}
-
-fn char_literal(text: &str) -> Option<u32> {
-    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
-    let mut out = Vec::new();
-    let mut rest = inner;
-    if rest.starts_with('\\') { escape(&mut rest, &mut out, b'\'') } else { rest.chars().next().map(u32::from) }
-}
-
-/// The bytes of a string literal, quotes and escapes resolved.
-pub fn unquote(text: &str) -> Option<Vec<u8>> {
-    if let Some(raw) = text.strip_prefix('`') {
-        let raw = raw.strip_suffix('`')?;
-        return Some(raw.bytes().filter(|&b| b != b'\r').collect());
-    }
-    let mut rest = text.strip_prefix('"')?.strip_suffix('"')?;
-    let mut out = Vec::with_capacity(rest.len());
-    while !rest.is_empty() {
-        if rest.starts_with('\\') {
-            escape(&mut rest, &mut out, b'"')?;
-        } else {
-            let plain = rest.find('\\').unwrap_or(rest.len());
-            out.extend_from_slice(&rest.as_bytes()[..plain]);
-            rest = &rest[plain..];
-        }
-    }
-    Some(out)
-}
-
-/// Reads one escape from the front of `rest`: its bytes go to `out`, its code is returned.
-fn escape(rest: &mut &str, out: &mut Vec<u8>, quote: u8) -> Option<u32> {
-    let bytes = rest.as_bytes();
-    let (digits, radix, skip) = match *bytes.get(1)? {
-        b'x' => (2, 16, 2),
-        b'u' => (4, 16, 2),
-        b'U' => (8, 16, 2),
-        b'0'..=b'7' => (3, 8, 1),
-        simple => {
-            let code = match simple {
-                b'a' => 7,
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'v' => 11,
-                b'\\' => b'\\',
-                other if other == quote => quote,
-                _ => return None,
-            };
-            out.push(code);
-            *rest = &rest[2..];
-            return Some(u32::from(code));
-        }
-    };
-    let code = u32::from_str_radix(rest.get(skip..skip + digits)?, radix).ok()?;
-    if digits <= 3 {
-        out.push(u8::try_from(code).ok()?);
-    } else {
-        out.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-    *rest = &rest[skip + digits..];
-    Some(code)
 }
 
 /// `size` rounded up to a multiple of `align`.

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use residue_syntax::ast::{Decl, Expr, ExprId, FuncDecl, GenKind, IdentId, List, Spec, SpecId};
 use rustc_hash::FxHashMap;
 
+use residue_syntax::literal::string_value;
+
 use super::{Checker, Env, State};
-use crate::constant;
 use crate::object::{DeclSite, Func, ObjId, ObjKind, PkgId, TypeName, VarKind};
 use crate::symbol::{Symbol, SymbolMap};
 
@@ -41,7 +42,9 @@ impl Checker<'_> {
             for spec in tree.list(specs) {
                 let Spec::Import { name, path } = tree.spec(spec) else { continue };
                 let literal = tree.text(tree.expr_span(path));
-                let Some(path) = constant::unquote(&literal).and_then(|p| String::from_utf8(p).ok()) else { continue };
+                let Some(path) = string_value(&literal).and_then(|p| String::from_utf8(p.into_owned()).ok()) else {
+                    continue;
+                };
                 let pkg = self.imported(&path);
                 match name.map(|n| tree.ident_text(n)) {
                     Some("_") => {}

@@ -2,6 +2,8 @@
 
 use residue_syntax::ast::{Decl, Expr, ExprId, FieldId, FuncDecl, GenKind, IdentId, List, Spec, SpecId};
 
+use residue_syntax::literal::string_value;
+
 use super::collect::DeclSource;
 use super::{Checker, Env, State};
 use crate::constant::Const;
@@ -260,7 +262,7 @@ impl Checker<'_> {
         let tree = self.tree(env);
         let literal = tree.text(tree.expr_span(path));
         let Some(name) = name else { return };
-        let path = crate::constant::unquote(&literal).and_then(|p| String::from_utf8(p).ok());
+        let path = string_value(&literal).and_then(|p| String::from_utf8(p.into_owned()).ok());
         if let Some(path) = path {
             self.record_ident(env, name, Res::Package(self.imported(&path)));
         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use residue_syntax::ast::{BinaryOp, Expr, ExprId, FieldId, FuncTypeId, IdentId, List, UnaryOp};
 
+use residue_syntax::literal;
+
 use super::{Checker, Entity, Env};
 use crate::constant;
 use crate::info::{InstanceInfo, Res};
@@ -161,7 +163,8 @@ impl Checker<'_> {
             let field = tree.field(field);
             let ty = self.typ(env, field.ty);
             let tag = field.tag.and_then(|tag| {
-                let tag = constant::unquote(&tree.text(tree.expr_span(tag)))?;
+                let text = tree.text(tree.expr_span(tag));
+                let tag = literal::string_value(&text)?;
                 Some(Arc::<str>::from(String::from_utf8_lossy(&tag).as_ref()))
             });
             let mut add = |name: Symbol, embedded: bool| {
