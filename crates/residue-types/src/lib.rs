@@ -15,6 +15,7 @@ mod check;
 pub mod constant;
 mod infer;
 mod info;
+mod init_order;
 mod lookup;
 mod object;
 mod print;
@@ -27,6 +28,7 @@ mod universe;
 
 pub use constant::Const;
 pub use info::{ExprInfo, FileInfo, InstanceInfo, Mode, Res, Selection, SelectionKind};
+pub use init_order::Initializer;
 pub use lookup::{Objects, identical};
 pub use object::{DeclSite, Func, ObjId, ObjKind, Object, PkgId, TypeName, VarKind};
 pub use print::Printed;
