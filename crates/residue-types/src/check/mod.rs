@@ -210,7 +210,9 @@ impl<'p> Checker<'p> {
     }
 
     fn symbol(&self, env: &Env, ident: IdentId) -> Symbol {
-        self.symbols[env.file][self.tree(env).ident(ident).name.index()]
+        // A file that the package does not have has no names.
+        let known = self.symbols.get(env.file).and_then(|names| names.get(self.tree(env).ident(ident).name.index()));
+        known.copied().unwrap_or_else(|| Symbol::new("_"))
     }
 
     /// Adds an object, declared at `ident` of the current file.
@@ -269,7 +271,7 @@ impl<'p> Checker<'p> {
         if let Some(id) = scope.and_then(|s| s.get(&name)) {
             return Entity::Object(*id);
         }
-        let file = &self.file_scopes[env.file];
+        let Some(file) = self.file_scopes.get(env.file) else { return Entity::Nothing };
         if let Some(pkg) = file.imports.get(&name) {
             return Entity::Package(*pkg);
         }
