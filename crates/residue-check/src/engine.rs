@@ -106,7 +106,10 @@ impl Run<'_> {
         let generated = cx.source().generated;
         for finding in found {
             let by = match suppress::applies(&mut directives, &finding) {
-                Some(directive) => SuppressedBy::Comment { line: directive.line, why: directive.why.clone() },
+                Some(directive) => {
+                    let (line, until) = (directive.line, directive.until);
+                    SuppressedBy::Comment { line, until, why: directive.why.clone() }
+                }
                 None if generated => SuppressedBy::Generated,
                 None => {
                     part.findings.push(finding);

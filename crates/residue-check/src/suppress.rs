@@ -1,4 +1,5 @@
 //! `//residue:ignore CODE[,CODE] -- why`: findings that the code's authors accept. `-- why` may be left out.
+//! `//residue:ignore CODE until=2027-01-31 -- why` holds up to that day; who reports knows what day it is.
 //!
 //! A comment at the end of a line speaks of that line. One on a line of its own speaks of the next line that is not a
 //! comment; where that line starts a top-level declaration, of all of the declaration. As for `//go:` directives, there
@@ -8,7 +9,7 @@
 //! `//nolint:sqlclosecheck`, `//nolint:govet` and `//nolint:lostcancel`, `#nosec G118`. They speak of the same lines, and
 //! are never reported as unused. `//nolint` alone and other linters' names hold nothing back.
 
-use residue_finding::{Finding, RuleCode, Span};
+use residue_finding::{Date, Finding, RuleCode, Span};
 use residue_syntax::ast::File;
 
 /// What opens a directive.
@@ -25,6 +26,8 @@ pub(crate) struct Directive {
     lines: (u32, u32),
     /// What it says, or what is wrong with it.
     pub(crate) ignores: Result<Vec<Ignored>, String>,
+    /// The last day on which it holds; none where it always does.
+    pub(crate) until: Option<Date>,
     /// The text after `--`.
     pub(crate) why: String,
 }
@@ -80,50 +83,55 @@ pub(crate) fn directives(tree: &File, known: impl Fn(RuleCode) -> bool) -> Vec<D
     for comment in comments {
         let (start, end) = (comment.span.start as usize, comment.span.end as usize);
         let Some(bytes) = src.get(start..end) else { continue };
-        let (ignores, why) = if bytes.starts_with(MARKER.as_bytes()) {
-            parse(tree.text(comment.span).strip_prefix(MARKER).unwrap_or_default(), &known)
+        let (ignores, until, why) = if bytes.starts_with(MARKER.as_bytes()) {
+            let text = tree.text(comment.span);
+            let (head, why) = text.split_once("--").unwrap_or((&text, ""));
+            match parse(head.strip_prefix(MARKER).unwrap_or_default(), &known) {
+                Ok((ignores, until)) => (Ok(ignores), until, why.trim().to_owned()),
+                Err(message) => (Err(message), None, why.trim().to_owned()),
+            }
         } else if bytes.starts_with(b"//")
             && let Some((ignores, why)) = of_peer(&tree.text(comment.span))
         {
-            (Ok(ignores), why)
+            (Ok(ignores), None, why)
         } else {
             continue;
         };
         let line = tree.line_col(comment.span.start).line;
         let span = Span { start: comment.span.start, end: comment.span.end };
         let lines = lines(tree, comment.span.start, line);
-        out.push(Directive { span, line, lines, ignores, why });
+        out.push(Directive { span, line, lines, ignores, until, why });
     }
     out
 }
 
-fn parse(text: &str, known: &impl Fn(RuleCode) -> bool) -> (Result<Vec<Ignored>, String>, String) {
-    let (head, why) = text.split_once("--").unwrap_or((text, ""));
-    let why = why.trim().to_owned();
-    let Some(codes) = head.strip_prefix("ignore") else {
-        let verb = head.split_whitespace().next().unwrap_or_default();
-        return (Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`")), why);
+/// What a directive says between its marker and the reason, or what is wrong with that.
+fn parse(head: &str, known: &impl Fn(RuleCode) -> bool) -> Result<(Vec<Ignored>, Option<Date>), String> {
+    let verb = head.split_whitespace().next().unwrap_or_default();
+    let Some(codes) = head.strip_prefix("ignore").filter(|_| verb == "ignore") else {
+        return Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`"));
     };
+    let (codes, until) = match codes.split_once("until=") {
+        Some((codes, day)) => (codes, Some(day.trim())),
+        None => (codes, None),
+    };
+    let parse = |day: &str| day.parse().map_err(|expected| format!("`until={day}` ends nowhere: {expected}"));
+    let until = until.map(parse).transpose()?;
     let mut ignores = Vec::new();
-    if codes.starts_with(|c: char| !c.is_whitespace()) {
-        let verb = text.split_whitespace().next().unwrap_or_default();
-        return (Err(format!("`residue:{verb}` is no directive: write `//residue:ignore CODE -- why`")), why);
-    }
     for code in codes.split(',').map(str::trim) {
         let Ok(code) = code.parse::<RuleCode>() else {
-            let message = if code.is_empty() {
+            return Err(if code.is_empty() {
                 "no rule is named: write `//residue:ignore CODE -- why`".to_owned()
             } else {
                 format!("`{code}` is no rule's code: write `//residue:ignore CODE[,CODE] -- why`")
-            };
-            return (Err(message), why);
+            });
         };
         if !known(code) {
-            return (Err(format!("there is no rule {code}")), why);
+            return Err(format!("there is no rule {code}"));
         }
         ignores.push(Ignored { code, types: &[], used: false });
     }
-    (Ok(ignores), why)
+    Ok((ignores, until))
 }
 
 /// The lines that a comment at `pos` on `line` speaks of.
@@ -209,9 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn a_last_day_is_read() {
+        let found = all(
+            "package p\n//residue:ignore R201,R209 until=2027-01-31 -- until=now\n//residue:ignore R201\nvar x = 1\n",
+        );
+        assert_eq!(found[0].until.map(|day| day.to_string()).as_deref(), Some("2027-01-31"));
+        assert_eq!((found[0].ignores.as_ref().map(Vec::len), found[0].why.as_str()), (Ok(2), "until=now"));
+        assert_eq!(found[1].until, None);
+    }
+
+    #[test]
     fn what_is_malformed_is_said() {
         let src = "package p\n//residue:ignore\n//residue:ignore R2 -- x\n//residue:ignore R999\n//residue:skip R201\n\
                    //residue:ignoreR201 -- x\n//residue:ignored R201\n\
+                   //residue:ignore R201 until=2027-02-30\n//residue:ignore R201 until=\n\
                    // residue:ignore R201 is no directive\n/*residue:ignore R201*/\n";
         let messages: Vec<_> = all(src).into_iter().map(|d| d.ignores.expect_err("malformed")).collect();
         assert_eq!(
@@ -223,6 +242,8 @@ mod tests {
                 "`residue:skip` is no directive: write `//residue:ignore CODE -- why`",
                 "`residue:ignoreR201` is no directive: write `//residue:ignore CODE -- why`",
                 "`residue:ignored` is no directive: write `//residue:ignore CODE -- why`",
+                "`until=2027-02-30` ends nowhere: expected a day such as 2027-01-31",
+                "`until=` ends nowhere: expected a day such as 2027-01-31",
             ]
         );
     }

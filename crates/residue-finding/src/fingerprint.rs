@@ -6,10 +6,12 @@
 //! or renaming the file keeps it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
 use crate::Finding;
+use crate::rule::ParseNameError;
 
 /// Tells findings apart across edits. Sixteen bytes, shown as hex.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,22 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = ParseNameError("32 hexadecimal digits");
+        let mut bytes = [0; 16];
+        if text.len() != 32 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(expected);
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| expected)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -150,5 +168,16 @@ mod tests {
             Fingerprint::of(&["R201", "example.com/p", "Open", "os.Open(name)"], 0).to_string(),
             "12036e870be5acb2e5b8915800ee371b"
         );
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read() {
+        let print = Fingerprint::of(&["a"], 1);
+        assert_eq!(print.to_string().parse(), Ok(print));
+        for text in
+            ["", "0", &print.to_string().to_uppercase(), &format!("{print}0"), "+2036e870be5acb2e5b8915800ee371b"]
+        {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
     }
 }

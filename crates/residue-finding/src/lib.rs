@@ -12,6 +12,7 @@
 //! - [`Outcome`] is a whole run: findings, what was suppressed, what could not
 //!   be analysed. Every output format prints an `Outcome` and nothing else.
 
+mod date;
 mod docs;
 mod finding;
 mod fingerprint;
@@ -19,11 +20,13 @@ mod outcome;
 mod rule;
 mod site;
 
+pub use date::Date;
 pub use docs::{DOC_HEADINGS, DocSection, module_docs};
 pub use finding::{Edit, Finding, Help, Step, StepRole};
 pub use fingerprint::{Fingerprint, normalise_expression};
 pub use outcome::{
-    Counter, Diagnostic, DisabledRule, Missing, Outcome, Phase, Stats, Summary, Suppressed, SuppressedBy,
+    BaselineUse, Counter, Diagnostic, DisabledRule, LeftOut, Missing, Outcome, Phase, StaleEntry, Stats, Summary,
+    Suppressed, SuppressedBy,
 };
 pub use rule::{Confidence, Family, Join, ParseNameError, RuleCode, RuleMeta, Severity};
 pub use site::{AcquireSite, Position, Site, Span};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Finding, Position, RuleCode, Severity, fingerprint};
+use crate::{Date, Finding, Fingerprint, Position, RuleCode, Severity, fingerprint};
 
 /// Everything a run has to say. Every output format prints this.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,31 @@ impl Outcome {
         fingerprint::assign(all.into_iter());
     }
 
+    /// Holds back each finding for which there is a reason. Fingerprints stay as they are.
+    pub fn hold_back(&mut self, mut reason: impl FnMut(&Finding) -> Option<SuppressedBy>) {
+        for finding in std::mem::take(&mut self.findings) {
+            match reason(&finding) {
+                Some(by) => self.suppressed.push(Suppressed { finding, by }),
+                None => self.findings.push(finding),
+            }
+        }
+        self.suppressed.sort_by(|a, b| (a.finding.order(), &a.by).cmp(&(b.finding.order(), &b.by)));
+    }
+
+    /// Reports again what a comment held back until a day before `today`, with a note that says so.
+    pub fn expire(&mut self, today: Date) {
+        for Suppressed { mut finding, by } in std::mem::take(&mut self.suppressed) {
+            match by {
+                SuppressedBy::Comment { line, until: Some(until), .. } if until < today => {
+                    finding.notes.push(format!("the suppression on line {line} ended on {until}"));
+                    self.findings.push(finding);
+                }
+                by => self.suppressed.push(Suppressed { finding, by }),
+            }
+        }
+        self.findings.sort_by(|a, b| a.order().cmp(&b.order()));
+    }
+
     /// How many findings have at least this severity.
     pub fn count_at_least(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity >= severity).count()
@@ -61,11 +86,40 @@ pub enum SuppressedBy {
     Comment {
         /// The line of the comment, in the finding's file.
         line: u32,
+        /// The last day on which it holds (`until=2027-01-31`).
+        until: Option<Date>,
         /// The text after `--`.
         why: String,
     },
     /// The file says `Code generated … DO NOT EDIT.`
     Generated,
+    /// An entry of a configuration's list of ignored paths.
+    Config {
+        /// The configuration file with the line of the entry.
+        by: String,
+        /// What the entry says for a reason.
+        why: String,
+    },
+    /// An entry of a baseline.
+    Baseline {
+        /// What the entry says for a reason.
+        why: String,
+    },
+    /// It lies outside the change that is looked at.
+    OutsideChange,
+}
+
+impl SuppressedBy {
+    /// The word every format uses.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Comment { .. } => "comment",
+            Self::Generated => "generated",
+            Self::Config { .. } => "config",
+            Self::Baseline { .. } => "baseline",
+            Self::OutsideChange => "outside_change",
+        }
+    }
 }
 
 /// What was analysed, what was not, and why.
@@ -77,6 +131,12 @@ pub struct Summary {
     pub files: usize,
     /// Rules that a configuration file switched off.
     pub disabled: Vec<DisabledRule>,
+    /// Paths that a configuration file leaves out.
+    pub left_out: Vec<LeftOut>,
+    /// The baseline that findings were compared with.
+    pub baseline: Option<BaselineUse>,
+    /// What the change was taken from that findings were compared with: a revision, a patch.
+    pub change: Option<String>,
     /// Imported packages for which no source and no model was found.
     pub missing: Vec<Missing>,
     /// What is wrong with the input.
@@ -95,6 +155,8 @@ impl Summary {
     fn finish(&mut self) {
         self.disabled.sort();
         self.disabled.dedup();
+        self.left_out.sort();
+        self.left_out.dedup();
         self.missing.sort();
         self.missing.dedup();
         self.diagnostics.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -109,6 +171,37 @@ pub struct DisabledRule {
     pub code: RuleCode,
     /// What switched it off: a configuration file with its line.
     pub by: String,
+}
+
+/// Paths that are not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// What is left out: a pattern as in `.gitignore`.
+    pub pattern: String,
+    /// What leaves it out: a configuration file with its line.
+    pub by: String,
+}
+
+/// How findings compare with a baseline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BaselineUse {
+    /// The file, as shown to the user.
+    pub path: String,
+    /// Entries for which there is no finding any more.
+    pub stale: Vec<StaleEntry>,
+}
+
+/// An entry of a baseline for which there is no finding any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleEntry {
+    /// The finding it stood for.
+    pub fingerprint: Fingerprint,
+    /// Its rule.
+    pub rule: RuleCode,
+    /// Its file, when the entry was written.
+    pub path: String,
+    /// Its message, when the entry was written.
+    pub message: String,
 }
 
 /// A dependency that could not be read.
@@ -248,6 +341,34 @@ mod tests {
         one.finish();
         assert_eq!(one.findings[0].fingerprint, both.findings[1].fingerprint);
         assert_eq!(one.suppressed[0].finding.fingerprint, both.findings[0].fingerprint);
+    }
+
+    #[test]
+    fn what_is_held_back_keeps_its_fingerprint_and_its_place() {
+        let all = outcome(vec![finding("a.go", 7, "x()"), finding("a.go", 9, "x()"), finding("b.go", 1, "x()")]);
+        let mut held = all.clone();
+        held.hold_back(|finding| (finding.site.path == "a.go").then_some(SuppressedBy::OutsideChange));
+        assert_eq!(held.findings, all.findings[2..]);
+        let back: Vec<_> = held.suppressed.iter().map(|suppressed| suppressed.finding.clone()).collect();
+        assert_eq!(back, all.findings[..2]);
+    }
+
+    #[test]
+    fn a_comment_holds_on_its_last_day() {
+        let day = |text: &str| text.parse::<Date>().expect("a day");
+        let until = Some(day("2027-01-31"));
+        let by = SuppressedBy::Comment { line: 6, until, why: "moves in spring".to_owned() };
+        let mut outcome = outcome(vec![finding("b.go", 7, "y()")]);
+        outcome.suppressed.push(Suppressed { finding: finding("a.go", 7, "x()"), by });
+        outcome.finish();
+        let before = outcome.clone();
+        outcome.expire(day("2027-01-31"));
+        assert_eq!(outcome, before);
+        outcome.expire(day("2027-02-01"));
+        assert!(outcome.suppressed.is_empty());
+        assert_eq!(outcome.findings[0].site.path, "a.go", "in order");
+        assert_eq!(outcome.findings[0].notes, ["the suppression on line 6 ended on 2027-01-31"]);
+        assert_eq!(outcome.findings[0].fingerprint, before.suppressed[0].finding.fingerprint);
     }
 
     #[test]

@@ -192,8 +192,11 @@ struct SuppressedShape<'a> {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum ByShape {
-    Comment { line: u32, why: String },
+    Comment { line: u32, until: Option<String>, why: String },
     Generated,
+    Config { by: String, why: String },
+    Baseline { why: String },
+    OutsideChange,
 }
 
 #[derive(Serialize)]
@@ -287,8 +290,13 @@ impl<'a> Shapes<'a> {
         let suppressed = self.report.outcome.suppressed.iter();
         suppressed.map(|Suppressed { finding, by }| SuppressedShape {
             by: match by {
-                SuppressedBy::Comment { line, why } => ByShape::Comment { line: *line, why: clean(why) },
+                SuppressedBy::Comment { line, until, why } => {
+                    ByShape::Comment { line: *line, until: until.map(|until| until.to_string()), why: clean(why) }
+                }
                 SuppressedBy::Generated => ByShape::Generated,
+                SuppressedBy::Config { by, why } => ByShape::Config { by: clean(by), why: clean(why) },
+                SuppressedBy::Baseline { why } => ByShape::Baseline { why: clean(why) },
+                SuppressedBy::OutsideChange => ByShape::OutsideChange,
             },
             finding: self.finding(finding),
         })

@@ -34,7 +34,22 @@ fn everything() -> Outcome {
     let mut other = suppress(SuppressedBy::Generated);
     other.finding.message = "another".to_owned();
     let mut outcome = outcome(vec![first, second]);
-    outcome.suppressed = vec![suppress(SuppressedBy::Comment { line: 3, why: "held until exit".to_owned() }), other];
+    outcome.suppressed = vec![other];
+    let until = "2027-01-31".parse().ok();
+    for (at, by) in [
+        SuppressedBy::Comment { line: 3, until, why: "held until exit".to_owned() },
+        SuppressedBy::Comment { line: 3, until: None, why: String::new() },
+        SuppressedBy::Config { by: ".residue.toml:7".to_owned(), why: "a tool".to_owned() },
+        SuppressedBy::Baseline { why: String::new() },
+        SuppressedBy::OutsideChange,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut suppressed = suppress(by);
+        suppressed.finding.message = format!("held back {at}");
+        outcome.suppressed.push(suppressed);
+    }
     outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
     for some in [true, false] {
         outcome.summary.missing.push(Missing {

@@ -188,7 +188,7 @@ fn used_suppressions(parts: &[Part]) -> BTreeSet<Unused> {
         SuppressedBy::Comment { line, .. } => {
             Some(Unused { path: finding.site.path.clone(), line: *line, code: finding.rule.to_string() })
         }
-        SuppressedBy::Generated => None,
+        _ => None,
     })
     .collect()
 }
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(rule("suppression-unused").code, UNUSED);
         let unused = |line| finding("X001", "a.go", line, "R201");
         let mut uses = part("windows/amd64", vec![unused(9)]);
-        let by = SuppressedBy::Comment { line: 5, why: String::new() };
+        let by = SuppressedBy::Comment { line: 5, until: None, why: String::new() };
         uses.outcome.suppressed = vec![Suppressed { finding: finding("R201", "a.go", 6, "x()"), by }];
         let merged = merge(vec![part("linux/amd64", vec![unused(5), unused(9)]), uses]);
         assert_eq!((shown(&merged), merged.suppressed.len()), (vec!["X001 a.go:9 ".to_owned()], 1));
