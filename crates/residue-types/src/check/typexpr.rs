@@ -10,7 +10,7 @@ use super::{Checker, Entity, Env};
 use crate::constant;
 use crate::info::{InstanceInfo, Res};
 use crate::lookup::Objects;
-use crate::object::{ObjId, ObjKind, PkgId};
+use crate::object::{ObjId, ObjKind};
 use crate::subst::subst;
 use crate::symbol::Symbol;
 use crate::types::{Array, Chan, Field, Instance, Interface, Map, Method, Signature, Struct, Term, Type};
@@ -90,13 +90,9 @@ impl Checker<'_> {
     fn qualified_type(&self, env: &Env, x: ExprId, sel: IdentId) -> Option<Type> {
         let Expr::Ident(ident) = self.tree(env).expr(x) else { return None };
         let Entity::Package(pkg) = self.lookup(env, self.symbol(env, ident)) else { return None };
-        let member = self.package_member(pkg, self.symbol(env, sel));
-        if pkg == PkgId::MISSING {
-            self.record_ident(env, ident, Res::Package(pkg));
-        }
-        let id = member?;
-        let ty = self.type_of_name(id)?;
         self.record_ident(env, ident, Res::Package(pkg));
+        let id = self.package_member(pkg, self.symbol(env, sel))?;
+        let ty = self.type_of_name(id)?;
         self.record_ident(env, sel, Res::Use(id));
         Some(ty)
     }
