@@ -16,6 +16,9 @@ const PREAMBLE_BYTES_MAX: usize = 1 << 20;
 /// Pointers to pointers to … beyond this are unknown.
 const STARS_MAX: usize = 8;
 
+/// A struct of nobody knows what: `_` is no type, so what depends on the fields, such as the size, is unknown.
+const OPAQUE: &str = "struct { _ _ }";
+
 /// What cgo declares in every file that imports "C".
 const PROVIDED: &str = "package C
 import \"unsafe\"
@@ -285,7 +288,7 @@ impl Stub {
 
     fn tag(&mut self, kind: &str, name: &str) {
         if self.first(name) {
-            let under = if kind == "enum" { "uint32" } else { "struct { _ [0]byte }" };
+            let under = if kind == "enum" { "uint32" } else { OPAQUE };
             let _ = writeln!(self.go, "type {name} {under}");
         }
     }
@@ -313,7 +316,7 @@ impl Stub {
         let Some((last, Token::Name(name))) = last.map(|i| (i, &tokens[i])) else { return };
         let (name, plain) = (name.clone(), !tokens.iter().any(|t| matches!(t, Token::Mark(b'(' | b'['))));
         let under = if has_body {
-            Some(tag.unwrap_or_else(|| "struct { _ [0]byte }".to_owned()))
+            Some(tag.unwrap_or_else(|| OPAQUE.to_owned()))
         } else if plain {
             match go_type(&tokens[1..last]) {
                 Some(CType::Go(ty)) => Some(ty),
@@ -326,7 +329,9 @@ impl Stub {
             && under != name
             && self.first(&name)
         {
-            let _ = writeln!(self.go, "type {name} {under}");
+            // Another name of a tagged struct or union is no type of its own (isStructUnionClass in cmd/cgo/gcc.go).
+            let tagged = ["struct_", "union_"].iter().any(|kind| under.starts_with(kind));
+            let _ = writeln!(self.go, "type {name} {}{under}", if tagged { "= " } else { "" });
         }
     }
 

@@ -302,6 +302,7 @@ void nothing(void);
 int printf(const char *fmt, ...);
 */
 import "C"
+import "unsafe"
 
 func f(p *C.struct_pair) {
 	_ = C.CString("x") // *p._Ctype_char
@@ -311,11 +312,13 @@ func f(p *C.struct_pair) {
 	_ = C.handle_t(1) // p._Ctype_handle_t = 1
 	_ = C.GoBytes(nil, 4) // []uint8
 	_ = C.int(2) + 3 // p._Ctype_int = 5
-	_ = new(C.node) // *p._Ctype_node
+	_ = new(C.node) // *p._Ctype_struct_node
 	_ = C.printf // invalid type
 	_ = C.strlen(nil) // invalid type
 	_ = int(C.size_t(1)) // int = 1
 	_ = C.nothing // func()
+	_ = unsafe.Sizeof(*p) // uintptr
+	_ = unsafe.Sizeof(p) // uintptr = 8
 }
 "#,
     );
