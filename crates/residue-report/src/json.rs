@@ -287,7 +287,7 @@ impl<'a> Shapes<'a> {
     }
 
     fn suppressed(&self) -> impl Iterator<Item = SuppressedShape<'a>> {
-        let suppressed = self.report.outcome.suppressed.iter();
+        let suppressed = self.report.outcome.suppressed.iter().filter(|_| self.report.suppressed);
         suppressed.map(|Suppressed { finding, by }| SuppressedShape {
             by: match by {
                 SuppressedBy::Comment { line, until, why } => {
@@ -355,10 +355,9 @@ impl<'a> Shapes<'a> {
     }
 
     fn finding(&self, finding: &Finding) -> FindingShape<'a> {
-        let rule = self.report.rules.iter().find(|rule| rule.code == finding.rule);
         FindingShape {
             rule: finding.rule.to_string(),
-            name: rule.map_or("", |rule| rule.name),
+            name: self.report.rule_name(finding.rule),
             severity: finding.severity.as_str(),
             confidence: finding.confidence.as_str(),
             message: clean(&finding.message),

@@ -1,4 +1,4 @@
-//! Text, JSON and JSON lines from what a run found.
+//! What a run found, for people and for programs: text, JSON, SARIF, and what GitHub, GitLab and build servers read.
 //!
 //! This is the only place with serialised shapes. Reports get source text
 //! through [`Sources`] and write to the writer they are given; they open no
@@ -6,16 +6,27 @@
 //! credentials are hidden, and characters that could talk to a terminal are
 //! written out.
 
+mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod line_hash;
 mod mask;
+mod place;
+mod sarif;
 mod source;
 mod talk;
 mod text;
 mod visible;
 
-use residue_finding::{Outcome, RuleMeta};
+use residue_finding::{Outcome, RuleCode, RuleMeta};
 
+pub use github::write_github;
+pub use gitlab::write_gitlab;
 pub use json::{SCHEMA_VERSION, write_json, write_json_lines, write_rules_json};
+pub use junit::write_junit;
+pub use place::Place;
+pub use sarif::write_sarif;
 pub use source::Sources;
 pub use talk::{Talk, write_talk};
 pub use text::{TextStyle, write_text};
@@ -31,6 +42,17 @@ pub struct Report<'a> {
     pub tool: Tool<'a>,
     /// The text that was analysed.
     pub sources: &'a dyn Sources,
+    /// Where the run took place, for formats that name files as seen from the root of the repository.
+    pub place: Place<'a>,
+    /// Whether findings that are held back are listed, beside being counted.
+    pub suppressed: bool,
+}
+
+impl Report<'_> {
+    /// The name of a rule; empty when it isn't known.
+    fn rule_name(&self, code: RuleCode) -> &'static str {
+        self.rules.iter().find(|rule| rule.code == code).map_or("", |rule| rule.name)
+    }
 }
 
 /// Who made a report.

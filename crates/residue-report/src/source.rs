@@ -96,6 +96,16 @@ impl SourceText {
         self.line_starts.partition_point(|start| *start <= offset).max(1) - 1
     }
 
+    /// The column of a byte on a line (from 1), from 1 and in UTF-16 code units. None on lines that are no text to read.
+    pub(crate) fn column_utf16(&self, line: u32, offset: usize) -> Option<usize> {
+        let range = self.line_range((line as usize).checked_sub(1)?);
+        if range.len() > LINE_BYTES_MAX || !(range.start..=range.end + 1).contains(&offset) {
+            return None;
+        }
+        let before = String::from_utf8_lossy(&self.bytes[range.start..offset.min(range.end)]);
+        Some(before.encode_utf16().count() + 1)
+    }
+
     /// The bytes of a line, from 0, without its line end.
     fn line_range(&self, line: usize) -> Range<usize> {
         let Some(&start) = self.line_starts.get(line) else {
@@ -277,6 +287,14 @@ mod tests {
         let window = text.window(&[Span::from(40..80)]);
         assert!(window.text.len() < 100);
         assert!(window.text.contains("5242890 bytes"));
+    }
+
+    #[test]
+    fn columns_are_counted_as_editors_do() {
+        let text = text("x\n\tä🦀z\r\n".as_bytes());
+        let columns: Vec<_> = [2, 3, 5, 9, 10, 11, 12].map(|offset| text.column_utf16(2, offset)).into();
+        assert_eq!(columns, [Some(1), Some(2), Some(3), Some(5), Some(6), Some(6), None]);
+        assert_eq!((text.column_utf16(0, 0), text.column_utf16(1, 1), text.column_utf16(9, 99)), (None, Some(2), None));
     }
 
     #[test]

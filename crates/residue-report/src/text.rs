@@ -32,7 +32,7 @@ pub fn write_text(report: &Report<'_>, style: TextStyle, out: &mut dyn io::Write
 
 /// One finding. Labels that would pass the right edge are written below the
 /// excerpt instead.
-fn render(finding: &Finding, sources: &SourceCache<'_>, style: TextStyle) -> String {
+pub(crate) fn render(finding: &Finding, sources: &SourceCache<'_>, style: TextStyle) -> String {
     let renderer = |style: TextStyle| {
         let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
         renderer.term_width(WIDTH_MAX)

@@ -5,7 +5,9 @@ mod common;
 
 use common::{Files, RULE, outcome, report};
 use residue_finding::{Edit, Finding, Help, Position, Site, Span, StepRole};
-use residue_report::{TextStyle, write_json, write_json_lines, write_text};
+use residue_report::{
+    Report, TextStyle, write_github, write_gitlab, write_json, write_json_lines, write_junit, write_sarif, write_text,
+};
 
 /// A small generator of numbers, so that a failure can be repeated.
 struct Rng(u64);
@@ -44,6 +46,12 @@ impl Rng {
                 b"\xff",
                 b"\xc3",
                 b"\xe2\x80",
+                b"]]>",
+                b"::error::",
+                b"%0A",
+                b"[a](1)",
+                b"<&>",
+                "\u{fffe}".as_bytes(),
                 "\u{202e}".as_bytes(),
                 "\u{200b}".as_bytes(),
                 "\u{9b}".as_bytes(),
@@ -131,17 +139,109 @@ fn nothing_breaks_a_report() {
         let outcome = outcome(vec![finding]);
         let files = Files::new(&files);
         let report = report(&outcome, &files);
+        for (name, text) in every_format(&report) {
+            check(&text, name);
+            match name {
+                "JSON lines" => {
+                    for line in text.lines() {
+                        serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON");
+                    }
+                }
+                "JSON" | "SARIF" | "GitLab" => {
+                    serde_json::from_str::<serde_json::Value>(&text).expect(name);
+                }
+                "GitHub" => check_commands(&text),
+                "JUnit" => check_xml(&text),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A run in every format there is.
+fn every_format(report: &Report<'_>) -> Vec<(&'static str, String)> {
+    let write = |write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
         let mut out = Vec::new();
-        write_text(&report, TextStyle { colour: false }, &mut out).expect("a vector takes everything");
-        check(std::str::from_utf8(&out).expect("UTF-8"), "text");
-        out.clear();
-        write_json(&report, &mut out).expect("a vector takes everything");
-        check(std::str::from_utf8(&out).expect("UTF-8"), "JSON");
-        out.clear();
-        write_json_lines(&report, &mut out).expect("a vector takes everything");
-        check(std::str::from_utf8(&out).expect("UTF-8"), "JSON lines");
-        for line in std::str::from_utf8(&out).expect("UTF-8").lines() {
-            serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON");
+        write(&mut out).expect("a vector takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    vec![
+        ("text", write(&|out| write_text(report, TextStyle { colour: false }, out))),
+        ("JSON", write(&|out| write_json(report, out))),
+        ("JSON lines", write(&|out| write_json_lines(report, out))),
+        ("SARIF", write(&|out| write_sarif(report, out).map(drop))),
+        ("GitHub", write(&|out| write_github(report, out))),
+        ("GitLab", write(&|out| write_gitlab(report, out))),
+        ("JUnit", write(&|out| write_junit(report, out))),
+    ]
+}
+
+/// Every line is a command of ours: nothing a file is called or says starts one of its own.
+fn check_commands(text: &str) {
+    for line in text.lines() {
+        let rest =
+            ["::error file=", "::warning file=", "::notice file="].iter().find_map(|word| line.strip_prefix(word));
+        let (properties, message) = rest.and_then(|rest| rest.split_once("::")).expect(line);
+        for property in properties.split(',').skip(1) {
+            let (name, value) = property.split_once('=').expect(line);
+            assert!(["line", "endLine", "col", "endColumn", "title"].contains(&name), "{line}");
+            assert!(name == "title" || value.parse::<u32>().is_ok(), "{line}");
+        }
+        for escape in properties.split('%').skip(1).chain(message.split('%').skip(1)) {
+            assert!(["25", "0A", "3A", "2C"].iter().any(|code| escape.starts_with(code)), "{line}");
+        }
+    }
+}
+
+/// Tags are ours and closed, and text holds nothing that XML cannot say.
+fn check_xml(text: &str) {
+    let mut open = Vec::new();
+    let body = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").expect("it is declared");
+    for (at, part) in body.split('<').enumerate() {
+        let content = if at == 0 { part } else { part.split_once('>').expect("tags are closed").1 };
+        assert!(!content.contains('>'), "{content}");
+        for entity in part.split('&').skip(1) {
+            assert!(["amp;", "lt;", "gt;", "quot;"].iter().any(|known| entity.starts_with(known)), "{part}");
+        }
+        assert!(!part.contains(['\u{fffe}', '\u{ffff}']));
+        if at == 0 {
+            continue;
+        }
+        let tag = part.split_once('>').expect("tags are closed").0;
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        let name = tag.split([' ', '/']).next().unwrap_or_default();
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{tag}");
+        } else {
+            assert!(["testsuites", "testsuite", "testcase", "failure", "error"].contains(&name), "{tag}");
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+    }
+    assert!(open.is_empty());
+}
+
+#[test]
+fn names_cannot_end_what_they_stand_in() {
+    for path in
+        ["]]><failure>.go", "a\"b'&amp;.go", "x::warning::y,line=9.go", "%0A::error::.go", "\u{fffe}\u{202e}.go"]
+    {
+        let mut site = Site { path: path.to_owned(), import_path: path.to_owned(), ..Site::default() };
+        site.start = Position { line: 1, column: 1 };
+        let message = format!("left\n::error::{path}]]>");
+        let outcome = outcome(vec![Finding::new(&RULE, message, site)]);
+        let files = Files::new(&[]);
+        for (name, text) in every_format(&report(&outcome, &files)) {
+            check(&text, name);
+            match name {
+                "GitHub" => {
+                    check_commands(&text);
+                    assert_eq!(text.lines().count(), 1, "{text}");
+                }
+                "JUnit" => check_xml(&text),
+                _ => {}
+            }
         }
     }
 }
@@ -156,12 +256,9 @@ fn secrets_are_hidden_in_every_format() {
     first.notes.push("token=hunter2".to_owned());
     let second = common::finding(&files, "a.go", "open(\"AKIAIOSFODNN7EXAMPLE\")");
     let outcome = outcome(vec![first, second]);
-    let report = report(&outcome, &files);
-    let mut out = Vec::new();
-    write_text(&report, TextStyle { colour: false }, &mut out).expect("a vector takes everything");
-    write_json(&report, &mut out).expect("a vector takes everything");
-    write_json_lines(&report, &mut out).expect("a vector takes everything");
-    let text = String::from_utf8(out).expect("UTF-8");
-    check(&text, "all formats");
-    assert!(text.contains("password := \"***\"; open(password)"), "{text}");
+    let all = every_format(&report(&outcome, &files));
+    for (name, text) in &all {
+        check(text, name);
+    }
+    assert!(all[0].1.contains("password := \"***\"; open(password)"), "{}", all[0].1);
 }

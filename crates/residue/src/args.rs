@@ -108,10 +108,14 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "What is looked at")]
     pub(crate) allow_path: Vec<PathBuf>,
 
-    /// Write text, json or jsonl to stdout, or to a file: `json=report.json` (repeatable)
+    /// Write text, json, jsonl, sarif, github, gitlab or junit to stdout, or to a file: `sarif=out.sarif` (repeatable)
     #[arg(long, value_name = "FORMAT[=FILE]", env = "RESIDUE_FORMAT", hide_env = true)]
     #[arg(value_delimiter = ',', help_heading = "What is said")]
     pub(crate) format: Vec<Format>,
+
+    /// Leave findings that are held back out of the reports, which otherwise list them as such
+    #[arg(long, help_heading = "What is said")]
+    pub(crate) omit_suppressed: bool,
 
     /// The least severity that makes the exit code 1: error, warning, note or never (default: warning)
     #[arg(long, value_name = "SEVERITY", env = "RESIDUE_FAIL_ON", hide_env = true, help_heading = "What is said")]
@@ -182,6 +186,10 @@ pub(crate) enum FormatKind {
     Text,
     Json,
     JsonLines,
+    Sarif,
+    GitHub,
+    GitLab,
+    JUnit,
 }
 
 impl FromStr for Format {
@@ -197,7 +205,14 @@ impl FromStr for Format {
             "text" => FormatKind::Text,
             "json" => FormatKind::Json,
             "jsonl" => FormatKind::JsonLines,
-            _ => return Err("expected text, json or jsonl, and a file after `=` if you like".to_owned()),
+            "sarif" => FormatKind::Sarif,
+            "github" => FormatKind::GitHub,
+            "gitlab" => FormatKind::GitLab,
+            "junit" => FormatKind::JUnit,
+            _ => {
+                let known = "text, json, jsonl, sarif, github, gitlab or junit";
+                return Err(format!("expected {known}, and a file after `=` if you like"));
+            }
         };
         Ok(Self { kind, path })
     }

@@ -1,7 +1,6 @@
 //! The one place that knows the analysis crates: load, type, check.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use residue_report::{Sources, Tool};
 use residue_types::Program;
 
 use crate::error::Error;
+use crate::paths;
 use crate::platforms::{self, Part, Platform};
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -137,7 +137,7 @@ fn models(settings: &Settings) -> Result<Models, Error> {
     })?;
     let mut files = Vec::new();
     for path in &settings.models {
-        let shown = shown(path, &settings.dir);
+        let shown = paths::shown(path, &settings.dir);
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::usage(format!("cannot read the model {shown}: {error}")))?;
         files.push((shown, text));
@@ -345,10 +345,4 @@ impl Sources for AnalysedSources {
     fn source(&self, path: &str) -> Option<Arc<[u8]>> {
         self.by_path.get(path).cloned()
     }
-}
-
-/// A path as it is shown: relative to the working directory where it lies below it, `/` between its parts.
-pub(crate) fn shown(path: &Path, dir: &Path) -> String {
-    let shown = path.strip_prefix(dir).unwrap_or(path).display().to_string();
-    if cfg!(windows) { shown.replace('\\', "/") } else { shown }
 }

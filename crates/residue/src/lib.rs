@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod markdown;
 mod output;
+mod paths;
 mod platforms;
 mod progress;
 mod settings;

@@ -8,6 +8,7 @@ use crate::args::{CheckArgs, FailOn, Format, FormatKind};
 use crate::config::Config;
 use crate::engine;
 use crate::error::Error;
+use crate::paths;
 use crate::platforms::Platform;
 
 /// A resolved `check`.
@@ -15,6 +16,8 @@ use crate::platforms::Platform;
 pub(crate) struct Settings {
     /// The working directory: displayed paths are relative to it.
     pub(crate) dir: PathBuf,
+    /// The repository around it.
+    pub(crate) root: PathBuf,
     pub(crate) patterns: Vec<String>,
     pub(crate) rules: Vec<&'static RuleMeta>,
     pub(crate) disabled: Vec<DisabledRule>,
@@ -30,6 +33,7 @@ pub(crate) struct Settings {
     /// Directories that may be read beside the repository.
     pub(crate) allow_paths: Vec<PathBuf>,
     pub(crate) formats: Vec<Format>,
+    pub(crate) omit_suppressed: bool,
     pub(crate) fail_on: FailOn,
     pub(crate) strict: bool,
     pub(crate) stats: bool,
@@ -69,6 +73,8 @@ impl Settings {
             strict: args.strict || config.strict,
             stats: args.stats,
             jobs: args.jobs,
+            omit_suppressed: args.omit_suppressed,
+            root: paths::repository(&dir),
             dir,
         })
     }
@@ -157,7 +163,7 @@ fn select_rules(
         match line {
             Some(line) if rule.default_on => {
                 let path = config.path.as_deref().unwrap_or(Path::new(""));
-                let path = engine::shown(path, dir);
+                let path = paths::shown(path, dir);
                 disabled.push(DisabledRule { code: rule.code, by: format!("{path}:{line}") });
             }
             None if rule.default_on || named(&config.enable, rule) => rules.push(rule),

@@ -153,7 +153,7 @@ fn wrong_usage_is_2_with_a_hint() {
         (&["check", "./nowhere/..."], "`./nowhere/...`"),
         (&["check", "example.com/m/nowhere"], "`example.com/m/nowhere`"),
         (&["check", "--exclude", "["], "bad exclude pattern `[`"),
-        (&["check", "--format", "xml"], "expected text, json or jsonl"),
+        (&["check", "--format", "xml"], "expected text, json, jsonl, sarif, github, gitlab or junit"),
         (&["check", "--format", "json", "--format", "text"], "only one report"),
         (&["check", "-j", "0"], "0"),
         (&["check", "--config", "none.toml"], "cannot read the configuration none.toml"),
@@ -221,6 +221,24 @@ fn every_format_says_the_same() {
     assert!(read("r.jsonl").lines().any(|line| line.contains("\"type\":\"finding\"") && line.contains(message)));
     assert_eq!(finding["site"]["path"], "main.go");
     assert_eq!(finding["site"]["start"]["line"], 6);
+
+    let formats = ["sarif=r.sarif", "github=r.txt", "gitlab=r.gitlab.json", "junit=r.xml"];
+    let below = dir.path().join("below");
+    std::fs::create_dir_all(dir.path().join(".git")).expect("it is writable");
+    std::fs::create_dir_all(&below).expect("it is writable");
+    std::fs::rename(dir.path().join("main.go"), below.join("main.go")).expect("it is there");
+    let formats: Vec<&str> = formats.iter().flat_map(|format| ["--format", format]).collect();
+    let output = run(&below, &[&["check"][..], &formats].concat());
+    assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));
+    for (name, place) in [
+        ("r.sarif", "\"uri\":\"below/main.go\""),
+        ("r.txt", "::warning file=below/main.go,line=6"),
+        ("r.gitlab.json", "\"path\": \"below/main.go\""),
+        ("r.xml", "file=\"below/main.go\" line=\"6\""),
+    ] {
+        let text = std::fs::read_to_string(below.join(name)).expect("it was written");
+        assert!(text.contains(place) && text.contains(message), "{name}: {text}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use residue_finding::{
     AcquireSite, Confidence, Family, Finding, Join, Outcome, Position, RuleCode, RuleMeta, Severity, Site, Span,
 };
-use residue_report::{Report, Sources, Tool};
+use residue_report::{Place, Report, Sources, Tool};
 
 pub(crate) static RULE: RuleMeta = RuleMeta {
     code: RuleCode::new("R201"),
@@ -116,5 +116,12 @@ pub(crate) fn outcome(findings: Vec<Finding>) -> Outcome {
 }
 
 pub(crate) fn report<'a>(outcome: &'a Outcome, sources: &'a dyn Sources) -> Report<'a> {
-    Report { outcome, rules: &RULES, tool: Tool { version: "0.1.0", std_version: "go1.27.3" }, sources }
+    Report {
+        outcome,
+        rules: &RULES,
+        tool: Tool { version: "0.1.0", std_version: "go1.27.3" },
+        sources,
+        place: Place { dir: "/src/app", root: "/src" },
+        suppressed: true,
+    }
 }

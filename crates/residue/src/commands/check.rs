@@ -5,15 +5,15 @@ use std::io;
 use std::time::Instant;
 
 use residue_finding::{Outcome, Stats};
-use residue_report::{Report, Talk, write_json, write_json_lines, write_talk, write_text};
+use residue_report::{Place, Report, Talk};
 
 use crate::args::{CheckArgs, FailOn, Format, FormatKind};
 use crate::engine::{self, Run};
 use crate::error::{Error, Exit};
-use crate::output;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
+use crate::{output, paths};
 
 pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Error> {
     let start = Instant::now();
@@ -23,7 +23,15 @@ pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Err
     let Run { outcome, sources } = engine::check(&settings, &progress)?;
     drop(progress);
 
-    let report = Report { outcome: &outcome, rules: engine::rules(), tool: engine::tool(), sources: &sources };
+    let (dir, root) = (paths::slashed(&settings.dir), paths::slashed(&settings.root));
+    let report = Report {
+        outcome: &outcome,
+        rules: engine::rules(),
+        tool: engine::tool(),
+        sources: &sources,
+        place: Place { dir: &dir, root: &root },
+        suppressed: !settings.omit_suppressed,
+    };
     for format in &settings.formats {
         write(&report, format, terminal)?;
     }
@@ -43,15 +51,24 @@ fn start_threads(jobs: Option<u16>) -> Result<(), Error> {
 
 fn write(report: &Report<'_>, format: &Format, terminal: &Terminal) -> Result<(), Error> {
     let style = if format.path.is_some() { residue_report::TextStyle::default() } else { terminal.out() };
+    let mut left_out = 0;
     let write = |out: &mut dyn io::Write| match format.kind {
-        FormatKind::Text => write_text(report, style, out),
-        FormatKind::Json => write_json(report, out),
-        FormatKind::JsonLines => write_json_lines(report, out),
+        FormatKind::Text => residue_report::write_text(report, style, out),
+        FormatKind::Json => residue_report::write_json(report, out),
+        FormatKind::JsonLines => residue_report::write_json_lines(report, out),
+        FormatKind::Sarif => residue_report::write_sarif(report, out).map(|count| left_out = count),
+        FormatKind::GitHub => residue_report::write_github(report, out),
+        FormatKind::GitLab => residue_report::write_gitlab(report, out),
+        FormatKind::JUnit => residue_report::write_junit(report, out),
     };
     match &format.path {
-        Some(path) => output::file(path, write),
-        None => output::stdout(write),
+        Some(path) => output::file(path, write)?,
+        None => output::stdout(write)?,
     }
+    if left_out > 0 {
+        Terminal::say(&format!("warning: {left_out} results are not in the SARIF file: GitHub would refuse it\n"));
+    }
+    Ok(())
 }
 
 /// What there is to say beside the report.
@@ -60,7 +77,7 @@ fn talk(report: &Report<'_>, settings: &Settings, start: Instant, terminal: &Ter
     let talk =
         Talk { style: terminal.talk(), summary: !terminal.quiet(), seconds: Some(&seconds), verbose: settings.stats };
     let mut said = Vec::new();
-    if write_talk(report, talk, &mut said).is_ok() {
+    if residue_report::write_talk(report, talk, &mut said).is_ok() {
         Terminal::say(&String::from_utf8_lossy(&said));
     }
     if let Some(stats) = &report.outcome.summary.stats {

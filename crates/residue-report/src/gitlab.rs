@@ -1,0 +1,61 @@
+//! GitLab's code quality report.
+//!
+//! <https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format>: a list of issues; GitLab compares those of
+//! two pipelines by fingerprint.
+
+use std::io;
+
+use residue_finding::{Finding, Severity};
+use serde::Serialize;
+
+use crate::text::clean;
+use crate::{Report, visible};
+
+#[derive(Serialize)]
+struct Issue {
+    description: String,
+    check_name: String,
+    fingerprint: String,
+    severity: &'static str,
+    location: Location,
+}
+
+#[derive(Serialize)]
+struct Location {
+    path: String,
+    lines: Lines,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    begin: u32,
+    end: u32,
+}
+
+/// Writes the findings of a run as a code quality report.
+pub fn write_gitlab(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let issues: Vec<Issue> = report.outcome.findings.iter().map(|finding| issue(report, finding)).collect();
+    serde_json::to_writer_pretty(&mut *out, &issues)?;
+    out.write_all(b"\n")
+}
+
+fn issue(report: &Report<'_>, finding: &Finding) -> Issue {
+    let site = &finding.site;
+    let help = finding.help.as_ref().map(|help| format!("; {}", clean(&help.message)));
+    let begin = site.start.line.max(1);
+    Issue {
+        description: clean(&finding.message) + &help.unwrap_or_default(),
+        check_name: format!("{} {}", finding.rule, report.rule_name(finding.rule)).trim_end().to_owned(),
+        fingerprint: finding.fingerprint.to_string(),
+        // `blocker` is left to those who block by it, `info` to what is no defect.
+        severity: match finding.severity {
+            Severity::Error => "critical",
+            Severity::Warning => "major",
+            Severity::Note => "minor",
+        },
+        location: Location {
+            path: visible::line(&report.place.path(&site.path)).into_owned(),
+            lines: Lines { begin, end: site.end.line.max(begin) },
+        },
+    }
+}

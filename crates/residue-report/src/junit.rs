@@ -1,0 +1,87 @@
+//! JUnit XML, which most build servers show: a failed test for each finding.
+//!
+//! The dialect is that of Jenkins and GitLab: `testsuites`, `testsuite`, `testcase` with `failure` or `error`. Without any
+//! finding there is one test that passed, since an empty report counts as a broken one.
+
+use std::fmt::Write as _;
+use std::io;
+
+use residue_finding::{Diagnostic, Finding, Severity};
+
+use crate::source::SourceCache;
+use crate::text::{TextStyle, clean, render};
+use crate::{Report, visible};
+
+/// Writes the findings of a run, and the parts of the input that were not analysed, as JUnit XML.
+pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let findings = &report.outcome.findings;
+    let diagnostics = report.outcome.summary.diagnostics.iter();
+    let errors: Vec<&Diagnostic> = diagnostics.filter(|diagnostic| diagnostic.severity == Severity::Error).collect();
+    let tests = (findings.len() + errors.len()).max(1);
+    let counts = format!("tests=\"{tests}\" failures=\"{}\" errors=\"{}\"", findings.len(), errors.len());
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(out, "<testsuites name=\"residue\" {counts}>")?;
+    writeln!(out, "  <testsuite name=\"residue check\" {counts}>")?;
+    let sources = SourceCache::new(report.sources);
+    for finding in findings {
+        out.write_all(failure(report, finding, &sources).as_bytes())?;
+    }
+    for diagnostic in &errors {
+        out.write_all(error(report, diagnostic).as_bytes())?;
+    }
+    if findings.is_empty() && errors.is_empty() {
+        writeln!(out, "    <testcase classname=\"residue\" name=\"check\"/>")?;
+    }
+    writeln!(out, "  </testsuite>")?;
+    writeln!(out, "</testsuites>")
+}
+
+fn failure(report: &Report<'_>, finding: &Finding, sources: &SourceCache<'_>) -> String {
+    let site = &finding.site;
+    let file = visible::line(&report.place.path(&site.path)).into_owned();
+    let name = format!("{} {file}:{}:{}", finding.rule, site.start.line, site.start.column);
+    let block = render(finding, sources, TextStyle::default());
+    format!(
+        "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\">\n      \
+         <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
+        escape(&visible::line(&site.import_path)),
+        escape(&name),
+        escape(&file),
+        site.start.line,
+        finding.severity,
+        escape(&clean(&finding.message)),
+        escape(block.trim_end()),
+    )
+}
+
+fn error(report: &Report<'_>, diagnostic: &Diagnostic) -> String {
+    let mut place = diagnostic.path.as_deref().map_or_else(String::new, |path| report.place.path(path));
+    if let Some(position) = diagnostic.position {
+        // Writing to a string cannot fail.
+        let _ = write!(place, ":{}", position.line);
+    }
+    format!(
+        "    <testcase classname=\"residue\" name=\"{}\">\n      <error type=\"not analysed\" message=\"{}\"/>\n    \
+         </testcase>\n",
+        escape(format!("analysis {}", visible::line(&place)).trim_end()),
+        escape(&clean(&diagnostic.message)),
+    )
+}
+
+/// Text for an element or an attribute in double quotes. Control characters are gone by now; two characters that are none
+/// and that XML has no way to say are replaced.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            // Also breaks `]]>`.
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
