@@ -6,8 +6,12 @@ use residue_syntax::ast::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::cfg::{Block, BlockId, BlockKind, Cfg, Edge, EdgeKind, End, Node};
+use crate::cfg::{Block, BlockId, BlockKind, Cfg, Detour, Edge, EdgeKind, End, Node, Point};
 use crate::{graph, walk};
+
+/// How many operators of a node are told apart by what is evaluated before them. Each costs a look at the whole node;
+/// the operands of further ones count as evaluated first.
+const DETOURS_MAX: usize = 64;
 
 /// How a call that never returns ends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -70,6 +74,7 @@ pub fn build(file: &File, body: BodyId, oracle: &dyn Oracle) -> Cfg {
         oracle,
         blocks: Vec::new(),
         split: FxHashSet::default(),
+        detours: Vec::new(),
         labels: FxHashMap::default(),
         targets: Vec::new(),
         loops: Vec::new(),
@@ -104,6 +109,7 @@ struct Builder<'a> {
     oracle: &'a dyn Oracle,
     blocks: Vec<Block>,
     split: FxHashSet<ExprId>,
+    detours: Vec<Detour>,
     labels: FxHashMap<Name, BlockId>,
     targets: Vec<Target>,
     loops: Vec<StmtId>,
@@ -116,7 +122,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn finish(self, body: BodyId) -> Cfg {
-        let mut blocks = self.blocks;
+        let (mut blocks, mut detours) = (self.blocks, self.detours);
+        detours.sort_by_key(|detour| detour.at);
         for i in 0..blocks.len() {
             for j in 0..blocks[i].succs.len() {
                 let to = blocks[i].succs[j].to;
@@ -127,7 +134,7 @@ impl Builder<'_> {
                 blocks[i].end = End::Broken;
             }
         }
-        let mut cfg = Cfg { blocks, exit: self.exit, body, split: self.split, cyclic: Vec::new() };
+        let mut cfg = Cfg { blocks, exit: self.exit, body, split: self.split, detours, cyclic: Vec::new() };
         for block in graph::reverse_postorder(&cfg) {
             cfg.blocks[block.index()].live = true;
         }
@@ -234,7 +241,12 @@ impl Builder<'_> {
             }
             false
         });
-        for expr in found {
+        for (i, expr) in found.into_iter().enumerate() {
+            if i < DETOURS_MAX {
+                let block = self.here();
+                let index = self.blocks[block.index()].nodes.len() as u32;
+                self.detours.push(Detour { at: Point { block, index }, node, operator: expr });
+            }
             self.split.insert(expr);
             let done = self.block(BlockKind::Logic);
             self.cond(expr, done, done);
@@ -580,12 +592,22 @@ fn is_logic(file: &File, expr: ExprId) -> bool {
     matches!(file.expr(expr), Expr::Binary { op: BinaryOp::LogAnd | BinaryOp::LogOr, .. })
 }
 
-/// Whether evaluating an expression can do more than give a value.
+/// Whether evaluating an expression can do more than give a value: call, wait, or panic.
 fn has_effect(file: &File, expr: ExprId) -> bool {
     let mut effect = false;
     walk::expressions(file, expr, &mut |e| {
-        effect |=
-            matches!(file.expr(e), Expr::Call { .. } | Expr::FuncLit { .. } | Expr::Unary { op: UnaryOp::Recv, .. });
+        effect |= match file.expr(e) {
+            Expr::Call { .. }
+            | Expr::FuncLit { .. }
+            | Expr::Unary { op: UnaryOp::Recv, .. }
+            | Expr::Selector { .. }
+            | Expr::Star(_)
+            | Expr::Index { .. }
+            | Expr::Slice { .. }
+            | Expr::TypeAssert { .. } => true,
+            Expr::Binary { op, .. } => matches!(op, BinaryOp::Div | BinaryOp::Rem | BinaryOp::Shl | BinaryOp::Shr),
+            _ => false,
+        };
         !effect
     });
     effect

@@ -184,6 +184,18 @@ pub struct Block {
     pub in_loop: Option<StmtId>,
 }
 
+/// The place where the branches of a short-circuit operator leave the node that it stands in: what the node evaluates
+/// before the operator has to be evaluated there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Detour {
+    /// Before this node, or at the end of the block.
+    pub(crate) at: Point,
+    /// The node, evaluated after the branches have met.
+    pub(crate) node: Node,
+    /// The operator.
+    pub(crate) operator: ExprId,
+}
+
 /// The control-flow graph of one function body.
 #[derive(Clone, Debug)]
 pub struct Cfg {
@@ -192,6 +204,8 @@ pub struct Cfg {
     pub(crate) body: ast::BlockId,
     /// Short-circuit operators in value position whose operands are nodes of their own.
     pub(crate) split: FxHashSet<ExprId>,
+    /// Where these branch out of the node that they stand in, sorted by place; outer ones first.
+    pub(crate) detours: Vec<Detour>,
     /// Per block, whether it lies on a cycle.
     pub(crate) cyclic: Vec<bool>,
 }
@@ -210,6 +224,12 @@ impl Cfg {
     /// The body that this is the graph of.
     pub fn body(&self) -> ast::BlockId {
         self.body
+    }
+
+    /// The branches that leave nodes at a place, outer ones first.
+    pub(crate) fn detours_at(&self, at: Point) -> impl Iterator<Item = Detour> + '_ {
+        let from = self.detours.partition_point(|detour| detour.at < at);
+        self.detours[from..].iter().copied().take_while(move |detour| detour.at == at)
     }
 
     /// A block.

@@ -4,10 +4,33 @@ use crate::cfg::{BlockId, Cfg};
 
 /// The blocks that can be reached from the entry, each before its successors where there is no cycle.
 pub fn reverse_postorder(cfg: &Cfg) -> Vec<BlockId> {
-    let mut seen = vec![false; cfg.len()];
-    let mut order = Vec::with_capacity(cfg.len());
-    let mut stack = vec![(cfg.entry(), 0)];
-    seen[cfg.entry().index()] = true;
+    let (mut seen, mut order) = (vec![false; cfg.len()], Vec::with_capacity(cfg.len()));
+    postorder(cfg, cfg.entry(), &mut seen, &mut order);
+    order.reverse();
+    order
+}
+
+/// All blocks, each before its successors where there is no cycle: those that can be reached from the entry in reverse
+/// postorder, with unreachable ones before what they lead to.
+pub fn topological(cfg: &Cfg) -> Vec<BlockId> {
+    let (mut seen, mut order) = (vec![false; cfg.len()], Vec::with_capacity(cfg.len()));
+    postorder(cfg, cfg.entry(), &mut seen, &mut order);
+    let starts = |block: &BlockId| cfg.block(*block).preds.is_empty();
+    let all = || (0..cfg.len()).rev().map(BlockId::new);
+    // What nothing leads to, then unreachable cycles.
+    for block in all().filter(starts).chain(all()) {
+        postorder(cfg, block, &mut seen, &mut order);
+    }
+    order.reverse();
+    order
+}
+
+/// Appends the blocks that can be reached from `root` and were not seen before.
+fn postorder(cfg: &Cfg, root: BlockId, seen: &mut [bool], order: &mut Vec<BlockId>) {
+    if std::mem::replace(&mut seen[root.index()], true) {
+        return;
+    }
+    let mut stack = vec![(root, 0)];
     while let Some((block, next)) = stack.last_mut() {
         if let Some(edge) = cfg.block(*block).succs.get(*next) {
             *next += 1;
@@ -19,8 +42,6 @@ pub fn reverse_postorder(cfg: &Cfg) -> Vec<BlockId> {
             stack.pop();
         }
     }
-    order.reverse();
-    order
 }
 
 /// Per block, whether a path leads from it back to itself. Unreachable code is looked at too.

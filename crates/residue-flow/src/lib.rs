@@ -16,6 +16,8 @@ pub mod build;
 pub mod cfg;
 pub mod dump;
 pub mod graph;
+pub mod ir;
+pub mod lower;
 pub mod paths;
 pub mod tree;
 pub mod walk;
