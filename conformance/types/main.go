@@ -1,7 +1,11 @@
 // Command types prints what go/types finds out about the packages of a directory, one fact a line, for comparison with
 // residue-types.
 //
-//	types [-tests] PATTERN...
+//	types [-tests] [-cgo] PATTERN...
+//
+// With -cgo it is about the packages that import "C", and only those. Their files are typed as they stand, with what is
+// selected from C opaque (types.Config.FakeImportC). What depends on it has no type, and is not printed; nor are untyped
+// constants, whose type depends on the other operand.
 //
 // Lines, fields separated by tabs:
 //
@@ -13,6 +17,7 @@
 //	S	start	end	kind	indirect	path	type	a selection
 //	I	pos	type arguments	type	an instance
 //	C	start	end	callee		a call
+//	O	file	pos	variables	an initialiser of the package, in order; "end" after the last
 //
 // Types are printed flat: aliases resolved, no parameter names, interfaces with all their methods.
 package main
@@ -23,9 +28,11 @@ import (
 	"fmt"
 	"go/ast"
 	"go/constant"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"os"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -34,14 +41,20 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-var out = bufio.NewWriterSize(os.Stdout, 1<<20)
+var (
+	out = bufio.NewWriterSize(os.Stdout, 1<<20)
+	cgo = flag.Bool("cgo", false, "packages that import C, instead of the others")
+)
 
 func main() {
 	tests := flag.Bool("tests", false, "type test files too")
 	flag.Parse()
 	defer out.Flush()
 	env := append(os.Environ(), "CGO_ENABLED=0")
-	config := &packages.Config{Mode: packages.LoadAllSyntax, Tests: *tests, Env: env}
+	if *cgo {
+		env = append(env, "CGO_ENABLED=1")
+	}
+	config := &packages.Config{Mode: packages.LoadAllSyntax | packages.NeedModule, Tests: *tests, Env: env}
 	loaded, err := packages.Load(config, flag.Args()...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,10 +63,10 @@ func main() {
 	// Of a package and its test variant, the one with more files tells more.
 	richest := map[string]*packages.Package{}
 	for _, p := range loaded {
-		if strings.HasSuffix(p.ID, ".test") || len(p.CompiledGoFiles) == 0 {
+		if strings.HasSuffix(p.ID, ".test") || len(p.CompiledGoFiles) == 0 && !*cgo {
 			continue
 		}
-		if old := richest[p.PkgPath]; old == nil || len(p.CompiledGoFiles) > len(old.CompiledGoFiles) {
+		if old := richest[p.PkgPath]; old == nil || len(p.GoFiles) > len(old.GoFiles) {
 			richest[p.PkgPath] = p
 		}
 	}
@@ -64,13 +77,94 @@ func main() {
 	sort.Strings(paths)
 	for _, path := range paths {
 		p := richest[path]
-		if p.TypesInfo == nil || p.IllTyped {
+		if *cgo {
+			if !fake(p) {
+				continue
+			}
+		} else if p.TypesInfo == nil || p.IllTyped {
 			fmt.Fprintf(os.Stderr, "%s: ill-typed, left out: %v\n", path, p.Errors)
 			continue
 		}
 		fmt.Fprintf(out, "P\t%s\n", path)
 		perFile(p)
+		initOrder(p)
 	}
+}
+
+// fake types a package's own files, C opaque, in place of those that cgo makes of them. It is false for a package that
+// does not import C.
+func fake(p *packages.Package) bool {
+	importsC := false
+	var files []*ast.File
+	for _, name := range p.GoFiles {
+		file, err := parser.ParseFile(p.Fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: left out: %v\n", p.PkgPath, err)
+			return false
+		}
+		for _, spec := range file.Imports {
+			importsC = importsC || spec.Path.Value == `"C"`
+		}
+		files = append(files, file)
+	}
+	if !importsC {
+		return false
+	}
+	config := types.Config{
+		FakeImportC: true,
+		Sizes:       p.TypesSizes,
+		Importer:    imports(p.Imports),
+		Error:       func(err error) { fmt.Fprintf(os.Stderr, "%s: %v\n", p.PkgPath, err) },
+	}
+	if p.Module != nil && p.Module.GoVersion != "" {
+		config.GoVersion = "go" + p.Module.GoVersion
+	}
+	info := &types.Info{
+		Types:      map[ast.Expr]types.TypeAndValue{},
+		Defs:       map[*ast.Ident]types.Object{},
+		Uses:       map[*ast.Ident]types.Object{},
+		Selections: map[*ast.SelectorExpr]*types.Selection{},
+		Instances:  map[*ast.Ident]types.Instance{},
+	}
+	// Errors were printed.
+	p.Types, _ = config.Check(p.PkgPath, p.Fset, files, info)
+	p.Syntax, p.TypesInfo = files, info
+	return true
+}
+
+// imports gives packages by the paths by which one imports them.
+type imports map[string]*packages.Package
+
+func (m imports) Import(path string) (*types.Package, error) {
+	if path == "unsafe" {
+		return types.Unsafe, nil
+	}
+	if p := m[path]; p != nil && p.Types != nil {
+		return p.Types, nil
+	}
+	return nil, fmt.Errorf("%s is not loaded", path)
+}
+
+// opaque is the type of what depends on C. No other fact has this text in it.
+const opaque = "\x00"
+
+// line prints a fact, unless it depends on what is opaque.
+func line(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !strings.Contains(text, opaque) {
+		out.WriteString(text)
+	}
+}
+
+func initOrder(p *packages.Package) {
+	for _, init := range p.TypesInfo.InitOrder {
+		var names []string
+		for _, v := range init.Lhs {
+			names = append(names, v.Name())
+		}
+		at := p.Fset.File(init.Rhs.Pos())
+		line("O\t%s\t%d\t%s\n", filepath.Base(at.Name()), at.Offset(init.Rhs.Pos()), strings.Join(names, ","))
+	}
+	line("O\tend\n")
 }
 
 func perFile(p *packages.Package) {
@@ -83,17 +177,17 @@ func perFile(p *packages.Package) {
 			switch n := n.(type) {
 			case *ast.Ident:
 				if obj := info.Defs[n]; obj != nil {
-					fmt.Fprintf(out, "D\t%d\t%s\n", offset(n.Pos()), object(obj))
+					line("D\t%d\t%s\n", offset(n.Pos()), object(obj))
 				}
 				if obj := info.Uses[n]; obj != nil {
-					fmt.Fprintf(out, "U\t%d\t%s\n", offset(n.Pos()), object(obj))
+					line("U\t%d\t%s\n", offset(n.Pos()), object(obj))
 				}
 				if inst, ok := info.Instances[n]; ok {
 					var args []string
 					for i := 0; i < inst.TypeArgs.Len(); i++ {
 						args = append(args, show(inst.TypeArgs.At(i)))
 					}
-					fmt.Fprintf(out, "I\t%d\t%s\t%s\n", offset(n.Pos()), strings.Join(args, ","), show(inst.Type))
+					line("I\t%d\t%s\t%s\n", offset(n.Pos()), strings.Join(args, ","), show(inst.Type))
 				}
 			case *ast.SelectorExpr:
 				if sel := info.Selections[n]; sel != nil {
@@ -101,7 +195,7 @@ func perFile(p *packages.Package) {
 				}
 			case *ast.CallExpr:
 				if obj := typeutil.Callee(info, n); obj != nil {
-					fmt.Fprintf(out, "C\t%d\t%d\t%s\n", offset(n.Pos()), offset(n.End()), callee(obj))
+					line("C\t%d\t%d\t%s\n", offset(n.Pos()), offset(n.End()), callee(obj))
 				}
 			}
 			if e, ok := n.(ast.Expr); ok {
@@ -118,6 +212,9 @@ func expression(offset func(token.Pos) int, e ast.Expr, tv types.TypeAndValue) {
 	kind := strings.TrimPrefix(fmt.Sprintf("%T", e), "*ast.")
 	mode := "value"
 	typ := ""
+	if basic, ok := tv.Type.(*types.Basic); ok && *cgo && tv.Value != nil && basic.Info()&types.IsUntyped != 0 {
+		return
+	}
 	switch {
 	case tv.IsVoid():
 		mode = "novalue"
@@ -153,7 +250,7 @@ func expression(offset func(token.Pos) int, e ast.Expr, tv types.TypeAndValue) {
 			value = "long"
 		}
 	}
-	fmt.Fprintf(out, "T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, value)
+	line("T\t%d\t%d\t%s\t%s\t%s\t%s\n", offset(e.Pos()), offset(e.End()), kind, mode, typ, value)
 }
 
 func selection(offset func(token.Pos) int, n *ast.SelectorExpr, sel *types.Selection) {
@@ -162,7 +259,7 @@ func selection(offset func(token.Pos) int, n *ast.SelectorExpr, sel *types.Selec
 	if sel.Kind() != types.FieldVal {
 		index = index[:len(index)-1]
 	}
-	fmt.Fprintf(out, "S\t%d\t%d\t%s\t%t\t%v\t%s\n", offset(n.Pos()), offset(n.End()), kind, sel.Indirect(), index, show(sel.Type()))
+	line("S\t%d\t%d\t%s\t%t\t%v\t%s\n", offset(n.Pos()), offset(n.End()), kind, sel.Indirect(), index, show(sel.Type()))
 }
 
 func object(obj types.Object) string {
@@ -249,6 +346,8 @@ func write(b *strings.Builder, t types.Type) {
 		b.WriteString("nil")
 	case *types.Basic:
 		switch t.Kind() {
+		case types.Invalid:
+			b.WriteString(opaque)
 		case types.UnsafePointer:
 			b.WriteString("unsafe.Pointer")
 		case types.Byte:

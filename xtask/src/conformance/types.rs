@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use residue_project::{Config, Env, OsFileSystem, PackageId, Project, load};
+use residue_project::{Config, Env, OsFileSystem, PackageId, Project, SourceFile, load};
 use residue_syntax::ast::{Expr, ExprId, File, IdentId, LitKind};
-use residue_types::{Bodies, Callee, Mode, ObjId, ObjKind, Objects, Program, Res, SelectionKind};
+use residue_types::{Bodies, Callee, Initializer, Mode, ObjId, ObjKind, Objects, Program, Res, SelectionKind};
 
 /// Arguments of `conformance types`.
 #[derive(clap::Args, Debug)]
@@ -26,6 +26,9 @@ pub(crate) struct TypesArgs {
     /// Type test files too
     #[arg(long)]
     tests: bool,
+    /// Compare packages that import "C", as far as nothing depends on it
+    #[arg(long)]
+    cgo: bool,
     /// Target operating system
     #[arg(long)]
     goos: Option<String>,
@@ -92,14 +95,14 @@ fn compare(
     goroot: &str,
 ) -> Result<BTreeMap<&'static str, Tally>, Box<dyn Error>> {
     let mut vars: Vec<(String, String)> = std::env::vars().collect();
-    vars.push(("CGO_ENABLED".into(), "0".into()));
+    vars.push(("CGO_ENABLED".into(), u8::from(args.cgo).to_string()));
     vars.push(("GOROOT".into(), goroot.into()));
     let config = Config {
         tests: args.tests,
         patterns: args.patterns.clone(),
         goos: args.goos.clone(),
         goarch: args.goarch.clone(),
-        cgo: Some(false),
+        cgo: Some(args.cgo),
         env: Env::from_vars(vars),
         max_file_bytes: u64::MAX,
         ..Config::new(dir)
@@ -110,7 +113,7 @@ fn compare(
         project.roots().map(|(id, package)| (package.import_path.to_string(), id)).collect();
 
     let mut command = Command::new(oracle);
-    command.args(args.tests.then_some("-tests")).args(&args.patterns).current_dir(dir);
+    command.args(args.tests.then_some("-tests")).args(args.cgo.then_some("-cgo")).args(&args.patterns).current_dir(dir);
     command.env("GOTOOLCHAIN", "local").env("GOROOT", goroot);
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{goroot}/bin:{path}"));
@@ -124,6 +127,7 @@ fn compare(
     let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
     let mut state: Option<(PackageId, Bodies<'_>)> = None;
     let mut file: Option<FileFacts<'_>> = None;
+    let mut initializers = Vec::new().into_iter();
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         let fields: Vec<&str> = line.split('\t').collect();
@@ -131,6 +135,8 @@ fn compare(
             ["P", path] => {
                 file = None;
                 state = by_path.get(*path).map(|&id| (id, program.bodies(id)));
+                let order = state.as_ref().map(|(_, bodies)| bodies.init_order()).unwrap_or_default();
+                initializers = order.into_iter();
                 if state.is_none() {
                     count(&mut tallies, "packages", "known", "unknown", path);
                 } else {
@@ -141,6 +147,13 @@ fn compare(
                 file = state.as_ref().and_then(|(id, bodies)| FileFacts::of(&project, *id, bodies, dir, path));
                 let known = if file.is_some() || state.is_none() { "" } else { "missing" };
                 count(&mut tallies, "files", "", known, path);
+            }
+            ["O", want @ ..] => {
+                if let Some((id, bodies)) = &state {
+                    let got = initializers.next().map(|init| initializer(bodies, &project[*id].files, &init));
+                    let got = got.unwrap_or_else(|| "end".to_owned());
+                    count(&mut tallies, "initialisers", &want.join(" "), &got, &project[*id].import_path);
+                }
             }
             _ => {
                 if let Some(((_, bodies), file)) = state.as_ref().zip(file.as_ref()) {
@@ -344,6 +357,14 @@ impl<'a> FileFacts<'a> {
             Callee::Unknown => "unknown".to_owned(),
         }
     }
+}
+
+/// File, offset of the value, and variables of an initialiser.
+fn initializer(bodies: &Bodies<'_>, files: &[Arc<SourceFile>], init: &Initializer) -> String {
+    let path = files.get(init.file).map(|file| &*file.path).unwrap_or_default();
+    let vars: Vec<&str> = init.vars.iter().filter_map(|&id| bodies.object(id)).map(|o| o.name.as_str()).collect();
+    let start = bodies.syntax(init.file).expr_span(init.value).start;
+    format!("{} {start} {}", path.rsplit('/').next().unwrap_or(path), vars.join(","))
 }
 
 /// The identifier that names the type `*pkg.T[A]`.
