@@ -84,7 +84,8 @@ pub(crate) fn assign<'a>(findings: impl Iterator<Item = &'a mut Finding>) {
 }
 
 /// A Go expression without its layout: comments and blanks outside literals
-/// are removed, except for one space between two words.
+/// are removed, except for one space between two words, and so are commas before
+/// a closing bracket.
 pub fn normalise_expression(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -104,6 +105,10 @@ pub fn normalise_expression(source: &str) -> String {
                 out.push(' ');
             }
             gap = false;
+            // `f(a,)` is `f(a)` written on several lines.
+            if matches!(c, ')' | ']' | '}') && out.ends_with(',') {
+                out.pop();
+            }
             let len = if matches!(c, '"' | '\'' | '`') { literal_len(rest, c) } else { c.len_utf8() };
             out.push_str(&rest[..len]);
             len
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(a, "client.Do(req,nil)");
         assert_eq!(normalise_expression("func (a int)  chan  int"), "func(a int)chan int");
         assert_eq!(normalise_expression("a/b//c"), "a/b");
+        assert_eq!(normalise_expression("f(\n\ta,\n\t[]int{1, 2,}, \",\",\n)"), "f(a,[]int{1,2},\",\")");
     }
 
     #[test]
