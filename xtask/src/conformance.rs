@@ -4,6 +4,7 @@
 //! `conformance/parse`. Both tell whether they accept the file, and give a hash of its nodes; where they differ, the
 //! first differing node is shown.
 
+mod flow;
 mod labels;
 mod mutants;
 mod packages;
@@ -38,6 +39,8 @@ pub(crate) enum Conformance {
     Stdlib(stdlib::StdlibArgs),
     /// Compare the type checker with go/types
     Types(types::TypesArgs),
+    /// Lower all function bodies of some trees and check the code
+    Flow(flow::FlowArgs),
     /// Compare findings with the labels that other tools' test data carries
     Labels(labels::LabelsArgs),
 }
@@ -65,6 +68,7 @@ pub(crate) fn run(what: &Conformance) -> Result<bool, Box<dyn Error>> {
         Conformance::Packages(args) => return packages::run(args, &Go::new(args.go.as_deref())),
         Conformance::Stdlib(args) => return stdlib::run(&Go::new(args.go.as_deref()), &target_dir()),
         Conformance::Types(args) => return types::run(args),
+        Conformance::Flow(args) => return flow::run(args),
         Conformance::Labels(args) => return labels::run(args),
     };
     let go = Go::new(args.go.as_deref());

@@ -4,6 +4,7 @@ use residue_syntax::ast::{
     BinaryOp, BlockId as BodyId, BranchKind, ClauseId, ClauseKind, Expr, ExprId, File, List, Name, Stmt, StmtId,
     UnaryOp,
 };
+use residue_types::{Bodies, Builtin, Callee};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cfg::{Block, BlockId, BlockKind, Cfg, Detour, Edge, EdgeKind, End, Node, Point};
@@ -62,6 +63,28 @@ impl Oracle for Syntactic<'_> {
             "false" => Some(false),
             _ => None,
         }
+    }
+}
+
+/// What types alone tell: calls of `panic` that is not shadowed, and constant conditions.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'a> {
+    /// The typed bodies of a package.
+    pub bodies: &'a Bodies<'a>,
+    /// The index of a file in it.
+    pub file: usize,
+}
+
+impl Oracle for Typed<'_> {
+    fn stops(&self, call: ExprId) -> Option<Stop> {
+        match self.bodies.callee(self.file, call) {
+            Callee::Builtin(Builtin::Panic) => Some(Stop::Panic),
+            _ => None,
+        }
+    }
+
+    fn constant_bool(&self, expr: ExprId) -> Option<bool> {
+        self.bodies.file(self.file).value_of(expr)?.as_bool()
     }
 }
 

@@ -6,6 +6,10 @@ use residue_syntax::ast::{File, Span, Stmt};
 
 use crate::cfg::{Block, BlockId, Cfg, EdgeKind, End, Node};
 
+mod ir;
+
+pub use ir::{ir_graphviz, ir_text};
+
 /// The longest excerpt of a node, in characters.
 const EXCERPT_MAX: usize = 60;
 

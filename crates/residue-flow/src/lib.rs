@@ -22,6 +22,6 @@ pub mod paths;
 pub mod tree;
 pub mod walk;
 
-pub use build::{Oracle, Stop, Syntactic, build};
+pub use build::{Oracle, Stop, Syntactic, Typed, build};
 pub use cfg::{Block, BlockId, BlockKind, Cfg, Edge, EdgeKind, End, Node, Point};
 pub use tree::{Function, FunctionKind, Parent, Parents, functions};

@@ -14,7 +14,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-report", &["residue-finding"]),
     ("residue", &["residue-check", "residue-finding", "residue-project", "residue-report", "residue-types"]),
     ("residue-testkit", &[]),
-    ("xtask", &["residue", "residue-check", "residue-finding", "residue-project", "residue-syntax", "residue-types"]),
+    (
+        "xtask",
+        &[
+            "residue",
+            "residue-check",
+            "residue-finding",
+            "residue-flow",
+            "residue-project",
+            "residue-syntax",
+            "residue-types",
+        ],
+    ),
 ];
 
 /// Tests may use the harnesses, and the loader to get at typed code.

@@ -1,0 +1,140 @@
+//! Lowers every function body of some trees, checks the code, and counts.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use residue_flow::dump::ir_text;
+use residue_flow::lower::{captured, lower};
+use residue_flow::{FunctionKind, Parent, Typed, functions};
+use residue_project::{Config, Env, OsFileSystem, load};
+use residue_types::{Objects, Program};
+
+/// Arguments of `conformance flow`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct FlowArgs {
+    /// Lower test files too
+    #[arg(long)]
+    tests: bool,
+    /// Look below vendor directories too
+    #[arg(long)]
+    vendor: bool,
+    /// Ill-formed bodies to show, at most
+    #[arg(long, default_value_t = 5)]
+    show: usize,
+    /// Do not check the code: lowering alone is timed
+    #[arg(long)]
+    unchecked: bool,
+    /// Modules
+    #[arg(required = true)]
+    dirs: Vec<PathBuf>,
+}
+
+#[derive(Default)]
+struct Counts {
+    packages: usize,
+    files: usize,
+    lines: usize,
+    bodies: usize,
+    blocks: usize,
+    instrs: usize,
+    opaque: usize,
+    captured: usize,
+    broken: usize,
+    /// CPU time of typing the bodies, and of lowering them.
+    typing: Duration,
+    lowering: Duration,
+}
+
+/// Lowers everything on one thread, and says whether all of it is well-formed.
+pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
+    let mut out = std::io::stdout();
+    let mut good = true;
+    for dir in &args.dirs {
+        let dir = dir.canonicalize()?;
+        let config = Config {
+            tests: args.tests,
+            include_vendor: args.vendor,
+            env: Env::from_vars(std::env::vars()),
+            max_file_bytes: u64::MAX,
+            ..Config::new(&dir)
+        };
+        let project = Arc::new(load(&OsFileSystem, &config)?);
+        let program = Program::new(Arc::clone(&project));
+        let mut counts = Counts::default();
+        for (id, package) in project.packages().filter(|(_, package)| package.analyse) {
+            let start = cpu_time();
+            let bodies = program.bodies(id);
+            let typed = cpu_time();
+            let mut lowered = Vec::new();
+            for file in 0..bodies.file_count() {
+                let oracle = Typed { bodies: &bodies, file };
+                for function in functions(bodies.syntax(file)) {
+                    let parent = match function.kind {
+                        FunctionKind::Decl(decl) => Parent::Decl(decl),
+                        FunctionKind::Lit(lit) => Parent::Expr(lit),
+                    };
+                    lowered.extend(lower(&bodies, file, parent, &oracle).map(|body| (file, body)));
+                }
+            }
+            counts.typing += typed.saturating_sub(start);
+            counts.lowering += cpu_time().saturating_sub(typed);
+            counts.packages += 1;
+            counts.files += bodies.file_count();
+            counts.lines += package.files.iter().map(|file| file.file.line_count()).sum::<usize>();
+            counts.bodies += lowered.len();
+            for (file, body) in &lowered {
+                counts.blocks += body.cfg.len();
+                counts.instrs += body.len();
+                if args.unchecked {
+                    continue;
+                }
+                let is_opaque = |op| matches!(op, residue_flow::ir::Op::Opaque(_));
+                for (id, _) in body.cfg.blocks() {
+                    counts.opaque += body.instrs(id).filter(|(_, instr)| is_opaque(instr.op)).count();
+                }
+                if let Parent::Expr(lit) = body.function {
+                    counts.captured += captured(&bodies, *file, lit).len();
+                }
+                if let Err(error) = body.validate() {
+                    counts.broken += 1;
+                    if counts.broken <= args.show {
+                        writeln!(out, "{}: {error}\n{}", package.files[*file].path, ir_text(&bodies, *file, body))?;
+                    }
+                }
+            }
+        }
+        good &= counts.broken == 0;
+        report(&mut out, &dir, &counts, args.unchecked)?;
+    }
+    Ok(good)
+}
+
+fn report(out: &mut dyn Write, dir: &std::path::Path, counts: &Counts, unchecked: bool) -> std::io::Result<()> {
+    let Counts { packages, files, lines, bodies, blocks, instrs, opaque, captured, broken, typing, lowering } = counts;
+    writeln!(out, "{}", dir.display())?;
+    writeln!(out, "  {packages:>9} packages, {files} files, {lines} lines")?;
+    writeln!(out, "  {bodies:>9} bodies, {blocks} blocks, {instrs} instructions")?;
+    if !unchecked {
+        writeln!(out, "  {opaque:>9} not understood, {captured} variables captured by literals")?;
+        writeln!(out, "  {broken:>9} ill-formed")?;
+    }
+    let rate = *instrs as f64 / lowering.as_secs_f64().max(1e-9);
+    writeln!(
+        out,
+        "  {:>9.2} s CPU for typing bodies, {:.2} s for lowering them: {:.1} million instructions a second",
+        typing.as_secs_f64(),
+        lowering.as_secs_f64(),
+        rate / 1e6
+    )
+}
+
+/// CPU time of this thread where the system tells, else the time that passed.
+fn cpu_time() -> Duration {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = stat.and_then(|stat| stat.split(' ').next()?.parse().ok());
+    nanos.map_or_else(|| START.elapsed(), Duration::from_nanos)
+}
