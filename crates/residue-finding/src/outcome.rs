@@ -125,6 +125,8 @@ impl SuppressedBy {
 /// What was analysed, what was not, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// What the packages were built for: `linux/amd64`, and build tags after commas.
+    pub platforms: Vec<String>,
     /// Packages analysed: those named by the patterns, not their imports.
     pub packages: usize,
     /// Files of these packages.

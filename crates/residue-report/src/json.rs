@@ -239,6 +239,7 @@ struct DiagnosticShape {
 #[derive(Serialize)]
 struct SummaryShape {
     complete: bool,
+    platforms: Vec<String>,
     packages: usize,
     files: usize,
     errors: usize,
@@ -344,6 +345,7 @@ impl<'a> Shapes<'a> {
         let outcome = self.report.outcome;
         SummaryShape {
             complete: outcome.summary.complete(),
+            platforms: outcome.summary.platforms.iter().map(|platform| name(platform)).collect(),
             packages: outcome.summary.packages,
             files: outcome.summary.files,
             errors: outcome.count(Severity::Error),

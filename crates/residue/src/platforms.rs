@@ -85,6 +85,7 @@ pub(crate) fn merge(parts: Vec<Part>) -> Outcome {
         for diagnostic in part.left_out {
             left_out.entry(diagnostic.path.clone()).or_default().push(diagnostic);
         }
+        merged.summary.platforms.extend(summary.platforms);
         merged.summary.diagnostics.extend(summary.diagnostics);
         merged.summary.disabled.extend(summary.disabled);
         packages.extend(part.packages);

@@ -80,6 +80,8 @@ fn builds_are_merged_and_say_where_they_differ() {
     assert!(!err(&merged).contains("leave out"), "{}", err(&merged));
     let again = run(dir.path(), &[&all[..], &["-j", "1"]].concat());
     assert_eq!(text, out(&again));
+    let json = out(&run(dir.path(), &[&all[..], &["--format", "jsonl"]].concat()));
+    assert!(json.contains(r#""platforms":["linux/amd64","windows/amd64","linux/amd64,special"]"#), "{json}");
     let one = run(dir.path(), &["--platform", "windows/amd64"]);
     assert!(!out(&one).contains("only when built"), "one build has nothing to differ from");
     assert_eq!(out(&one), out(&run(dir.path(), &["--goos", "windows", "--goarch", "amd64"])));
