@@ -264,6 +264,8 @@ impl Builder<'_> {
             }
             false
         });
+        // The operands of what is assigned to are evaluated first, too.
+        found.sort_by_key(|&expr| file.expr_span(expr).start);
         for (i, expr) in found.into_iter().enumerate() {
             if i < DETOURS_MAX {
                 let block = self.here();

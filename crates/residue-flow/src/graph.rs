@@ -5,37 +5,40 @@ use crate::cfg::{BlockId, Cfg};
 /// The blocks that can be reached from the entry, each before its successors where there is no cycle.
 pub fn reverse_postorder(cfg: &Cfg) -> Vec<BlockId> {
     let (mut seen, mut order) = (vec![false; cfg.len()], Vec::with_capacity(cfg.len()));
-    postorder(cfg, cfg.entry(), &mut seen, &mut order);
+    postorder(cfg, cfg.entry(), false, &mut seen, &mut order);
     order.reverse();
     order
 }
 
 /// All blocks, each before its successors where there is no cycle: those that can be reached from the entry in reverse
-/// postorder, with unreachable ones before what they lead to.
+/// postorder, with unreachable ones before what they lead to. What a condition leads to comes before what is skipped by
+/// it, as in the source.
 pub fn topological(cfg: &Cfg) -> Vec<BlockId> {
     let (mut seen, mut order) = (vec![false; cfg.len()], Vec::with_capacity(cfg.len()));
-    postorder(cfg, cfg.entry(), &mut seen, &mut order);
+    postorder(cfg, cfg.entry(), true, &mut seen, &mut order);
     let starts = |block: &BlockId| cfg.block(*block).preds.is_empty();
     let all = || (0..cfg.len()).rev().map(BlockId::new);
     // What nothing leads to, then unreachable cycles.
     for block in all().filter(starts).chain(all()) {
-        postorder(cfg, block, &mut seen, &mut order);
+        postorder(cfg, block, true, &mut seen, &mut order);
     }
     order.reverse();
     order
 }
 
-/// Appends the blocks that can be reached from `root` and were not seen before.
-fn postorder(cfg: &Cfg, root: BlockId, seen: &mut [bool], order: &mut Vec<BlockId>) {
+/// Appends the blocks that can be reached from `root` and were not seen before, over last edges first if `backwards`.
+fn postorder(cfg: &Cfg, root: BlockId, backwards: bool, seen: &mut [bool], order: &mut Vec<BlockId>) {
     if std::mem::replace(&mut seen[root.index()], true) {
         return;
     }
     let mut stack = vec![(root, 0)];
     while let Some((block, next)) = stack.last_mut() {
-        if let Some(edge) = cfg.block(*block).succs.get(*next) {
+        let succs = &cfg.block(*block).succs;
+        if *next < succs.len() {
+            let to = succs[if backwards { succs.len() - 1 - *next } else { *next }].to;
             *next += 1;
-            if !std::mem::replace(&mut seen[edge.to.index()], true) {
-                stack.push((edge.to, 0));
+            if !std::mem::replace(&mut seen[to.index()], true) {
+                stack.push((to, 0));
             }
         } else {
             order.push(*block);

@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
-use residue_syntax::ast::{File, UnaryOp};
-use residue_types::{Bodies, Builtin, Callee, ObjId, Objects, Symbol};
+use residue_syntax::ast::{Expr, File, UnaryOp};
+use residue_types::{Bodies, Builtin, Callee, ObjId, Objects, Type};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{ending, escape, excerpt, title};
@@ -16,7 +16,7 @@ use crate::ir::{At, Body, Call, CallId, Instr, Op, Panic, Value, Values};
 pub fn ir_text(bodies: &Bodies<'_>, file: usize, body: &Body) -> String {
     let mut dump = Dump::new(bodies, file, body);
     let mut out = String::new();
-    for id in graph::topological(&body.cfg) {
+    for id in blocks(body) {
         let block = body.cfg.block(id);
         let _ = writeln!(out, "b{} {}:", id.index(), title(&body.cfg, id, block));
         for (value, instr) in body.instrs(id) {
@@ -38,7 +38,7 @@ pub fn ir_graphviz(bodies: &Bodies<'_>, file: usize, body: &Body, name: &str) ->
     let mut out = String::new();
     let _ = writeln!(out, "digraph \"{}\" {{", escape(name));
     out.push_str("  node [shape=box, fontname=monospace];\n");
-    for id in graph::topological(&body.cfg) {
+    for id in blocks(body) {
         let block = body.cfg.block(id);
         let mut lines = format!("b{} {}\\l", id.index(), title(&body.cfg, id, block));
         for (value, instr) in body.instrs(id) {
@@ -56,6 +56,12 @@ pub fn ir_graphviz(bodies: &Bodies<'_>, file: usize, body: &Body, name: &str) ->
     }
     out.push_str("}\n");
     out
+}
+
+/// The blocks in the order of their code, and the exit, which has none, at the end.
+fn blocks(body: &Body) -> impl Iterator<Item = BlockId> {
+    let exit = body.cfg.exit();
+    graph::topological(&body.cfg).into_iter().filter(move |&id| id != exit).chain([exit])
 }
 
 struct Dump<'a> {
@@ -118,9 +124,15 @@ impl<'a> Dump<'a> {
     }
 
     fn func(&self, id: ObjId) -> String {
-        let name = self.bodies.func_name(id);
-        let own = format!("{}.", self.bodies.program().package_path(self.bodies.package()));
-        name.replacen(&own, "", 1)
+        let own = id.pkg == self.bodies.package();
+        match self.bodies.object(id).filter(|_| own) {
+            Some(object) => match object.func().and_then(|func| Some((func, self.bodies.object(func.recv()?)?))) {
+                Some((func, recv)) if func.pointer_recv => format!("(*{}).{}", recv.name, object.name),
+                Some((_, recv)) => format!("{}.{}", recv.name, object.name),
+                None => object.name.to_string(),
+            },
+            None => self.bodies.func_name(id),
+        }
     }
 
     fn text(&self, at: At) -> String {
@@ -137,7 +149,10 @@ impl<'a> Dump<'a> {
     }
 
     fn call(&self, id: CallId) -> String {
-        let Call { callee, fun, recv, args, spread, .. } = self.body.call(id);
+        let Call { expr, callee, fun, recv, args, spread } = self.body.call(id);
+        if let Callee::Builtin(builtin @ (Builtin::Make | Builtin::New)) = callee {
+            return format!("{} {} ({})", builtin_name(*builtin), self.ty(At::Expr(*expr)), self.values(*args));
+        }
         let mut out = match (callee, fun) {
             (Callee::Func(func), _) => self.func(*func),
             (Callee::Interface { method, .. }, _) => method.to_string(),
@@ -217,9 +232,13 @@ impl<'a> Dump<'a> {
 
     fn ty(&self, at: At) -> String {
         match at {
-            At::Expr(expr) => self.bodies.show(self.bodies.file(self.file).type_of(expr)).to_string(),
+            At::Expr(expr) => self.show(self.bodies.file(self.file).type_of(expr)),
             _ => "?".to_owned(),
         }
+    }
+
+    fn show(&self, ty: &Type) -> String {
+        self.bodies.show(ty).to_string()
     }
 
     fn composite(&self, at: At, values: Values, fields: Values, map: bool) -> String {
@@ -228,21 +247,22 @@ impl<'a> Dump<'a> {
         if map {
             parts = values.chunks(2).map(|pair| pair.iter().map(|&x| v(x)).collect::<Vec<_>>().join(": ")).collect();
         }
-        let names = self.field_names(at);
+        let At::Expr(expr) = at else { return format!("{{{}}}", parts.join(", ")) };
+        // A promoted field is set in a literal of the embedded struct, which is not written.
+        let ty = match self.tree.expr(expr) {
+            Expr::CompositeLit { .. } => self.bodies.file(self.file).type_of(expr).strip_pointer(),
+            _ => &Type::Unknown,
+        };
+        let under = self.bodies.core_type(ty).unwrap_or_default();
         for (part, &index) in parts.iter_mut().zip(self.body.field_indices(fields)) {
-            let name = names.get(index as usize).map_or_else(|| index.to_string(), ToString::to_string);
-            *part = format!("{name}: {part}");
+            let name = match &under {
+                Type::Struct(data) => data.fields.get(index as usize).map(|field| field.name.to_string()),
+                _ => None,
+            };
+            *part = format!("{}: {part}", name.unwrap_or_else(|| index.to_string()));
         }
-        format!("{}{{{}}}", self.ty(at), parts.join(", "))
-    }
-
-    fn field_names(&self, at: At) -> Vec<Symbol> {
-        let At::Expr(expr) = at else { return Vec::new() };
-        let ty = self.bodies.core_type(self.bodies.file(self.file).type_of(expr)).unwrap_or_default();
-        match self.bodies.underlying(ty.strip_pointer()) {
-            residue_types::Type::Struct(data) => data.fields.iter().map(|field| field.name).collect(),
-            _ => Vec::new(),
-        }
+        let name = if ty.is_unknown() { "embedded".to_owned() } else { self.show(ty) };
+        format!("{name}{{{}}}", parts.join(", "))
     }
 }
 

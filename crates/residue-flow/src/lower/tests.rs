@@ -17,6 +17,7 @@ use crate::tree::Parent;
 mod calls;
 mod conditions;
 mod hostile;
+mod order;
 mod panics;
 mod statements;
 mod values;
