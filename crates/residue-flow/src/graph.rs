@@ -109,6 +109,8 @@ pub struct Dominators {
     idom: Vec<Option<BlockId>>,
     /// Per block, its place in reverse postorder.
     order: Vec<u32>,
+    /// Per block, its place in a walk of the tree, parents first, and that of the last block below it.
+    walk: Vec<(u32, u32)>,
 }
 
 impl Dominators {
@@ -119,7 +121,7 @@ impl Dominators {
         for (i, block) in rpo.iter().enumerate() {
             order[block.index()] = i as u32;
         }
-        let mut this = Self { idom: vec![None; cfg.len()], order };
+        let mut this = Self { idom: vec![None; cfg.len()], order, walk: vec![(u32::MAX, 0); cfg.len()] };
         let mut changed = true;
         while std::mem::take(&mut changed) {
             for &block in rpo.iter().skip(1) {
@@ -136,7 +138,29 @@ impl Dominators {
                 }
             }
         }
+        this.number(&rpo);
         this
+    }
+
+    /// Numbers the tree, so that a block dominates a range of numbers.
+    fn number(&mut self, rpo: &[BlockId]) {
+        let mut sizes = vec![1; self.idom.len()];
+        for &block in rpo.iter().rev() {
+            if let Some(up) = self.idom[block.index()] {
+                sizes[up.index()] += sizes[block.index()];
+            }
+        }
+        // Where the next child of each block goes.
+        let mut free = vec![0; self.idom.len()];
+        for &block in rpo {
+            let at = self.idom[block.index()].map_or(0, |up| free[up.index()]);
+            let size = sizes[block.index()];
+            self.walk[block.index()] = (at, at + size - 1);
+            free[block.index()] = at + 1;
+            if let Some(up) = self.idom[block.index()] {
+                free[up.index()] += size;
+            }
+        }
     }
 
     fn meet(&self, a: BlockId, b: BlockId) -> BlockId {
@@ -159,14 +183,8 @@ impl Dominators {
 
     /// Whether every path from the entry to `b` passes `a`. Every block dominates itself.
     pub fn dominates(&self, a: BlockId, b: BlockId) -> bool {
-        let mut at = Some(b);
-        while let Some(block) = at {
-            if block == a {
-                return true;
-            }
-            at = self.idom[block.index()];
-        }
-        false
+        let ((first, last), (at, _)) = (self.walk[a.index()], self.walk[b.index()]);
+        a == b || (first..=last).contains(&at)
     }
 }
 

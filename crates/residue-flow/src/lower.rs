@@ -52,7 +52,7 @@ pub fn lower(bodies: &Bodies<'_>, file: usize, function: Parent, oracle: &dyn Or
     lower.blocks();
     let Lower { code, instrs, values, field_indices, calls, params, has_receiver, results, .. } = lower;
     let results = results.iter().map(|result| result.var).collect();
-    Some(Body { function, code, instrs, values, field_indices, calls, params, has_receiver, results, cfg })
+    Some(Body { function, cfg, code, instrs, values, field_indices, calls, params, has_receiver, results })
 }
 
 /// The variables of functions around a function literal that it uses, in the order in which it first names them; those

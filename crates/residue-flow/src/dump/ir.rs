@@ -58,10 +58,11 @@ pub fn ir_graphviz(bodies: &Bodies<'_>, file: usize, body: &Body, name: &str) ->
     out
 }
 
-/// The blocks in the order of their code, and the exit, which has none, at the end.
-fn blocks(body: &Body) -> impl Iterator<Item = BlockId> {
-    let exit = body.cfg.exit();
-    graph::topological(&body.cfg).into_iter().filter(move |&id| id != exit).chain([exit])
+/// The blocks in the order of their code, unreachable ones last, and then the exit, which has none.
+fn blocks(body: &Body) -> Vec<BlockId> {
+    let mut blocks = graph::topological(&body.cfg);
+    blocks.sort_by_key(|&id| (id == body.cfg.exit(), !body.cfg.block(id).live));
+    blocks
 }
 
 struct Dump<'a> {
@@ -151,7 +152,9 @@ impl<'a> Dump<'a> {
     fn call(&self, id: CallId) -> String {
         let Call { expr, callee, fun, recv, args, spread } = self.body.call(id);
         if let Callee::Builtin(builtin @ (Builtin::Make | Builtin::New)) = callee {
-            return format!("{} {} ({})", builtin_name(*builtin), self.ty(At::Expr(*expr)), self.values(*args));
+            let ty = self.bodies.file(self.file).type_of(*expr);
+            let ty = self.show(if *builtin == Builtin::New { ty.strip_pointer() } else { ty });
+            return format!("{} {ty} ({})", builtin_name(*builtin), self.values(*args));
         }
         let mut out = match (callee, fun) {
             (Callee::Func(func), _) => self.func(*func),

@@ -8,7 +8,7 @@ use super::expr::Want;
 use crate::ir::{At, Call, CallId, Op, Panic, Value};
 use crate::walk;
 
-impl<'a> Lower<'a> {
+impl Lower<'_> {
     /// What a call evaluates first: a receiver or a function value; none where its function is known by name.
     pub(super) fn call_operand(&self, fun: ExprId) -> Option<(ExprId, Want)> {
         if matches!(self.info.expr(fun).mode, Mode::Type | Mode::Builtin) {

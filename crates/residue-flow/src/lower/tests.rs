@@ -15,8 +15,10 @@ use crate::ir::Body;
 use crate::tree::Parent;
 
 mod calls;
+mod captures;
 mod conditions;
 mod hostile;
+mod loops;
 mod order;
 mod panics;
 mod statements;
@@ -63,21 +65,25 @@ pub(crate) fn program(source: &str, minor: u16) -> Program {
 /// The code of the function `f`, well-formed.
 #[track_caller]
 pub(crate) fn code_of_f(bodies: &Bodies<'_>) -> Body {
+    let body = lower_f(bodies);
+    assert_eq!(body.validate(), Ok(()), "{}", ir_text(bodies, 0, &body));
+    body
+}
+
+fn lower_f(bodies: &Bodies<'_>) -> Body {
     let tree = bodies.syntax(0);
     let f = tree.list(tree.top_decls()).find(|&decl| match tree.decl(decl) {
         Decl::Func(func) => tree.ident_text(func.name) == "f",
         _ => false,
     });
     let f = Parent::Decl(f.expect("the file declares f"));
-    let body = lower(bodies, 0, f, &Typed { bodies, file: 0 }).expect("f has a body");
-    assert_eq!(body.validate(), Ok(()), "{}", ir_text(bodies, 0, &body));
-    body
+    lower(bodies, 0, f, &Typed { bodies, file: 0 }).expect("f has a body")
 }
 
 /// Checks the dump of the function `f` of a source, without line numbers and the indentation of `want`.
 #[track_caller]
 fn check_minor(source: &str, minor: u16, want: &str) {
-    let program = program(&format!("package p\n{source}"), minor);
+    let program = program(&format!("package p;{source}"), minor);
     assert_eq!(program.project().packages[0].files[0].errors, [], "{source}");
     let bodies = program.bodies(PackageId(0));
     let text = ir_text(&bodies, 0, &code_of_f(&bodies));
