@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Measure the parser beside go/parser, in one run.
+"""Measure the parser beside go/parser, gosyn and tree-sitter-go, in one run.
 
     bench/parse/run.py [options] NAME=DIR...
 
-Both read all Go files below DIR into memory, and then parse them one after the
+All read all Go files below DIR into memory, and then parse them one after the
 other on one thread: go/parser with ParseComments|SkipObjectResolution and
 GOMAXPROCS=1. What counts is CPU time of the process, the collector's included;
-reading files is not counted. The two take turns, so that a busy machine is
-equally busy for both, and the fastest round of each is reported.
+reading files is not counted. They take turns, so that a busy machine is
+equally busy for all, and the fastest round of each is reported; the same with
+the peak of memory, which is the whole process's, sources included.
 
 With --keep-trees all trees stay in memory to the end, as in a tool that checks
 whole programs; otherwise each is dropped at once.
 
-The last column is our parser with function bodies passed over, as packages
-are read that are only imported.
+The column "bodies skipped" is our parser with function bodies passed over, as
+packages are read that are only imported. A file is refused by tree-sitter-go
+where its tree has an error in it.
 """
 
 import argparse
@@ -24,26 +26,35 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 
 
 def build(go, directory):
-    """Build both programs and return their paths."""
-    ours = subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "-p", "residue-syntax", "--example", "throughput"], cwd=ROOT,
-    )
-    theirs = directory / "go-parser"
+    """Build the programs and return how each is started."""
+    release = ["cargo", "build", "--release", "--quiet"]
+    theirs, peers = directory / "go-parser", TARGET / "bench-peers"
     environment = os.environ | {"GOTOOLCHAIN": "local"}
-    built = subprocess.run([go, "build", "-o", theirs, "."], cwd=ROOT / "bench/parse", env=environment)
-    if ours.returncode or built.returncode:
+    steps = [
+        subprocess.run([*release, "-p", "residue-syntax", "--example", "throughput"], cwd=ROOT),
+        subprocess.run([*release, "--locked", "--target-dir", peers], cwd=ROOT / "bench/parse/peers"),
+        subprocess.run([go, "build", "-o", theirs, "."], cwd=ROOT / "bench/parse", env=environment),
+    ]
+    if any(step.returncode for step in steps):
         sys.exit("cannot build")
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release/examples/throughput", theirs
+    ours, peers = TARGET / "release/examples/throughput", peers / "release/residue-bench-peers"
+    return {
+        "go/parser": [theirs],
+        "gosyn": [peers, "gosyn"],
+        "tree-sitter-go": [peers, "tree-sitter"],
+        "residue-syntax": [ours, "keep"],
+        "bodies skipped": [ours, "skip"],
+    }
 
 
 def measure(command):
-    """Run one program and return files, bytes, refused files and nanoseconds."""
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [int(word) for word in out.split()]
+    """Run one program; return files, bytes, refused files, nanoseconds, and peak memory in MB."""
+    done = subprocess.run(["/usr/bin/time", "-f", "%M", *command], check=True, capture_output=True, text=True)
+    return [int(word) for word in done.stdout.split()], int(done.stderr.split()[-1]) / 1024
 
 
 def main():
@@ -56,30 +67,32 @@ def main():
     flags = ["-keep-trees"] if options.keep_trees else []
 
     version = subprocess.run([options.go, "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout
-    trees = "kept" if options.keep_trees else "dropped"
-    print(f"MB of source a CPU second, one thread, trees {trees}; go/parser of {version.strip()}\n")
-    print("| tree | files | MB | go/parser | residue-syntax | ratio | bodies skipped |")
-    print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as directory:
-        ours, theirs = build(options.go, pathlib.Path(directory))
+        programs = build(options.go, pathlib.Path(directory))
+        peers = list(programs)[:-2]
+        trees = "kept" if options.keep_trees else "dropped"
+        print(f"MB of source a CPU second, one thread, trees {trees}; go/parser of {version.strip()}\n")
+        print(f"| tree | files | MB | {' | '.join(programs)} | {' | '.join('beside ' + peer for peer in peers)} |")
+        print("|---" * (3 + len(programs) + len(peers)) + "|")
+        rest = []
         for tree in options.tree:
             name, _, path = tree.rpartition("=")
-            commands = {
-                "go": [theirs, *flags, path],
-                "keep": [ours, "keep", *flags, path],
-                "skip": [ours, "skip", *flags, path],
-            }
-            fastest = {}
+            fastest, peak, refused = {}, {}, {}
             for _ in range(options.runs):
-                for which, command in commands.items():
-                    files, size, refused, nanoseconds = measure(command)
-                    fastest[which] = min(fastest.get(which, nanoseconds), nanoseconds)
-            speed = {which: size / ns * 1000 for which, ns in fastest.items()}
-            print(
-                f"| {name or path} | {files} | {size / 1e6:.1f} | {speed['go']:.1f} | {speed['keep']:.1f} "
-                f"| {speed['keep'] / speed['go']:.1f} | {speed['skip']:.1f} |",
-                flush=True,
-            )
+                for which, command in programs.items():
+                    (files, size, refused[which], took), memory = measure([*command, *flags, path])
+                    fastest[which] = min(fastest.get(which, took), took)
+                    peak[which] = min(peak.get(which, memory), memory)
+            speeds = [f"{size / fastest[which] * 1000:.1f}" for which in programs]
+            ratios = [f"{fastest[peer] / fastest['residue-syntax']:.1f}" for peer in peers]
+            print(f"| {name or path} | {files} | {size / 1e6:.1f} | {' | '.join(speeds + ratios)} |", flush=True)
+            memory = [f"{peak[which]:.0f}" for which in programs]
+            counts = [str(refused[which]) for which in list(programs)[:-1]]
+            rest.append(f"| {name or path} | {' | '.join(memory + counts)} |")
+    print("\nPeak memory in MB, and files refused\n")
+    print(f"| tree | {' | '.join(programs)} | {' | '.join('refused: ' + which for which in list(programs)[:-1])} |")
+    print("|---" * (2 * len(programs)) + "|")
+    print("\n".join(rest))
 
 
 if __name__ == "__main__":
