@@ -24,4 +24,4 @@ pub mod walk;
 
 pub use build::{Oracle, Stop, Syntactic, Typed, build};
 pub use cfg::{Block, BlockId, BlockKind, Cfg, Edge, EdgeKind, End, Node, Point};
-pub use tree::{Function, FunctionKind, Parent, Parents, functions};
+pub use tree::{Function, FunctionKind, Parent, Parents, functions, names};

@@ -262,5 +262,68 @@ pub fn functions(file: &File) -> Vec<Function> {
     out
 }
 
+/// The names of the functions that [`functions`] lists, in its order, as a running program has them without its package:
+/// `F`, `T.M`, `(*T).M`; `F.func1` for the first literal in `F`, `F.func1.2` for the second in that; `init.func1` for one
+/// in the declaration of a variable of the package. Functions called `init` are `init.0`, `init.1`, ….
+pub fn names(file: &File) -> Vec<(String, Function)> {
+    let functions = functions(file);
+    let mut inits = 0;
+    let mut names: Vec<String> = (functions.iter())
+        .map(|function| match function.kind {
+            FunctionKind::Decl(decl) => declared_name(file, decl, &mut inits),
+            FunctionKind::Lit(_) => String::new(),
+        })
+        .collect();
+    // From outer to inner ones, as they stand in the file.
+    let mut order: Vec<usize> = (0..functions.len()).collect();
+    order.sort_by_key(|&i| file.block(functions[i].body).span.start);
+    // Those around the next one: where each ends, which it is, and how many literals it has so far.
+    let mut around: Vec<(u32, usize, u32)> = Vec::new();
+    let mut of_variables = 0;
+    for i in order {
+        let span = file.block(functions[i].body).span;
+        while around.last().is_some_and(|&(end, ..)| end < span.end) {
+            around.pop();
+        }
+        if let FunctionKind::Lit(_) = functions[i].kind {
+            names[i] = match around.last_mut() {
+                Some((_, outer, count)) => {
+                    *count += 1;
+                    let func = if matches!(functions[*outer].kind, FunctionKind::Lit(_)) { "" } else { "func" };
+                    format!("{}.{func}{count}", names[*outer])
+                }
+                None => {
+                    of_variables += 1;
+                    format!("init.func{of_variables}")
+                }
+            };
+        }
+        around.push((span.end, i, 0));
+    }
+    names.into_iter().zip(functions).collect()
+}
+
+fn declared_name(file: &File, decl: DeclId, inits: &mut u32) -> String {
+    let Decl::Func(func) = file.decl(decl) else { return String::new() };
+    let name = file.ident_text(func.name);
+    let Some(recv) = file.list_get(func.recv, 0) else {
+        if name == "init" {
+            *inits += 1;
+            return format!("init.{}", *inits - 1);
+        }
+        return name.to_owned();
+    };
+    let (mut ty, mut pointer) = (file.field(recv).ty, false);
+    loop {
+        match file.expr(ty) {
+            Expr::Star(x) => (ty, pointer) = (x, true),
+            Expr::Paren(x) | Expr::Index { x, .. } => ty = x,
+            Expr::Ident(of) if pointer => return format!("(*{}).{name}", file.ident_text(of)),
+            Expr::Ident(of) => return format!("{}.{name}", file.ident_text(of)),
+            _ => return format!("?.{name}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

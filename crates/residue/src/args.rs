@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Rules(RulesArgs),
     /// Say what a rule finds, why that leaks and how to fix it
     Explain(ExplainArgs),
+    /// Show what rules see of a function, for those who write rules
+    Debug(crate::commands::debug::DebugArgs),
     /// Write a completion script for a shell
     Completion(CompletionArgs),
     /// Write the manual page

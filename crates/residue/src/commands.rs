@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub(crate) mod check;
+pub(crate) mod debug;
 pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod rules;

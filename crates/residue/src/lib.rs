@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Exit {
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Rules(args) => commands::rules::run(&args, &terminal),
         Command::Explain(args) => commands::explain::run(&args, &terminal),
+        Command::Debug(args) => commands::debug::run(&args),
         Command::Completion(args) => commands::generate::completion(&args),
         Command::Man => commands::generate::man(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use residue_syntax::ast::{Expr, ExprId, File, Stmt, StmtId};
 use residue_syntax::{Bodies, parse};
 
-use super::{FunctionKind, Parent, Parents, functions};
+use super::{FunctionKind, Parent, Parents, functions, names};
 
 fn file(src: &str) -> File {
     parse(Arc::from(src.as_bytes()), Bodies::Keep).file
@@ -106,4 +106,23 @@ fn broken_files_have_parents_too() {
         }
         let _ = functions(&file);
     }
+}
+
+#[test]
+fn functions_have_the_names_of_a_running_program() {
+    let source = "package p
+        var v = func() { func() {}() }
+        func f() { func() { func() {}(); func() {}() }(); func() {}() }
+        func (t T) m() { _ = func() {} }
+        func (*L[K]) p() {}
+        func init() {}
+        func init() { func() {}() }
+        var w = func() {}";
+    let file = parse(Arc::from(source.as_bytes()), Bodies::Keep).file;
+    let mut names: Vec<_> = names(&file).into_iter().map(|(name, f)| (file.block(f.body).span.start, name)).collect();
+    names.sort();
+    let names: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
+    let of_f = ["f", "f.func1", "f.func1.1", "f.func1.2", "f.func2"];
+    let rest = ["T.m", "T.m.func1", "(*L).p", "init.0", "init.1", "init.1.func1", "init.func2"];
+    assert_eq!(names, [&["init.func1", "init.func1.1"][..], &of_f, &rest].concat());
 }
