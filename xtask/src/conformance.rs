@@ -137,7 +137,7 @@ impl Go {
 }
 
 /// Where programs and unpacked trees go.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 

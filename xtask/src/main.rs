@@ -1,9 +1,10 @@
-//! Tasks of the workspace: `cargo xtask docs | tidy | conformance | stdlib`.
+//! Tasks of the workspace: `cargo xtask docs | tidy | new-rule | conformance | stdlib`.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read and write the files of the workspace")]
 
 mod conformance;
 mod docs;
+mod new_rule;
 mod stdlib;
 mod tidy;
 
@@ -20,6 +21,8 @@ enum Task {
     Docs,
     /// Check what the compiler doesn't: layering, documentation, licences (a test does so too)
     Tidy,
+    /// Start a rule: its file, its entries in the list of rules, its fixtures
+    NewRule(new_rule::NewRuleArgs),
     /// Compare our reading of Go with Go's own
     #[command(subcommand)]
     Conformance(conformance::Conformance),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
             problems if problems.is_empty() => Ok(()),
             problems => Err(problems.join("\nerror: ").into()),
         },
+        Task::NewRule(args) => new_rule::run(&args, &root()).map(|said| say(&said)),
         Task::Conformance(task) => {
             conformance::run(&task).and_then(|agree| if agree { Ok(()) } else { Err("they differ".into()) })
         }

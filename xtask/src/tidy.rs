@@ -4,7 +4,7 @@
 mod files;
 mod imports;
 mod licences;
-mod rules;
+pub(crate) mod rules;
 
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub(crate) fn problems(root: &Path) -> Vec<String> {
 }
 
 /// Files under version control and new ones that will be, relative to the root.
-fn tracked(root: &Path) -> Result<Vec<String>, String> {
+pub(crate) fn tracked(root: &Path) -> Result<Vec<String>, String> {
     let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
     let output = Command::new("git").args(list).current_dir(root).output().map_err(|error| error.to_string())?;
     if !output.status.success() {

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use residue_finding::{DOC_HEADINGS, Family, RuleMeta};
 
-const RULES: &str = "crates/residue-check/src/rules";
-const FIXTURES: &str = "crates/residue-check/tests/fixtures";
+use crate::new_rule::{FIXTURES, RULES, UNWRITTEN, is_kebab};
 
 pub(super) fn problems(root: &Path) -> Vec<String> {
     let rules = residue_cli::rules();
@@ -25,12 +24,10 @@ pub(super) fn problems(root: &Path) -> Vec<String> {
     problems
 }
 
-fn of_rule(rule: &RuleMeta) -> Vec<String> {
+pub(crate) fn of_rule(rule: &RuleMeta) -> Vec<String> {
     let mut problems = Vec::new();
     let mut problem = |what: &str| problems.push(format!("{}: {what}", rule.code));
-    let kebab =
-        |name: &str| name.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
-    if !kebab(rule.name) {
+    if !is_kebab(rule.name) {
         problem("its name is not in kebab-case");
     }
     if !rule.code.as_str().starts_with(rule.family.letter()) {
@@ -41,6 +38,9 @@ fn of_rule(rule: &RuleMeta) -> Vec<String> {
     }
     if rule.cwe.is_empty() && rule.family != Family::Directives {
         problem("it names no CWE");
+    }
+    if rule.summary.contains(UNWRITTEN) || rule.docs.contains(UNWRITTEN) {
+        problem("its summary or documentation is still to be written");
     }
     let (intro, sections) = rule.sections();
     if intro.is_empty() {
