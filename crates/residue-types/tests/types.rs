@@ -118,6 +118,19 @@ func f() {
 }
 
 #[test]
+fn one_call_gives_all_arguments_of_a_predeclared_function() {
+    check(
+        "package p
+func pair() (n, m uint8)
+func f() {
+	_ = min(pair()) // uint8
+	_ = max(pair()) // uint8
+}
+",
+    );
+}
+
+#[test]
 fn untyped_values_take_the_type_of_their_context() {
     check(
         r#"package p

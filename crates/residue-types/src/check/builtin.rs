@@ -271,8 +271,7 @@ impl Checker<'_> {
     }
 
     fn min_max(&self, env: &mut Env, builtin: Builtin, args: List<ExprId>) -> Operand {
-        let tree = self.tree(env);
-        let mut operands: Vec<Operand> = tree.list(args).map(|e| self.expr(env, e, None)).collect();
+        let mut operands = self.arguments(env, args);
         let Some(mut result) = operands.first().cloned() else { return Operand::unknown() };
         let op = if builtin == Builtin::Min { BinaryOp::Lt } else { BinaryOp::Gt };
         for other in operands.iter().skip(1) {

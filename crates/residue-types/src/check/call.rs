@@ -112,7 +112,7 @@ impl Checker<'_> {
     }
 
     /// Evaluates arguments; a single call that gives several values gives as many operands.
-    fn arguments(&self, env: &mut Env, args: List<ExprId>) -> Vec<Operand> {
+    pub(super) fn arguments(&self, env: &mut Env, args: List<ExprId>) -> Vec<Operand> {
         let tree = self.tree(env);
         if args.len() == 1
             && let Some(arg) = tree.list_get(args, 0)
