@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use residue_flow::dump::ir_text;
 use residue_flow::lower::{captured, lower};
 use residue_flow::{FunctionKind, Parent, Typed, functions};
-use residue_project::{Config, Env, OsFileSystem, load};
-use residue_types::{Objects, Program};
+use residue_project::{Config, Env, Origin, OsFileSystem, Variant, load};
+use residue_types::Program;
 
 /// Arguments of `conformance flow`.
 #[derive(clap::Args, Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct FlowArgs {
     /// Look below vendor directories too
     #[arg(long)]
     vendor: bool,
+    /// Lower what the modules import too, but for the standard library
+    #[arg(long)]
+    dependencies: bool,
     /// Ill-formed bodies to show, at most
     #[arg(long, default_value_t = 5)]
     show: usize,
@@ -57,6 +60,7 @@ pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
         let config = Config {
             tests: args.tests,
             include_vendor: args.vendor,
+            all_bodies: args.dependencies,
             env: Env::from_vars(std::env::vars()),
             max_file_bytes: u64::MAX,
             ..Config::new(&dir)
@@ -64,7 +68,12 @@ pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
         let project = Arc::new(load(&OsFileSystem, &config)?);
         let program = Program::new(Arc::clone(&project));
         let mut counts = Counts::default();
-        for (id, package) in project.packages().filter(|(_, package)| package.analyse) {
+        for (id, package) in project.packages() {
+            // Packages rebuilt for tests share their files with the plain ones.
+            let once = !matches!(package.variant, Variant::Rebuilt { .. });
+            if !(package.analyse || args.dependencies && once && package.origin == Origin::Dependency) {
+                continue;
+            }
             let start = cpu_time();
             let bodies = program.bodies(id);
             let typed = cpu_time();

@@ -8,7 +8,7 @@ use super::expr::Want;
 use crate::ir::{At, Call, CallId, Op, Panic, Value};
 use crate::walk;
 
-impl Lower<'_> {
+impl<'a> Lower<'a> {
     /// What a call evaluates first: a receiver or a function value; none where its function is known by name.
     pub(super) fn call_operand(&self, fun: ExprId) -> Option<(ExprId, Want)> {
         if matches!(self.info.expr(fun).mode, Mode::Type | Mode::Builtin) {
@@ -168,6 +168,14 @@ impl Lower<'_> {
         self.add_call(Call { expr, callee, fun: call_fun, recv, args, spread })
     }
 
+    /// The types of the values that a call gives, if several.
+    fn several(&self, expr: ExprId) -> Option<&'a [Type]> {
+        match (self.info.type_of(expr), self.tree.expr(walk::unparen(self.tree, expr))) {
+            (Type::Tuple(types), Expr::Call { .. }) if types.len() > 1 => Some(types),
+            _ => None,
+        }
+    }
+
     /// Pushes the arguments of a call as passed.
     fn args(&mut self, signature: Option<&Signature>, args: List<ExprId>, spread: bool) {
         let param = |i: usize| -> &Type {
@@ -182,8 +190,7 @@ impl Lower<'_> {
         };
         if let Some(arg) = self.tree.list_get(args, 0)
             && args.len() == 1
-            && let Type::Tuple(types) = self.info.type_of(arg)
-            && !types.is_empty()
+            && let Some(types) = self.several(arg)
         {
             let tuple = self.value(arg);
             for (i, ty) in types.iter().enumerate() {
@@ -225,8 +232,7 @@ impl Lower<'_> {
         };
         if args.len() == 1
             && let Some(arg) = first
-            && let Type::Tuple(types) = self.info.type_of(arg)
-            && types.len() > 1
+            && let Some(types) = self.several(arg)
         {
             // `append(f())`
             let tuple = self.value(arg);
