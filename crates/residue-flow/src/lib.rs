@@ -9,8 +9,11 @@
 //! what ([`graph`]), whether some path avoids a set of nodes ([`paths::search`]); and two views of a tree that rules
 //! need: what a node evaluates ([`walk`]) and what stands around an expression ([`tree::Parents`]).
 //!
-//! What only types can tell, the caller tells through an [`Oracle`]. Everything here is total on broken trees and does
-//! no I/O.
+//! [`lower::lower`] goes on from the graph: over the same blocks and edges it gives three-address code ([`ir`]), in the
+//! order of evaluation, with every implicit step an instruction of its own and the reasons for which each can panic.
+//!
+//! What only types and models can tell about a graph, the caller tells through an [`Oracle`]. Everything here is total
+//! on broken trees and does no I/O.
 
 pub mod build;
 pub mod cfg;

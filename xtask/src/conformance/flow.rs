@@ -1,5 +1,6 @@
 //! Lowers every function body of some trees, checks the code, and counts.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use residue_flow::dump::ir_text;
+use residue_flow::ir::{At, Body, Op, Value};
 use residue_flow::lower::{captured, lower};
 use residue_flow::{FunctionKind, Parent, Typed, functions};
 use residue_project::{Config, Env, Origin, OsFileSystem, Variant, load};
+use residue_syntax::ast::File;
 use residue_types::Program;
 
 /// Arguments of `conformance flow`.
@@ -24,7 +27,7 @@ pub(crate) struct FlowArgs {
     /// Lower what the modules import too, but for the standard library
     #[arg(long)]
     dependencies: bool,
-    /// Ill-formed bodies to show, at most
+    /// Ill-formed bodies and expressions that are not understood to show, at most of each
     #[arg(long, default_value_t = 5)]
     show: usize,
     /// Do not check the code: lowering alone is timed
@@ -100,9 +103,11 @@ pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
                 if args.unchecked {
                     continue;
                 }
-                let is_opaque = |op| matches!(op, residue_flow::ir::Op::Opaque(_));
-                for (id, _) in body.cfg.blocks() {
-                    counts.opaque += body.instrs(id).filter(|(_, instr)| is_opaque(instr.op)).count();
+                for place in not_understood(bodies.syntax(*file), body) {
+                    counts.opaque += 1;
+                    if counts.opaque <= args.show {
+                        writeln!(out, "{}:{place}", package.files[*file].path)?;
+                    }
                 }
                 if let Parent::Expr(lit) = body.function {
                     counts.captured += captured(&bodies, *file, lit).len();
@@ -138,6 +143,27 @@ fn report(out: &mut dyn Write, dir: &std::path::Path, counts: &Counts, unchecked
         lowering.as_secs_f64(),
         rate / 1e6
     )
+}
+
+/// Lines and text of what has no code of its own. The operand of a range that is not evaluated is no such thing.
+fn not_understood<'a>(tree: &'a File, body: &'a Body) -> impl Iterator<Item = String> + 'a {
+    let all = body.cfg.blocks().flat_map(|(id, _)| body.instrs(id)).collect::<Vec<_>>();
+    let ranged: HashSet<Value> = all
+        .iter()
+        .filter_map(|(_, instr)| match instr.op {
+            Op::RangeNext(x) => Some(x),
+            _ => None,
+        })
+        .collect();
+    all.into_iter().filter_map(move |(value, instr)| {
+        let span = match instr.at {
+            At::Expr(expr) => tree.expr_span(expr),
+            At::Stmt(stmt) => tree.stmt_span(stmt),
+            At::Clause(_) | At::Pos(_) => return None,
+        };
+        let opaque = matches!(instr.op, Op::Opaque(_)) && !ranged.contains(&value);
+        opaque.then(|| format!("{}: {}", tree.line_col(span.start).line, tree.text(span)))
+    })
 }
 
 /// CPU time of this thread where the system tells, else the time that passed.

@@ -86,12 +86,13 @@ impl<'a> Lower<'a> {
         if self.is_interface(to) {
             return self.emit(Op::ToInterface(x), at);
         }
-        let to_array = match self.core(to) {
-            Type::Array(_) => true,
-            Type::Pointer(elem) => matches!(self.core(&elem), Type::Array(_)),
-            _ => false,
+        let array = match self.core(to) {
+            Type::Pointer(elem) => self.core(&elem),
+            core => core,
         };
-        let panics = to_array && matches!(self.core(self.info.type_of(arg)), Type::Slice(_));
+        // An array without elements can be had of any slice.
+        let panics = matches!(array, Type::Array(array) if array.len != 0)
+            && matches!(self.core(self.info.type_of(arg)), Type::Slice(_));
         self.emit_panic(Op::Convert(x), at, panics.then_some(Panic::Bounds))
     }
 

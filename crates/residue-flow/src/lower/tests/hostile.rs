@@ -2,7 +2,9 @@
 
 use residue_project::PackageId;
 
-use super::{check, code_of_f, lower_f, program};
+use super::{check, code_of_f, lower, lower_f, program};
+use crate::build::Typed;
+use crate::tree::{FunctionKind, Parent, functions};
 
 /// Lowers `f` on a thread with the stack of a default one, and gives the number of its instructions.
 fn lowered(source: String) -> usize {
@@ -146,5 +148,31 @@ fn broken_code_is_lowered_as_far_as_it_goes() {
         "_ = [1]int{}[a && f()] == 2",
     ] {
         assert!(lowered(format!("package p\nimport \"unsafe\"\nfunc f(a bool) bool {{ {body}\n}}")) < 100, "{body}");
+    }
+}
+
+/// Lowers all functions of a source; their code has to be well-formed.
+fn lower_all(source: &str) {
+    let program = program(source, 27);
+    let bodies = program.bodies(PackageId(0));
+    for function in functions(bodies.syntax(0)) {
+        let parent = match function.kind {
+            FunctionKind::Decl(decl) => Parent::Decl(decl),
+            FunctionKind::Lit(lit) => Parent::Expr(lit),
+        };
+        let body = lower(&bodies, 0, parent, &Typed { bodies: &bodies, file: 0 }).expect("it has a body");
+        assert_eq!(body.validate(), Ok(()), "{source}");
+    }
+}
+
+#[test]
+fn any_piece_may_be_missing() {
+    let source = include_str!("order.go");
+    for start in (0..source.len()).step_by(53) {
+        for len in [1, 2, 7, 23] {
+            let rest = source.get(start + len..).unwrap_or_default();
+            lower_all(&format!("{}{rest}", &source[..start]));
+        }
+        lower_all(&source[..start]);
     }
 }
