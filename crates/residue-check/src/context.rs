@@ -3,9 +3,12 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use residue_finding::{AcquireSite, Position, Site};
+use residue_finding::{AcquireSite, Site};
 use residue_flow::graph::Dominators;
+use residue_flow::ir::{self, Op};
+use residue_flow::lower;
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
 use residue_syntax::ast::{
@@ -14,7 +17,10 @@ use residue_syntax::ast::{
 use residue_types::{Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
 use rustc_hash::FxHashMap;
 
-use crate::model::{Models, Resource, Roles, TypeRef};
+use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
+use crate::source::SourceCx;
+use crate::state::summary::{Effect, Summaries, Summary};
+use crate::state::{Fates, look};
 
 /// A package that is being checked.
 pub(crate) struct PackageCx<'a> {
@@ -22,6 +28,10 @@ pub(crate) struct PackageCx<'a> {
     pub(crate) bodies: &'a Bodies<'a>,
     pub(crate) models: &'a Models,
     files: Vec<FileData>,
+    /// What is known of the functions of packages that were analysed before.
+    before: &'a Summaries,
+    /// What is known of the functions of this package.
+    summaries: RefCell<FxHashMap<ObjId, Arc<Summary>>>,
     /// Whether functions of this package never return, as far as known.
     never: RefCell<FxHashMap<ObjId, Option<Stop>>>,
 }
@@ -31,6 +41,21 @@ struct FileData {
     parents: OnceCell<Parents>,
     uses: OnceCell<FxHashMap<ObjId, Vec<ExprId>>>,
     flows: RefCell<FxHashMap<Parent, Option<Rc<Flow>>>>,
+    irs: RefCell<FxHashMap<Parent, Option<Rc<ir::Body>>>>,
+    literals: RefCell<FxHashMap<ExprId, Rc<Literal>>>,
+}
+
+/// What a function literal does with what it captures.
+struct Literal {
+    /// The variables of functions around it that it names.
+    captured: Vec<ObjId>,
+    /// What becomes of each.
+    fates: Fates,
+    /// Those that it, or a literal inside it, sets.
+    stored: Vec<ObjId>,
+    recovers: bool,
+    /// The call in it that undoes or writes something that the end of the process does not.
+    outlives: Option<String>,
 }
 
 /// The graph of a function, with the place of what it evaluates.
@@ -64,9 +89,42 @@ impl Flow {
 }
 
 impl<'a> PackageCx<'a> {
-    pub(crate) fn new(package: &'a Package, bodies: &'a Bodies<'a>, models: &'a Models) -> Self {
+    pub(crate) fn new(package: &'a Package, bodies: &'a Bodies<'a>, models: &'a Models, before: &'a Summaries) -> Self {
         let files = package.files.iter().map(|_| FileData::default()).collect();
-        Self { package, bodies, models, files, never: RefCell::default() }
+        Self { package, bodies, models, files, before, summaries: RefCell::default(), never: RefCell::default() }
+    }
+
+    /// A file of the package.
+    pub(crate) fn file(&self, index: usize) -> FileCx<'_> {
+        FileCx { pkg: self, index }
+    }
+
+    /// What is known of a function whose body was seen.
+    pub(crate) fn summary(&self, function: ObjId) -> Option<Arc<Summary>> {
+        if let Some(known) = self.summaries.borrow().get(&function) {
+            return Some(Arc::clone(known));
+        }
+        self.before.get(function)
+    }
+
+    /// Files what is known of a function of this package.
+    pub(crate) fn learn(&self, function: ObjId, summary: Summary) {
+        self.summaries.borrow_mut().insert(function, Arc::new(summary));
+    }
+
+    /// All that was learnt.
+    pub(crate) fn learnt(&self) -> FxHashMap<ObjId, Arc<Summary>> {
+        self.summaries.borrow().clone()
+    }
+
+    /// Functions by their full names.
+    pub(crate) fn by_name(&self, functions: &FxHashMap<ObjId, Arc<Summary>>) -> FxHashMap<String, ObjId> {
+        functions.keys().map(|&id| (self.bodies.func_name(id), id)).collect()
+    }
+
+    /// Whether a function's body is among what is analysed.
+    pub(crate) fn is_analysed(&self, function: ObjId) -> bool {
+        function.pkg == self.bodies.package() || self.before.has(function.pkg)
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = FileCx<'_>> {
@@ -74,7 +132,7 @@ impl<'a> PackageCx<'a> {
     }
 
     /// How a function of this package ends if it never returns.
-    fn never_returns(&self, func: ObjId) -> Option<Stop> {
+    pub(crate) fn never_returns(&self, func: ObjId) -> Option<Stop> {
         if func.pkg != self.bodies.package() {
             return None;
         }
@@ -251,22 +309,26 @@ impl<'a> FileCx<'a> {
         self.pkg.bodies.callee(self.index, call)
     }
 
+    /// What a function does, if a model says.
+    pub(crate) fn roles_of(self, function: ObjId) -> Option<&'a Roles> {
+        let bodies = self.pkg.bodies;
+        let object = bodies.object(function)?;
+        let recv = match object.func()?.recv() {
+            Some(recv) => bodies.object(recv)?.name.as_str(),
+            None => "",
+        };
+        // cgo's own name for a C function that the preamble declares.
+        if let Some(c) = object.name.as_str().strip_prefix("_Cfunc_") {
+            return self.models().roles("C", "", c);
+        }
+        self.models().roles(bodies.program().package_path(function.pkg), recv, object.name.as_str())
+    }
+
     /// What a call's function does, if a model says.
     pub(crate) fn roles(self, call: ExprId) -> Option<&'a Roles> {
         let bodies = self.pkg.bodies;
         match self.callee(call) {
-            Callee::Func(id) => {
-                let object = bodies.object(id)?;
-                let recv = match object.func()?.recv() {
-                    Some(recv) => bodies.object(recv)?.name.as_str(),
-                    None => "",
-                };
-                // cgo's own name for a C function that the preamble declares.
-                if let Some(c) = object.name.as_str().strip_prefix("_Cfunc_") {
-                    return self.models().roles("C", "", c);
-                }
-                self.models().roles(bodies.program().package_path(id.pkg), recv, object.name.as_str())
-            }
+            Callee::Func(id) => self.roles_of(id),
             Callee::Interface { recv, method } => {
                 let (package, name) = bodies.type_name(&recv)?;
                 self.models().roles(package, name.as_str(), method.as_str())
@@ -413,6 +475,157 @@ impl<'a> FileCx<'a> {
         flow
     }
 
+    /// The three-address code of a function.
+    pub(crate) fn ir(self, key: Parent) -> Option<Rc<ir::Body>> {
+        if let Some(known) = self.data().irs.borrow().get(&key) {
+            return known.clone();
+        }
+        let body = lower::lower(self.pkg.bodies, self.index, key, &self).map(Rc::new);
+        self.data().irs.borrow_mut().insert(key, body.clone());
+        body
+    }
+
+    fn literal(self, lit: ExprId) -> Rc<Literal> {
+        if let Some(known) = self.data().literals.borrow().get(&lit) {
+            return Rc::clone(known);
+        }
+        let captured = lower::captured(self.pkg.bodies, self.index, lit);
+        let mut literal =
+            Literal { captured, fates: Fates::default(), stored: Vec::new(), recovers: false, outlives: None };
+        match self.ir(Parent::Expr(lit)) {
+            Some(ir) => {
+                let roots: Vec<Option<ObjId>> = literal.captured.iter().copied().map(Some).collect();
+                let quick = look(self, &ir, &roots);
+                (literal.fates, literal.recovers, literal.outlives) = (quick.fates, quick.recovers, quick.outlives);
+                for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
+                    match instr.op {
+                        Op::Store { var, .. } | Op::Addr(var) => literal.stored.push(var),
+                        Op::Closure(inner) => literal.stored.extend(&self.literal(inner).stored),
+                        _ => {}
+                    }
+                }
+                literal.stored.retain(|var| literal.captured.contains(var));
+                literal.stored.sort_unstable();
+                literal.stored.dedup();
+            }
+            None => literal.fates.escaped = u64::MAX,
+        }
+        let literal = Rc::new(literal);
+        self.data().literals.borrow_mut().insert(lit, Rc::clone(&literal));
+        literal
+    }
+
+    /// The variables of functions around a literal that it names.
+    pub(crate) fn captured(self, lit: ExprId) -> Vec<ObjId> {
+        self.literal(lit).captured.clone()
+    }
+
+    /// What a literal does with a variable that it captures.
+    pub(crate) fn capture_effect(self, lit: ExprId, var: ObjId) -> Effect {
+        let literal = self.literal(lit);
+        let index = literal.captured.iter().position(|&captured| captured == var);
+        index.map_or(Effect::Borrowed, |i| literal.fates.effect(i))
+    }
+
+    /// The captured variables that a literal sets.
+    pub(crate) fn stored_captures(self, lit: ExprId) -> Vec<ObjId> {
+        self.literal(lit).stored.clone()
+    }
+
+    /// Whether a literal calls `recover` itself.
+    pub(crate) fn calls_recover(self, lit: ExprId) -> bool {
+        self.literal(lit).recovers
+    }
+
+    /// The call in a literal that undoes or writes something that the end of the process does not.
+    pub(crate) fn literal_outlives(self, lit: ExprId) -> Option<String> {
+        self.literal(lit).outlives.clone()
+    }
+
+    /// Whether a call takes care that a release is made only once: it takes a finalizer or a cleanup away, goes through
+    /// a `sync.Once`, or swaps an atomic value.
+    pub(crate) fn guards(self, call: &ir::Call) -> bool {
+        let Callee::Func(id) = call.callee else { return false };
+        let bodies = self.pkg.bodies;
+        let Some(object) = bodies.object(id) else { return false };
+        let package = bodies.program().package_path(id.pkg);
+        let is_method = object.func().is_some_and(|func| func.recv().is_some());
+        match (package, object.name.as_str()) {
+            ("runtime", "SetFinalizer") => self.arguments(call.expr).nth(1).is_some_and(|arg| self.is_nil(arg)),
+            ("runtime", "Stop") | ("sync", "Do") => is_method,
+            ("sync/atomic", name) => name.starts_with("Swap") || name.starts_with("CompareAndSwap"),
+            _ => false,
+        }
+    }
+
+    /// The functions of which a function's body, literals in it included, speaks.
+    pub(crate) fn all_callees(self, key: Parent) -> Vec<ObjId> {
+        let Some(ir) = self.ir(key) else { return Vec::new() };
+        let mut all: Vec<ObjId> = crate::state::callees(&ir).collect();
+        for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
+            if let Op::Closure(lit) = instr.op {
+                all.extend(self.all_callees(Parent::Expr(lit)));
+            }
+        }
+        all
+    }
+
+    /// The function that a declaration declares.
+    pub(crate) fn declared(self, decl: DeclId) -> Option<ObjId> {
+        match self.tree().decl(decl) {
+            Decl::Func(func) => self.info().object(func.name),
+            _ => None,
+        }
+    }
+
+    /// The types of a function's results.
+    pub(crate) fn result_types(self, key: Parent) -> Vec<Type> {
+        let ty = match key {
+            Parent::Decl(decl) => self.declared(decl).map(|id| self.pkg.bodies.type_of(id)),
+            Parent::Expr(lit) => Some(self.info().type_of(lit).clone()),
+            _ => None,
+        };
+        match ty {
+            Some(Type::Func(signature)) => signature.results.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The name of the method that a call calls; empty for a function.
+    pub(crate) fn method_name(self, call: &ir::Call) -> &'static str {
+        match call.callee {
+            Callee::Interface { method, .. } => method.as_str(),
+            Callee::Func(id) => self.pkg.bodies.object(id).map_or("", |object| object.name.as_str()),
+            _ => "",
+        }
+    }
+
+    /// A place for people: `parse.go:12`.
+    pub(crate) fn place(self, at: ir::At) -> String {
+        let path = &self.source().path;
+        let line = self.tree().line_col(self.span_of(at).start).line;
+        format!("{}:{line}", path.rsplit('/').next().unwrap_or(path))
+    }
+
+    /// Where an instruction stands.
+    pub(crate) fn span_of(self, at: ir::At) -> Span {
+        let tree = self.tree();
+        match at {
+            ir::At::Expr(expr) => tree.expr_span(expr),
+            ir::At::Stmt(stmt) => tree.stmt_span(stmt),
+            ir::At::Clause(clause) => tree.clause(clause).span,
+            ir::At::Pos(pos) => Span::new(pos, pos + 1),
+        }
+    }
+
+    /// What a call calls, as written: `os.Open`.
+    pub(crate) fn called_text(self, call: ExprId) -> String {
+        match self.tree().expr(call) {
+            Expr::Call { fun, .. } => residue_finding::normalise_expression(&self.text(fun)),
+            _ => String::new(),
+        }
+    }
+
     fn points(self, cfg: &Cfg) -> FxHashMap<ExprId, Point> {
         let tree = self.tree();
         let mut points = FxHashMap::default();
@@ -452,21 +665,14 @@ impl<'a> FileCx<'a> {
         lits
     }
 
+    /// The file as text and tree, without types.
+    pub(crate) fn text_of(self) -> SourceCx<'a> {
+        SourceCx { package: self.pkg.package, index: self.index }
+    }
+
     /// Where a span stands, as findings say it.
     pub(crate) fn site(self, span: Span) -> Site {
-        let tree = self.tree();
-        let position = |offset: u32| {
-            let at = tree.line_col(offset);
-            Position { line: at.line, column: at.column }
-        };
-        Site {
-            path: self.source().path.to_string(),
-            span: residue_finding::Span { start: span.start, end: span.end },
-            start: position(span.start),
-            end: position(span.end),
-            import_path: self.pkg.package.import_path.to_string(),
-            declaration: self.declaration(span),
-        }
+        self.text_of().site(span)
     }
 
     pub(crate) fn site_of(self, expr: ExprId) -> Site {
@@ -493,39 +699,7 @@ impl<'a> FileCx<'a> {
             import_path: self.pkg.package.import_path.to_string(),
             file: path.rsplit('/').next().unwrap_or(path).to_owned(),
             line: tree.line_col(pos).line,
-            declaration: self.declaration(tree.expr_span(call)),
-        }
-    }
-
-    /// The name of the top-level declaration around a span.
-    fn declaration(self, span: Span) -> String {
-        let tree = self.tree();
-        let around = tree.list(tree.top_decls()).find(|&decl| tree.decl_span(decl).contains(span));
-        around.map_or_else(String::new, |decl| self.declaration_name(decl, span))
-    }
-
-    fn declaration_name(self, decl: DeclId, span: Span) -> String {
-        let tree = self.tree();
-        match tree.decl(decl) {
-            Decl::Bad => String::new(),
-            Decl::Func(func) => {
-                let name = tree.ident_text(func.name);
-                let recv = tree.list_get(func.recv, 0).map(|field| tree.field(field).ty);
-                match recv.map(|ty| receiver(tree, ty)) {
-                    Some((true, recv)) => format!("(*{recv}).{name}"),
-                    Some((false, recv)) => format!("{recv}.{name}"),
-                    None => name.to_owned(),
-                }
-            }
-            Decl::Gen { specs, .. } => {
-                let spec = tree.list(specs).find(|&spec| tree.spec_span(spec).contains(span));
-                let name = spec.and_then(|spec| match tree.spec(spec) {
-                    Spec::Value { names, .. } => tree.list_get(names, 0),
-                    Spec::Type { name, .. } => Some(name),
-                    Spec::Import { .. } => None,
-                });
-                name.map_or_else(String::new, |name| tree.ident_text(name).to_owned())
-            }
+            declaration: self.text_of().declaration(tree.expr_span(call)),
         }
     }
 
@@ -555,6 +729,40 @@ impl<'a> FileCx<'a> {
         Span::new(span.start, span.start + text.trim_end().len() as u32)
     }
 
+    /// The innermost loop around an expression, in the same function.
+    pub(crate) fn loop_around(self, expr: ExprId) -> Option<StmtId> {
+        let flow = self.flow(self.enclosing(expr)?.key)?;
+        flow.cfg.block(flow.point(expr)?.block).in_loop
+    }
+
+    /// Whether a call of an acquiring function gives something to release: not where a constant argument says that
+    /// there is none, nor where a context that this function cancels ends it.
+    pub(crate) fn really_acquires(self, call: ExprId, kind: ResourceId) -> bool {
+        let resource = self.models().resource(kind);
+        !self.gives_none(call, resource) && !self.is_cancelled(call)
+    }
+
+    /// Whether a constant among the arguments, or among those of the call that made an argument, says that there is none.
+    fn gives_none(self, call: ExprId, resource: &Resource) -> bool {
+        let says_so = |call: ExprId| {
+            self.arguments(call).any(|arg| {
+                let text = self.info().value_of(arg).and_then(|value| value.as_str());
+                text.is_some_and(|text| resource.without.iter().any(|word| word == text))
+            })
+        };
+        let makers = || self.arguments(call).filter_map(|arg| self.maker(arg));
+        !resource.without.is_empty() && (says_so(call) || makers().any(says_so))
+    }
+
+    /// Whether the context that is passed on is one that this function cancels: that releases what came of it.
+    fn is_cancelled(self, call: ExprId) -> bool {
+        self.roles(call).is_some_and(|roles| roles.until_cancelled)
+            && self
+                .arguments(call)
+                .filter_map(|arg| self.maker(arg))
+                .any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels))
+    }
+
     /// Where a path ends: at the statement that returns or sets something again, or at the head of the loop that comes
     /// back to where the path started.
     pub(crate) fn path_end(self, cfg: &Cfg, start: Point, hit: Point) -> Option<Span> {
@@ -576,21 +784,6 @@ impl<'a> FileCx<'a> {
     /// The function values' type check: whether a type is a function, declared or not.
     pub(crate) fn is_func(self, ty: &Type) -> bool {
         matches!(self.pkg.bodies.underlying(ty), Type::Func(_))
-    }
-}
-
-fn receiver(tree: &File, ty: ExprId) -> (bool, &str) {
-    let (mut ty, mut pointer) = (ty, false);
-    loop {
-        ty = match tree.expr(ty) {
-            Expr::Star(x) => {
-                pointer = true;
-                x
-            }
-            Expr::Paren(x) | Expr::Index { x, .. } => x,
-            Expr::Ident(name) => return (pointer, tree.ident_text(name)),
-            _ => return (pointer, "?"),
-        }
     }
 }
 

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use residue_finding::{Diagnostic, Finding, Outcome, RuleCode, RuleMeta, Severity, Suppressed, SuppressedBy};
-use residue_project::{Package, PackageId};
-use residue_types::Program;
+use residue_project::{Package, PackageId, Project};
+use residue_types::{ObjId, Objects, PkgId, Program};
+use rustc_hash::FxHashMap;
 
-use crate::context::{FileCx, PackageCx};
+use crate::context::PackageCx;
 use crate::model::Models;
+use crate::reach::{self, Calls, Shields};
+use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
+use crate::source::SourceCx;
+use crate::state;
+use crate::state::summary::Summaries;
 use crate::suppress::{self, Directive};
 
 /// Checks the root packages of a program, on the current thread pool.
@@ -20,8 +27,18 @@ use crate::suppress::{self, Directive};
 pub fn check(program: &Program, models: &Models, rules: &[&RuleMeta]) -> Outcome {
     let on: BTreeSet<RuleCode> = rules.iter().map(|rule| rule.code).collect();
     let rules = rules::RULES.iter().copied().filter(|rule| on.contains(&rule.meta().code)).collect();
-    let run = Run { program, models, rules, on };
+    let summaries = Summaries::new(program.project().packages.len());
+    let run = Run { program, models, rules, on, summaries };
     run.all()
+}
+
+/// What looking at one package gives, before it is known what is above its functions.
+#[derive(Default)]
+struct Look {
+    /// By file, what was found there, and what is one only if something above recovers.
+    files: Vec<(Vec<Finding>, Vec<Pending>)>,
+    calls: Calls,
+    diagnostic: Option<Diagnostic>,
 }
 
 /// What one package gives.
@@ -40,12 +57,82 @@ struct Run<'a> {
     rules: Vec<&'a dyn Rule>,
     /// All that run.
     on: BTreeSet<RuleCode>,
+    /// What is known of the functions of packages that were looked at.
+    summaries: Summaries,
+}
+
+/// The root packages by how many others they have to wait for, as indices among the roots.
+fn levels(project: &Project) -> Vec<Vec<usize>> {
+    // Importers of a package see it without its tests, yet wait for the variant that is analysed.
+    let mut analysed: FxHashMap<&str, usize> = FxHashMap::default();
+    for (id, package) in project.roots() {
+        analysed.entry(&*package.import_path).or_insert(id.index());
+    }
+    let stands_for = |i: usize| {
+        let package = &project.packages[i];
+        if package.analyse { i } else { analysed.get(&*package.import_path).copied().unwrap_or(i) }
+    };
+    let imports = |i: usize| -> Vec<usize> {
+        project.packages[i].imports.values().flatten().map(|p| stands_for(p.index())).filter(|&p| p != i).collect()
+    };
+    let count = project.packages.len();
+    let mut depth: Vec<Option<usize>> = vec![None; count];
+    let mut open = vec![false; count];
+    for start in 0..count {
+        // A walk in depth with a stack of its own. Tests can make imports go round; such an edge is not waited for.
+        let mut stack = vec![(start, imports(start), 0)];
+        if depth[start].is_some() {
+            continue;
+        }
+        open[start] = true;
+        while let Some((at, left, deepest)) = stack.last_mut() {
+            let at = *at;
+            if let Some(next) = left.pop() {
+                match depth[next] {
+                    Some(known) => *deepest = (*deepest).max(known + 1),
+                    None if open[next] => {}
+                    None => {
+                        open[next] = true;
+                        stack.push((next, imports(next), 0));
+                    }
+                }
+            } else {
+                let own = *deepest;
+                depth[at] = Some(own);
+                open[at] = false;
+                stack.pop();
+                if let Some((_, _, deepest)) = stack.last_mut() {
+                    *deepest = (*deepest).max(own + 1);
+                }
+            }
+        }
+    }
+    let mut levels: Vec<Vec<usize>> = Vec::new();
+    for (i, (id, _)) in project.roots().enumerate() {
+        let depth = depth[id.index()].unwrap_or(0);
+        if levels.len() <= depth {
+            levels.resize_with(depth + 1, Vec::new);
+        }
+        levels[depth].push(i);
+    }
+    levels
 }
 
 impl Run<'_> {
     fn all(&self) -> Outcome {
         let roots: Vec<(PackageId, &Package)> = self.program.project().roots().collect();
-        let parts: Vec<Part> = roots.par_iter().with_max_len(1).map(|&(id, package)| self.part(id, package)).collect();
+        // Callees before callers: what is learnt of a package is known to those that import it.
+        let mut looks: Vec<Look> = roots.iter().map(|_| Look::default()).collect();
+        for level in levels(self.program.project()) {
+            let done: Vec<(usize, Look)> =
+                level.into_par_iter().with_max_len(1).map(|i| (i, self.guarded(roots[i].0, roots[i].1))).collect();
+            for (i, look) in done {
+                looks[i] = look;
+            }
+        }
+        let shields = Shields::new(&looks.iter().map(|look| &look.calls).collect::<Vec<_>>());
+        let parts: Vec<Part> =
+            roots.iter().zip(looks).map(|(&(_, package), look)| self.settle(package, look, &shields)).collect();
 
         let mut outcome = Outcome::default();
         outcome.summary.packages = roots.len();
@@ -63,10 +150,10 @@ impl Run<'_> {
         outcome
     }
 
-    /// Checks a package. One on which a rule panics is reported as not analysed; the others are.
-    fn part(&self, id: PackageId, package: &Package) -> Part {
+    /// Looks at a package. One on which a rule panics is reported as not analysed; the others are.
+    fn guarded(&self, id: PackageId, package: &Package) -> Look {
         // Nothing but the result outlives the closure.
-        let result = catch_unwind(AssertUnwindSafe(|| self.check(id, package)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.look(id, package)));
         result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let what = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown cause");
@@ -77,22 +164,59 @@ impl Run<'_> {
                 message: format!("package {package} was not analysed: residue failed on it ({what})"),
                 hint: Some("this is a bug of residue; please report it with the package".to_owned()),
             };
-            Part { diagnostic: Some(diagnostic), ..Part::default() }
+            Look { diagnostic: Some(diagnostic), ..Look::default() }
         })
     }
 
-    fn check(&self, id: PackageId, package: &Package) -> Part {
+    fn look(&self, id: PackageId, package: &Package) -> Look {
         let bodies = self.program.bodies(id);
-        let cx = PackageCx::new(package, &bodies, self.models);
-        let mut part = Part::default();
+        let cx = PackageCx::new(package, &bodies, self.models, &self.summaries);
+        let analysis = state::analyse(&cx);
+        self.learn(id, &cx);
+        let mut look = Look { calls: reach::calls(&cx, &analysis), ..Look::default() };
         for file in cx.files() {
             let mut found = Vec::new();
             for rule in &self.rules {
-                rule.check(file, &mut found);
+                rule.check(file, &analysis, &mut found);
             }
-            self.hold_back(file, found, &mut part);
+            let pending =
+                if self.runs(rules::r202::META.code) { rules::r202::pending(file, &analysis) } else { Vec::new() };
+            look.files.push((found, pending));
+        }
+        look
+    }
+
+    /// Decides what is pending, and sorts out suppressions.
+    fn settle(&self, package: &Package, look: Look, shields: &Shields) -> Part {
+        let mut part = Part { diagnostic: look.diagnostic, ..Part::default() };
+        for (index, (mut found, pending)) in look.files.into_iter().enumerate() {
+            found.extend(pending.into_iter().filter_map(|p| p.settle(|function| shields.above(function).cloned())));
+            self.hold_back(SourceCx { package, index }, found, &mut part);
         }
         part
+    }
+
+    /// Files what is known of a package's functions, under all names that the package has: importers see it without the
+    /// files of its tests.
+    fn learn(&self, id: PackageId, cx: &PackageCx<'_>) {
+        let learnt = cx.learnt();
+        let project = self.program.project();
+        let own = &project.packages[id.index()];
+        let others = project
+            .packages()
+            .filter(|(other, package)| *other != id && !package.analyse && package.import_path == own.import_path);
+        let by_name = cx.by_name(&learnt);
+        for (other, _) in others {
+            let other = PkgId(other.0);
+            let Some(declared) = self.program.declarations(other) else { continue };
+            let same = declared.objects().enumerate().filter_map(|(index, _)| {
+                let there = ObjId { pkg: other, index: index as u32 };
+                let here = by_name.get(&self.program.func_name(there))?;
+                Some((there, Arc::clone(&learnt[here])))
+            });
+            self.summaries.set(other, same.collect());
+        }
+        self.summaries.set(PkgId(id.0), learnt);
     }
 
     fn runs(&self, rule: RuleCode) -> bool {
@@ -100,7 +224,7 @@ impl Run<'_> {
     }
 
     /// Sorts a file's findings into reported and suppressed ones, and looks at the suppressions themselves.
-    fn hold_back(&self, cx: FileCx<'_>, found: Vec<Finding>, part: &mut Part) {
+    fn hold_back(&self, cx: SourceCx<'_>, found: Vec<Finding>, part: &mut Part) {
         let is_rule = |code| rules::ALL.iter().any(|rule| rule.code == code);
         let mut directives: Vec<Directive> = suppress::directives(cx.tree(), is_rule);
         let generated = cx.source().generated;
@@ -140,6 +264,8 @@ mod tests {
     use residue_project::{Config, load};
 
     use super::*;
+    use crate::context::FileCx;
+    use crate::state::Analysis;
 
     static META: RuleMeta = RuleMeta {
         code: RuleCode::new("R999"),
@@ -162,7 +288,7 @@ mod tests {
             &META
         }
 
-        fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
+        fn check(&self, cx: FileCx<'_>, _analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
             assert_ne!(&*cx.pkg.package.name, "bad", "a mistake in a rule");
             out.push(Finding::new(&META, "found", cx.site(residue_syntax::ast::Span::new(0, 7))));
         }
@@ -178,7 +304,8 @@ mod tests {
         let project = load(&fs, &Config::new("/m")).expect("the module loads");
         let program = Program::new(Arc::new(project));
         let models = Models::new();
-        let run = Run { program: &program, models: &models, rules: vec![&Fails], on: BTreeSet::from([META.code]) };
+        let (on, summaries) = (BTreeSet::from([META.code]), Summaries::new(program.project().packages.len()));
+        let run = Run { program: &program, models: &models, rules: vec![&Fails], on, summaries };
         let outcome = run.all();
         assert_eq!(outcome.findings.len(), 1);
         assert_eq!(outcome.findings[0].site.import_path, "example.com/m/good");

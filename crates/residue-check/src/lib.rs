@@ -10,7 +10,10 @@ mod assume;
 mod context;
 mod engine;
 pub mod model;
+mod reach;
 pub mod rules;
+mod source;
+mod state;
 mod suppress;
 mod value;
 

@@ -18,6 +18,7 @@
 //! drained = "it is read to its end"  # why it costs little where it was read to its end (optional): then a note
 //! untouched = "it may be empty"     # why it may cost nothing where a test never looks at it (optional): then a note
 //! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
+//! twice = "the number may be another file's by then"   # what a second release does (optional): then R205 looks for it
 //! severity = "warning"              # error, warning, note
 //! confidence = "high"               # high, medium, low
 //! cwe = [775, 772]
@@ -36,6 +37,8 @@
 //! cancels = ["WithCancel"]          # one result is a function that must be called
 //! root_context = ["Background"]     # the result is a context that is never cancelled
 //! no_return.exit = ["Exit"]         # also panic, goexit, never
+//! makes_error = ["Errorf"]          # the result is an error, never nil
+//! outlives = ["RemoveAll"]          # undoes or writes something that the end of the process does not
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
 //! expects_error = ["Error"]         # goes on as the test wants only if an error came
 //! expects_success = ["NoError"]     # goes on as the test wants only if no error came
@@ -57,7 +60,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use declared::Declared;
 
 /// A kind of resource; an index into [`Models::resources`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ResourceId(u32);
 
 /// What a kind of resource is, what releases it and what losing it costs.
@@ -85,6 +88,8 @@ pub struct Resource {
     pub untouched: Option<String>,
     /// Constants among the arguments with which the acquiring call gives none.
     pub without: Vec<String>,
+    /// What releasing it twice does, where that harms.
+    pub twice: Option<String>,
     /// How bad that is.
     pub severity: Severity,
     /// How sure the model is.
@@ -140,6 +145,10 @@ pub struct Roles {
     pub drains: bool,
     /// It never returns.
     pub no_return: Option<Stop>,
+    /// Its result is an error that is never nil.
+    pub makes_error: bool,
+    /// It undoes or writes something that the end of the process does not.
+    pub outlives: bool,
     /// It leaves its arguments to the caller.
     pub borrows: bool,
     /// Its result uses its arguments, which are still the caller's to release.
@@ -175,6 +184,8 @@ struct PackageModel {
 #[derive(Clone, Debug, Default)]
 pub struct Models {
     resources: Vec<Resource>,
+    /// The methods that release some resource.
+    release_names: FxHashSet<String>,
     packages: BTreeMap<String, PackageModel>,
     unchecked: Unresolved,
 }
@@ -325,6 +336,11 @@ impl Models {
     /// A kind of resource.
     pub fn resource(&self, id: ResourceId) -> &Resource {
         &self.resources[id.0 as usize]
+    }
+
+    /// Whether a method of this name releases some kind of resource, or a type that holds one.
+    pub fn is_release_name(&self, method: &str) -> bool {
+        self.release_names.contains(method)
     }
 
     /// What a function does. `recv` is the name of the type that declares a method, empty for a function.

@@ -50,6 +50,7 @@ struct RawResource {
     untouched: Option<String>,
     #[serde(default)]
     without: Vec<String>,
+    twice: Option<String>,
     severity: Spanned<String>,
     confidence: Spanned<String>,
     cwe: Vec<u32>,
@@ -67,6 +68,10 @@ struct RawPackage {
     until_cancelled: Names,
     #[serde(default)]
     drains: Names,
+    #[serde(default)]
+    makes_error: Names,
+    #[serde(default)]
+    outlives: Names,
     #[serde(default)]
     no_return: BTreeMap<Spanned<String>, Names>,
     #[serde(default)]
@@ -214,6 +219,9 @@ impl Reader<'_> {
         let severity = self.parse::<Severity>(source, &raw.severity).unwrap_or(Severity::Warning);
         let confidence = self.parse::<Confidence>(source, &raw.confidence).unwrap_or(Confidence::Medium);
         let text = |names: &Names| names.iter().map(|name| name.get_ref().clone()).collect();
+        for name in raw.release.iter().chain(&raw.exhaust) {
+            self.models.release_names.insert(name.get_ref().clone());
+        }
         self.models.resources.push(Resource {
             kind: kind.clone(),
             name: raw.name.clone(),
@@ -226,6 +234,7 @@ impl Reader<'_> {
             drained: raw.drained.clone(),
             untouched: raw.untouched.clone(),
             without: raw.without.clone(),
+            twice: raw.twice.clone(),
             severity,
             confidence,
             cwe: raw.cwe.clone(),
@@ -292,7 +301,9 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, Flag); 10] = [
+        let flags: [(&Names, Flag); 12] = [
+            (&raw.makes_error, |roles| &mut roles.makes_error),
+            (&raw.outlives, |roles| &mut roles.outlives),
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
             (&raw.drains, |roles| &mut roles.drains),
             (&raw.borrows, |roles| &mut roles.borrows),

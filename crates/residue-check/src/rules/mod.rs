@@ -1,6 +1,8 @@
 //! The rules, one file each, and what they have in common.
 
+pub(crate) mod path;
 mod r201;
+pub(crate) mod r202;
 mod r203;
 mod r209;
 mod x001;
@@ -9,6 +11,7 @@ mod x002;
 use residue_finding::{Finding, RuleMeta};
 
 use crate::context::FileCx;
+use crate::state::Analysis;
 
 pub(crate) use x001::unused;
 pub(crate) use x002::malformed;
@@ -18,15 +21,15 @@ pub(crate) trait Rule: Sync {
     /// What the rule is.
     fn meta(&self) -> &'static RuleMeta;
 
-    /// Looks at a file.
-    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>);
+    /// Looks at a file. `analysis` knows what happens on the paths of its functions.
+    fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>);
 }
 
 /// The rules that look at code.
-pub(crate) const RULES: &[&dyn Rule] = &[&r201::R201, &r203::R203, &r209::R209];
+pub(crate) const RULES: &[&dyn Rule] = &[&r201::R201, &r202::R202, &r203::R203, &r209::R209];
 
 /// All rules, sorted by code.
-pub const ALL: &[&RuleMeta] = &[&r201::META, &r203::META, &r209::META, &x001::META, &x002::META];
+pub const ALL: &[&RuleMeta] = &[&r201::META, &r202::META, &r203::META, &r209::META, &x001::META, &x002::META];
 
 #[cfg(test)]
 mod tests {

@@ -55,24 +55,31 @@
 //! the acquiring call failed does not count, nor one that fails a test. In tests, a result that is dropped is reported only
 //! where the test fails if the call does: tests of failures and of fakes drop results on purpose.
 
+use std::rc::Rc;
+
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
-use residue_flow::paths::{Path, Step};
+use residue_flow::ir::At;
 use residue_flow::{Parent, Stop};
 use residue_syntax::ast::{Decl, Expr, ExprId, Stmt, StmtId};
-use residue_types::{Objects, Type};
+use residue_types::{ObjId, Objects, Type};
 
 use crate::assume::Assumptions;
-use crate::context::{Enclosing, FileCx, Flow};
-use crate::model::{Resource, ResourceId};
-use crate::rules::Rule;
-use crate::value::{Fate, Target, Targets, Tracker};
+use crate::context::{Enclosing, FileCx};
+use crate::model::Resource;
+use crate::rules::{Rule, path};
+use crate::state::events::{Exit, Origin};
+use crate::state::exec::Exec;
+use crate::state::store::{SiteId, Status, Trail};
+use crate::state::summary::Owned;
+use crate::state::{Analysis, Executed};
+use crate::value::{Target, Targets};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("R201"),
     name: "resource-never-released",
-    summary: "a resource is acquired and never released",
+    summary: "a resource is acquired and not released on some path",
     family: Family::Resources,
     cwe: &[772, 775, 401],
     severity: Severity::Error,
@@ -89,67 +96,149 @@ impl Rule for R201 {
         &META
     }
 
-    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
-        let tree = cx.tree();
-        for i in 0..tree.expr_count() {
-            let call = ExprId::new(i);
-            if !matches!(tree.expr(call), Expr::Call { .. }) {
-                continue;
-            }
-            let Some(kind) = cx.roles(call).and_then(|roles| roles.acquire) else { continue };
-            for result in cx.acquired(call, cx.models().resource(kind)) {
-                out.extend(acquired(cx, call, kind, result));
-            }
+    fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
+        let of_file = analysis.executed.iter().filter(|executed| executed.file == cx.index);
+        let mut reported: Vec<(ExprId, usize)> = Vec::new();
+        for executed in of_file {
+            function(executed, &mut reported, out);
         }
     }
 }
 
-fn acquired(cx: FileCx<'_>, call: ExprId, kind: ResourceId, result: usize) -> Option<Finding> {
-    let resource = cx.models().resource(kind);
-    let mut tracker = Tracker::new(cx, kind);
-    if tracker.of_call(call, result) != Fate::Kept || gives_none(cx, call, resource) || is_cancelled(cx, call) {
-        return None;
-    }
-    let function = cx.enclosing(call)?;
-    if is_fragment(cx, function) || is_returned_inside(cx, call, result) {
-        return None;
-    }
-    let flow = cx.flow(function.key)?;
-    let path = leak(cx, function, &flow, call, result)?;
-    Some(report(cx, &flow, call, result, resource, &tracker, &path))
+/// How a resource is left.
+struct Leak {
+    site: SiteId,
+    /// Where the path leaves; none where the next round of a loop loses it.
+    at: Option<At>,
+    trail: Option<Rc<Trail>>,
+    drained: bool,
+    touched: bool,
 }
 
-/// Whether a constant among the arguments, or among those of the call that made an argument, says that there is none.
-fn gives_none(cx: FileCx<'_>, call: ExprId, resource: &Resource) -> bool {
-    let says_so = |call: ExprId| {
-        cx.arguments(call).any(|arg| {
-            let text = cx.info().value_of(arg).and_then(|value| value.as_str());
-            text.is_some_and(|text| resource.without.iter().any(|word| word == text))
-        })
+fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &mut Vec<Finding>) {
+    let exec = &executed.exec;
+    let cx = exec.cx;
+    let Some(function) = cx.function(executed.function) else { return };
+    if is_fragment(cx, function) {
+        return;
+    }
+    let process_ends = cx.is_main(function) || exits(cx, function);
+    for (i, site) in exec.events.sites.iter().enumerate() {
+        let site_id = SiteId(i as u16);
+        let (Some(kind), Origin::Call { expr, result, .. } | Origin::Made { expr, owned: Owned { result, .. }, .. }) =
+            (site.kind, &site.origin)
+        else {
+            continue;
+        };
+        if reported.contains(&(*expr, *result)) {
+            continue;
+        }
+        let resource = cx.models().resource(kind);
+        let Some(leak) = leak(exec, site_id, process_ends) else { continue };
+        if is_dropped_by_test(cx, function, *expr, *result) || !is_callers_to_release(exec, site_id, resource) {
+            continue;
+        }
+        reported.push((*expr, *result));
+        out.push(report(exec, &leak));
+    }
+}
+
+/// Whether some return leaves a resource open.
+pub(super) fn leaks(executed: &Executed<'_>, site: SiteId) -> bool {
+    leak(&executed.exec, site, false).is_some()
+}
+
+/// A resource that a call gives.
+pub(super) struct Acquired<'a> {
+    pub(super) call: ExprId,
+    result: usize,
+    /// Set where a function whose body was seen gives it.
+    owned: Option<&'a Owned>,
+    pub(super) resource: &'a Resource,
+}
+
+/// Where a resource comes from. Only for those of a known kind.
+pub(super) fn acquired<'a>(exec: &'a Exec<'_>, site: SiteId) -> Acquired<'a> {
+    let data = &exec.events.sites[site.0 as usize];
+    let resource = exec.cx.models().resource(data.kind.unwrap_or_default());
+    let (call, result, owned) = match &data.origin {
+        Origin::Made { expr, owned, .. } => (*expr, owned.result, Some(owned)),
+        Origin::Call { expr, result, .. } => (*expr, *result, None),
+        Origin::Param(_) | Origin::ParamField(..) => (ExprId::new(0), 0, None),
     };
-    !resource.without.is_empty() && (says_so(call) || cx.arguments(call).filter_map(|arg| cx.maker(arg)).any(says_so))
+    Acquired { call, result, owned, resource }
 }
 
-/// Whether the context that is passed on is one that this function cancels: that releases what came of it.
-fn is_cancelled(cx: FileCx<'_>, call: ExprId) -> bool {
-    cx.roles(call).is_some_and(|roles| roles.until_cancelled)
-        && cx
-            .arguments(call)
-            .filter_map(|arg| cx.maker(arg))
-            .any(|maker| cx.roles(maker).is_some_and(|roles| roles.cancels))
+/// A path on which the resource is left open: the shortest of those that lead to a return.
+fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
+    let of_exit = |exit: &Exit| {
+        let resource = exit.state.resource(site);
+        let (drained, touched) = (resource.drained, resource.touched);
+        Leak { site, at: Some(exit.at), trail: exit.state.trail.clone(), drained, touched }
+    };
+    let lost = exec.events.lost.iter().find(|lost| lost.site == site);
+    let lost = lost.map(|lost| Leak {
+        site,
+        at: None,
+        trail: lost.trail.clone(),
+        drained: lost.drained,
+        touched: lost.touched,
+    });
+    let exits = exec.events.exits.iter().filter(|exit| !process_ends && exit.state.status(site) == Status::Open);
+    let shortest = exits.min_by_key(|exit| (length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
+    lost.or_else(|| shortest.map(of_exit))
 }
 
-/// Whether a function literal that uses the variable is returned: whoever gets it may need the resource.
-fn is_returned_inside(cx: FileCx<'_>, call: ExprId, result: usize) -> bool {
-    let tree = cx.tree();
-    let Target::Variable(var) = Targets::of(cx, call, result).value else { return false };
-    let home = cx.enclosing(call);
-    cx.uses(var).iter().filter_map(|&use_| cx.enclosing(use_)).any(|inside| match inside.key {
-        Parent::Expr(lit) if Some(inside) != home => match cx.parents().through_parens(tree, lit) {
-            (_, Some(Parent::Stmt(stmt))) => matches!(tree.stmt(stmt), Stmt::Return(_)),
-            _ => false,
-        },
+fn length(trail: Option<&Rc<Trail>>) -> usize {
+    let mut n = 0;
+    let mut at = trail;
+    while let Some(step) = at {
+        n += 1;
+        at = step.before.as_ref();
+    }
+    n
+}
+
+/// Whether a test drops what a call gives, and doesn't fail where the call does: tests of failures and of fakes drop
+/// results on purpose.
+fn is_dropped_by_test(cx: FileCx<'_>, function: Enclosing, call: ExprId, result: usize) -> bool {
+    let targets = Targets::of(cx, call, result);
+    if !cx.source().test || targets.value != Target::Dropped {
+        return false;
+    }
+    let Some(flow) = cx.flow(function.key) else { return false };
+    let Some(start) = flow.point(call) else { return true };
+    !Assumptions::new(cx, &flow, start, targets.error, None).wants_success(&flow.cfg)
+}
+
+/// Whether a caller can release what a function gives: the resource itself, the object that has it as its field, or an
+/// object with a method that releases it.
+fn is_callers_to_release(exec: &Exec<'_>, site: SiteId, resource: &Resource) -> bool {
+    match &exec.events.sites[site.0 as usize].origin {
+        Origin::Made { expr, owned, .. } if !is_itself(owned, resource) => closer(exec.cx, *expr, owned).is_some(),
+        _ => true,
+    }
+}
+
+/// Whether a result is the resource itself, or has it as its field as the model says.
+fn is_itself(owned: &Owned, resource: &Resource) -> bool {
+    match (&owned.path[..], &resource.field) {
+        ([], _) => true,
+        ([only], Some(field)) => only.as_str() == field,
         _ => false,
+    }
+}
+
+/// The method of a call's result that releases the resource inside it.
+fn closer(cx: FileCx<'_>, call: ExprId, owned: &Owned) -> Option<ObjId> {
+    let ty = match cx.info().type_of(call) {
+        Type::Tuple(types) => types.get(owned.result).cloned().unwrap_or_default(),
+        ty => ty.clone(),
+    };
+    let object = cx.pkg.bodies.object(ty.strip_pointer().origin()?)?;
+    object.methods().iter().map(|&(_, method)| method).find(|&method| {
+        let summary = cx.pkg.summary(method);
+        summary.is_some_and(|summary| summary.releases.iter().any(|r| r.param == 0 && r.path == owned.path))
     })
 }
 
@@ -181,91 +270,56 @@ fn exits(cx: FileCx<'_>, function: Enclosing) -> bool {
     })
 }
 
-/// A path on which the call succeeds and the function goes on until the resource is out of reach.
-fn leak(cx: FileCx<'_>, function: Enclosing, flow: &Flow, call: ExprId, result: usize) -> Option<Path> {
-    let start = flow.point(call)?;
-    let targets = Targets::of(cx, call, result);
-    let value = match targets.value {
-        Target::Variable(var) => Some(var),
-        _ => None,
-    };
-    let assume = Assumptions::new(cx, flow, start, targets.error, value);
-    // A test that keeps nothing but the error mostly wants one, and one that keeps nothing talks to a fake.
-    if cx.source().test && targets.value == Target::Dropped && !assume.wants_success(&flow.cfg) {
-        return None;
-    }
-    let process_ends = cx.is_main(function) || exits(cx, function);
-    assume.search(&flow.cfg, |at, node| {
-        if at == start {
-            Step::Hit
-        } else if cx.is_return(node) {
-            if process_ends { Step::Stop } else { Step::Hit }
-        } else if assume.contradicts(&flow.cfg, at, node) {
-            Step::Stop
-        } else {
-            Step::Pass
-        }
-    })
-}
-
-fn report(
-    cx: FileCx<'_>,
-    flow: &Flow,
-    call: ExprId,
-    result: usize,
-    resource: &Resource,
-    tracker: &Tracker<'_>,
-    path: &Path,
-) -> Finding {
-    let tree = cx.tree();
+fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
+    let cx = exec.cx;
+    let site = &exec.events.sites[leak.site.0 as usize];
+    let Acquired { call, result, owned, resource } = acquired(exec, leak.site);
     let Resource { name, verb, .. } = resource;
     let dropped = Targets::of(cx, call, result).value == Target::Dropped;
-    let message = if dropped {
-        let function = match tree.expr(call) {
-            Expr::Call { fun, .. } => normalise_expression(&cx.text(fun)),
-            _ => "the call".to_owned(),
-        };
-        format!("the {name} that {function} returns is dropped: it can never be {verb}")
-    } else {
-        format!("the {name} is never {verb}")
+    let called = cx.called_text(call);
+    let message = match (dropped, site.released.is_some()) {
+        (true, _) => format!("the {name} that {called} returns is dropped: it can never be {verb}"),
+        (false, false) => format!("the {name} is never {verb}"),
+        (false, true) => format!("the {name} is not {verb} on every path"),
     };
+    let span = cx.tree().expr_span(call);
     let mut finding = Finding::new(&META, message, cx.site_of(call));
     finding.severity = resource.severity;
     finding.confidence = resource.confidence;
-    finding.label = format!("{name} acquired here");
-    // The last use tells most: from there on nobody can know of the resource.
-    if let Some(&last) = tracker.kept.iter().max_by_key(|&&expr| tree.expr_span(expr)) {
-        finding.step(StepRole::Note, cx.site_of(last), format!("used here, and not {verb}"));
+    finding.label = match owned {
+        Some(owned) => format!("{name} acquired here: {called} gives one from {}", owned.made_by),
+        None => format!("{name} acquired here"),
+    };
+    path::branches(exec, leak.trail.as_ref(), Some(span), &mut finding);
+    match leak.at {
+        Some(at) => {
+            let span = cx.span_of(at);
+            finding.step(StepRole::Left, cx.site(span), format!("returns here, and it is not {verb}"));
+        }
+        None => {
+            let round = cx.loop_around(call).map_or(span, |stmt| cx.loop_head(stmt));
+            finding.step(StepRole::Left, cx.site(round), "the next round loses it".to_owned());
+        }
     }
-    let start = flow.point(call).unwrap_or(path.hit);
-    if let Some(span) = cx.path_end(&flow.cfg, start, path.hit) {
-        let left = if path.hit == start {
-            "the next round loses it".to_owned()
-        } else {
-            format!("returns here, and it is not {verb}")
-        };
-        finding.step(StepRole::Left, cx.site(span), left);
-    }
-    match mitigation(cx, resource, tracker) {
+    match mitigation(cx, resource, leak) {
         Some(why) => {
             finding.severity = Severity::Note;
             finding.notes.push(why.to_owned());
         }
         None => finding.notes.push(resource.cost.clone()),
     }
-    finding.help =
-        Some(Help { message: advice(cx, call, result, resource, flow.cfg.repeats(start.block)), edits: Vec::new() });
-    finding.resource = shown(cx, call, result, resource);
+    finding.help = Some(Help { message: advice(exec, leak.site, leak.at.is_none()), edits: Vec::new() });
+    finding.resource = shown(exec, leak.site);
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
     finding
 }
 
 /// Why the loss is a small one, or may be none.
-fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, tracker: &Tracker<'_>) -> Option<&'a str> {
-    if tracker.drained {
+fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, leak: &Leak) -> Option<&'a str> {
+    if leak.drained {
         resource.drained.as_deref()
-    } else if cx.source().test && resource.field.is_some() && !tracker.touched {
+    } else if cx.source().test && resource.field.is_some() && !leak.touched {
         resource.untouched.as_deref()
     } else {
         None
@@ -278,7 +332,9 @@ fn gives_error(cx: FileCx<'_>, call: ExprId) -> bool {
 }
 
 /// What to do. In a loop, a deferred call would wait for the end of the function.
-fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repeats: bool) -> String {
+pub(super) fn advice(exec: &Exec<'_>, site: SiteId, repeats: bool) -> String {
+    let cx = exec.cx;
+    let Acquired { call, result, owned, resource } = acquired(exec, site);
     let targets = Targets::of(cx, call, result);
     let checks_error = targets.error.is_some() || !gives_error(cx, call);
     let var = match targets.value {
@@ -288,6 +344,11 @@ fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repe
     let Some(var) = var else {
         return format!("keep the {} in a variable and have it {}", resource.name, resource.verb);
     };
+    if let Some(owned) = owned.filter(|owned| !is_itself(owned, resource)) {
+        let closer = closer(cx, call, owned).and_then(|method| cx.pkg.bodies.object(method));
+        let method = closer.map_or("Close", |object| object.name.as_str());
+        return format!("`defer {var}.{method}()`: it releases the {}", resource.name);
+    }
     let [release] = &resource.release[..] else { return format!("have `{var}` {} on every path", resource.verb) };
     let call = match &resource.field {
         Some(field) => format!("{var}.{field}.{release}()"),
@@ -302,7 +363,9 @@ fn advice(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource, repe
 }
 
 /// The resource as a Go type, or by its name where the type says little.
-fn shown(cx: FileCx<'_>, call: ExprId, result: usize, resource: &Resource) -> String {
+pub(super) fn shown(exec: &Exec<'_>, site: SiteId) -> String {
+    let cx = exec.cx;
+    let Acquired { call, result, resource, .. } = acquired(exec, site);
     let ty = match cx.info().type_of(call) {
         Type::Tuple(types) => types.get(result).cloned().unwrap_or_default(),
         ty => ty.clone(),

@@ -84,6 +84,7 @@ use crate::assume::Assumptions;
 use crate::context::{FileCx, Flow};
 use crate::model::{Resource, ResourceId, TypeRef};
 use crate::rules::Rule;
+use crate::state::Analysis;
 use crate::value::{Fate, Mode, Move, Target, Targets, Tracker};
 
 pub(super) static META: RuleMeta = RuleMeta {
@@ -109,7 +110,7 @@ impl Rule for R203 {
         &META
     }
 
-    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
+    fn check(&self, cx: FileCx<'_>, _analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         let tree = cx.tree();
         for i in 0..tree.stmt_count() {
             let stmt = StmtId::new(i);

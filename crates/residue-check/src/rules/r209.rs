@@ -65,6 +65,7 @@ use residue_types::{ObjId, Objects, Type, VarKind};
 use crate::assume::Assumptions;
 use crate::context::{Enclosing, FileCx, Flow};
 use crate::rules::Rule;
+use crate::state::Analysis;
 use crate::value::{Target, Targets};
 
 pub(super) static META: RuleMeta = RuleMeta {
@@ -87,7 +88,7 @@ impl Rule for R209 {
         &META
     }
 
-    fn check(&self, cx: FileCx<'_>, out: &mut Vec<Finding>) {
+    fn check(&self, cx: FileCx<'_>, _analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         let tree = cx.tree();
         for i in 0..tree.expr_count() {
             let call = ExprId::new(i);

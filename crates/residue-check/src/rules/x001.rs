@@ -36,7 +36,7 @@
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, module_docs};
 use residue_syntax::ast::Span;
 
-use crate::context::FileCx;
+use crate::source::SourceCx;
 use crate::suppress::Directive;
 
 pub(super) static META: RuleMeta = RuleMeta {
@@ -53,7 +53,7 @@ pub(super) static META: RuleMeta = RuleMeta {
 };
 
 /// The findings about codes of a directive that held nothing back; `ran` says which rules looked.
-pub(crate) fn unused(cx: FileCx<'_>, directive: &Directive, ran: impl Fn(RuleCode) -> bool, out: &mut Vec<Finding>) {
+pub(crate) fn unused(cx: SourceCx<'_>, directive: &Directive, ran: impl Fn(RuleCode) -> bool, out: &mut Vec<Finding>) {
     for ignored in directive.ignores.iter().flatten().filter(|ignored| !ignored.used && ran(ignored.code)) {
         let span = Span::new(directive.span.start, directive.span.end);
         let message = format!("there is no {} finding here to suppress", ignored.code);

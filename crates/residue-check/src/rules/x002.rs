@@ -34,7 +34,7 @@
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, module_docs};
 use residue_syntax::ast::Span;
 
-use crate::context::FileCx;
+use crate::source::SourceCx;
 use crate::suppress::Directive;
 
 pub(super) static META: RuleMeta = RuleMeta {
@@ -51,7 +51,7 @@ pub(super) static META: RuleMeta = RuleMeta {
 };
 
 /// The finding about a directive that says nothing understandable.
-pub(crate) fn malformed(cx: FileCx<'_>, directive: &Directive, out: &mut Vec<Finding>) {
+pub(crate) fn malformed(cx: SourceCx<'_>, directive: &Directive, out: &mut Vec<Finding>) {
     let Err(message) = &directive.ignores else { return };
     let span = Span::new(directive.span.start, directive.span.end);
     let mut finding = Finding::new(&META, message.clone(), cx.site(span));

@@ -1,0 +1,277 @@
+//! Which functions run below a `recover` that lets the process live.
+//!
+//! Each package tells what its functions call and which of them recover; when all have, [`Shields::new`] walks the calls
+//! from those that recover. Calls through interfaces lead to methods of that name, where the code has few. What
+//! net/http and gRPC call is below the recovers that these have or that the code's own interceptors have.
+
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+
+use residue_finding::Site;
+use residue_flow::Parent;
+use residue_flow::ir::Op;
+use residue_syntax::ast::Decl;
+use residue_types::{Callee, ObjId, Objects, Symbol, Type};
+use rustc_hash::{FxHashMap, FxHasher};
+
+use crate::context::{FileCx, PackageCx};
+use crate::state::{Analysis, callees};
+
+/// Methods of one name beyond which a call through an interface is not followed.
+const IMPLEMENTATIONS_MAX: usize = 3;
+
+/// A function or literal, by the digest of its name: the same for all variants of a package.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Key(u64);
+
+/// Something that recovers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Shield {
+    /// Who recovers, for people.
+    pub(crate) who: String,
+    /// Where, in the code that is analysed.
+    pub(crate) site: Option<Site>,
+}
+
+/// What a package tells of its functions.
+#[derive(Default, Debug)]
+pub(crate) struct Calls {
+    /// Caller and callee.
+    edges: Vec<(Key, Key)>,
+    /// Caller and the method it calls through an interface.
+    through: Vec<(Key, Symbol)>,
+    methods: Vec<(Symbol, Key)>,
+    /// Functions that recover from panics of what they call, and return.
+    shields: Vec<(Key, Shield)>,
+    /// Functions that a library calls below a recover of its own.
+    shielded: Vec<(Key, Shield)>,
+    /// Methods that a gRPC server calls.
+    services: Vec<Key>,
+    /// An interceptor that recovers.
+    interceptor: Option<Shield>,
+}
+
+/// The key of a declared function.
+pub(crate) fn declared(cx: &PackageCx<'_>, function: ObjId) -> Key {
+    let mut hasher = FxHasher::default();
+    cx.bodies.func_name(function).hash(&mut hasher);
+    Key(hasher.finish())
+}
+
+/// The key of a function or literal.
+pub(crate) fn key(cx: FileCx<'_>, function: Parent) -> Key {
+    match function {
+        Parent::Decl(decl) => match cx.declared(decl) {
+            Some(id) => declared(cx.pkg, id),
+            None => Key(0),
+        },
+        Parent::Expr(lit) => {
+            let mut hasher = FxHasher::default();
+            (&*cx.source().path, cx.tree().expr_span(lit).start).hash(&mut hasher);
+            Key(hasher.finish())
+        }
+        _ => Key(0),
+    }
+}
+
+/// What the functions of a package call, and which recover.
+pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
+    let mut calls = Calls::default();
+    for cx in pkg.files() {
+        for function in residue_flow::functions(cx.tree()) {
+            let function = match function.kind {
+                residue_flow::FunctionKind::Decl(decl) => Parent::Decl(decl),
+                residue_flow::FunctionKind::Lit(lit) => Parent::Expr(lit),
+            };
+            one(cx, function, &mut calls);
+        }
+    }
+    for executed in &analysis.executed {
+        if executed.exec.events.recoveries.is_empty() {
+            continue;
+        }
+        let cx = executed.exec.cx;
+        let who = format!("{} recovers", crate::rules::path::function_name(cx, executed.function));
+        let shield = Shield { who, site: deferred_recover(cx, executed.function) };
+        if is_interceptor(cx, executed.function) && calls.interceptor.as_ref().is_none_or(|known| shield < *known) {
+            calls.interceptor = Some(shield.clone());
+        }
+        calls.shields.push((key(cx, executed.function), shield));
+    }
+    calls
+}
+
+fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
+    let Some(ir) = cx.ir(function) else { return };
+    let own = key(cx, function);
+    calls.edges.extend(callees(&ir).map(|callee| (own, declared(cx.pkg, callee))));
+    for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
+        if let Op::Closure(lit) = instr.op {
+            calls.edges.push((own, key(cx, Parent::Expr(lit))));
+        }
+    }
+    calls.through.extend(ir.calls().iter().filter_map(|call| match call.callee {
+        Callee::Interface { method, .. } => Some((own, method)),
+        _ => None,
+    }));
+    if let Parent::Decl(decl) = function
+        && let Some(id) = cx.declared(decl)
+        && let Some(object) = cx.pkg.bodies.object(id)
+        && let Some(func) = object.func()
+        && func.recv().is_some()
+    {
+        calls.methods.push((object.name, own));
+        if is_service(cx, func.recv(), object.name) {
+            calls.services.push(own);
+        }
+    }
+    if is_handler(cx, function) {
+        let shield = Shield { who: "net/http recovers from panics of handlers".to_owned(), site: None };
+        calls.shielded.push((own, shield));
+    }
+}
+
+fn parameters(cx: FileCx<'_>, function: Parent) -> Vec<Type> {
+    let ty = match function {
+        Parent::Decl(decl) => cx.declared(decl).map(|id| cx.pkg.bodies.type_of(id)),
+        Parent::Expr(lit) => Some(cx.info().type_of(lit).clone()),
+        _ => None,
+    };
+    match ty {
+        Some(Type::Func(signature)) => signature.params.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a function is an HTTP handler: `func(http.ResponseWriter, *http.Request)`.
+pub(crate) fn is_handler(cx: FileCx<'_>, function: Parent) -> bool {
+    let bodies = cx.pkg.bodies;
+    match &parameters(cx, function)[..] {
+        [writer, Type::Pointer(request)] => {
+            bodies.is_named(writer, "net/http", "ResponseWriter") && bodies.is_named(request, "net/http", "Request")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a function has the shape of a gRPC server's interceptor: its last parameter is the handler.
+pub(crate) fn is_interceptor(cx: FileCx<'_>, function: Parent) -> bool {
+    let bodies = cx.pkg.bodies;
+    let last = parameters(cx, function).pop();
+    last.is_some_and(|ty| {
+        ["UnaryHandler", "StreamHandler", "UnaryInvoker", "Streamer"]
+            .iter()
+            .any(|name| bodies.is_named(&ty, "google.golang.org/grpc", name))
+    })
+}
+
+/// Whether a method belongs to a gRPC service: its type embeds the generated `Unimplemented…Server`.
+fn is_service(cx: FileCx<'_>, recv: Option<ObjId>, name: Symbol) -> bool {
+    let bodies = cx.pkg.bodies;
+    let Some(Type::Struct(fields)) = recv.and_then(|recv| bodies.object(recv)?.underlying().cloned()) else {
+        return false;
+    };
+    name.is_exported()
+        && fields.fields.iter().any(|field| {
+            let name = field.name.as_str();
+            field.embedded
+                && (name.starts_with("Unimplemented") || name.starts_with("Unsafe"))
+                && name.ends_with("Server")
+        })
+}
+
+/// Where a function defers the call that recovers.
+pub(crate) fn deferred_recover(cx: FileCx<'_>, function: Parent) -> Option<Site> {
+    let ir = cx.ir(function)?;
+    let mut defers = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+        Op::Defer(call) => Some(ir.call(call)),
+        _ => None,
+    });
+    let call = defers.find(|call| match call.callee {
+        Callee::Literal(lit) => cx.calls_recover(lit),
+        Callee::Func(id) => cx.pkg.summary(id).is_some_and(|summary| summary.recovers),
+        _ => false,
+    });
+    let span = match (call, function) {
+        (Some(call), _) => {
+            let span = cx.tree().expr_span(call.expr);
+            // Its first line is enough.
+            let line = cx.tree().line_span(cx.tree().line_col(span.start).line);
+            residue_syntax::ast::Span::new(span.start, line.map_or(span.end, |line| line.end.min(span.end)))
+        }
+        (None, Parent::Decl(decl)) => match cx.tree().decl(decl) {
+            Decl::Func(func) => cx.tree().ident_span(func.name),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(cx.site(span))
+}
+
+/// The functions that run below a recover, each with the nearest.
+#[derive(Debug, Default)]
+pub(crate) struct Shields {
+    by: FxHashMap<Key, Shield>,
+}
+
+impl Shields {
+    pub(crate) fn new(packages: &[&Calls]) -> Self {
+        let mut edges: FxHashMap<Key, Vec<Key>> = FxHashMap::default();
+        let mut methods: FxHashMap<Symbol, Vec<Key>> = FxHashMap::default();
+        for calls in packages {
+            for &(name, key) in &calls.methods {
+                methods.entry(name).or_default().push(key);
+            }
+        }
+        for keys in methods.values_mut() {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        for calls in packages {
+            for &(from, to) in &calls.edges {
+                edges.entry(from).or_default().push(to);
+            }
+            for (from, name) in &calls.through {
+                if let Some(keys) = methods.get(name).filter(|keys| keys.len() <= IMPLEMENTATIONS_MAX) {
+                    edges.entry(*from).or_default().extend(keys);
+                }
+            }
+        }
+        let mut starts: Vec<(Shield, Key)> = Vec::new();
+        let interceptor = packages.iter().filter_map(|calls| calls.interceptor.as_ref()).min();
+        for calls in packages {
+            starts.extend(calls.shielded.iter().map(|(key, shield)| (shield.clone(), *key)));
+            for (key, shield) in &calls.shields {
+                // The frame that recovers is seen to where it is executed; here it is about what it calls.
+                let called = edges.get(key).map_or(&[][..], Vec::as_slice);
+                starts.extend(called.iter().map(|&callee| (shield.clone(), callee)));
+            }
+            if let Some(interceptor) = interceptor {
+                starts.extend(calls.services.iter().map(|&key| (interceptor.clone(), key)));
+            }
+        }
+        starts.sort();
+        let mut by: FxHashMap<Key, Shield> = FxHashMap::default();
+        let mut queue = VecDeque::new();
+        for (shield, key) in starts {
+            if let std::collections::hash_map::Entry::Vacant(slot) = by.entry(key) {
+                slot.insert(shield.clone());
+                queue.push_back((key, shield));
+            }
+        }
+        while let Some((key, shield)) = queue.pop_front() {
+            for &next in edges.get(&key).map_or(&[][..], Vec::as_slice) {
+                if let std::collections::hash_map::Entry::Vacant(slot) = by.entry(next) {
+                    slot.insert(shield.clone());
+                    queue.push_back((next, shield.clone()));
+                }
+            }
+        }
+        Self { by }
+    }
+
+    /// The recover above a function.
+    pub(crate) fn above(&self, function: Key) -> Option<&Shield> {
+        self.by.get(&function)
+    }
+}

@@ -1,0 +1,655 @@
+//! What a call does to what is followed.
+
+use residue_flow::Stop;
+use residue_flow::ir;
+use residue_syntax::ast::ExprId;
+use residue_types::{Builtin, Callee, ObjId, Objects, Symbol, Type};
+
+use super::events::{Again, Origin, Why};
+use super::exec::Exec;
+use super::store::{Deferred, Escape, Fact, Field, SiteId, State, Status};
+use super::summary::{Effect, Summary, When};
+use super::sym::{Def, Place, Sym};
+use crate::model::{ResourceId, Roles};
+
+/// A call's operands as symbols.
+pub(super) struct Operands {
+    /// The instruction.
+    pub(super) place: Place,
+    pub(super) fun: Option<Sym>,
+    pub(super) recv: Option<Sym>,
+    pub(super) args: Vec<Sym>,
+}
+
+/// A function that is called.
+struct Function<'a> {
+    /// The call expression.
+    expr: ExprId,
+    /// The function, where it is declared somewhere.
+    id: Option<ObjId>,
+    /// The method's name; empty for a function.
+    method: &'static str,
+    roles: Option<&'a Roles>,
+}
+
+impl<'a> Exec<'a> {
+    /// Makes a call. No state where it does not return.
+    pub(super) fn apply(&mut self, mut state: State, call: &ir::Call, mut ops: Operands) -> Vec<State> {
+        let callee = match (&call.callee, ops.fun.map(|fun| self.syms.def(fun))) {
+            (&Callee::Literal(lit), _) => return self.literal(state, lit, &ops),
+            (Callee::Dynamic | Callee::Unknown, Some(Def::Closure(lit))) => return self.literal(state, lit, &ops),
+            (Callee::Dynamic | Callee::Unknown, Some(Def::Func(id))) => Callee::Func(id),
+            (Callee::Dynamic | Callee::Unknown, Some(Def::Method(recv, id))) => {
+                ops.recv = Some(recv);
+                Callee::Func(id)
+            }
+            (Callee::Dynamic | Callee::Unknown, Some(Def::InterfaceMethod(recv, method))) => {
+                ops.recv = Some(recv);
+                Callee::Interface { recv: Type::Unknown, method }
+            }
+            (callee, _) => callee.clone(),
+        };
+        match callee {
+            Callee::Builtin(builtin) => self.builtin(state, builtin, call, &ops),
+            Callee::Func(id) => {
+                let roles = self.cx.roles_of(id);
+                let object = self.cx.pkg.bodies.object(id);
+                let is_method = object.and_then(|o| o.func()).is_some_and(|func| func.recv().is_some());
+                let method = if is_method { object.map_or("", |o| o.name.as_str()) } else { "" };
+                self.function(state, &Function { expr: call.expr, id: Some(id), method, roles }, &ops)
+            }
+            Callee::Interface { method, .. } => {
+                let roles = self.cx.roles(call.expr);
+                let method = method.as_str();
+                self.function(state, &Function { expr: call.expr, id: None, method, roles }, &ops)
+            }
+            _ => {
+                let roles = self.cx.roles(call.expr);
+                if roles.is_none() && call.callee == Callee::Dynamic {
+                    self.panic(&state, ops.place, Why::Callback);
+                }
+                if let Some(fun) = ops.fun {
+                    // What a function value does when called is not known; it may be what cancels or closes.
+                    self.havoc(&mut state, fun, ops.place);
+                }
+                self.function(state, &Function { expr: call.expr, id: None, method: "", roles }, &ops)
+            }
+        }
+    }
+
+    /// A call of a function literal.
+    fn literal(&mut self, state: State, lit: ExprId, ops: &Operands) -> Vec<State> {
+        self.inline(state, lit, ops.place, &ops.args).unwrap_or_else(|mut state| {
+            if let Some(fun) = ops.fun {
+                self.escape(&mut state, fun, Escape::Stored);
+                self.havoc(&mut state, fun, ops.place);
+            }
+            self.unknown(state, ops)
+        })
+    }
+
+    /// A call of which nothing is known.
+    fn unknown(&mut self, mut state: State, ops: &Operands) -> Vec<State> {
+        for &arg in &ops.args {
+            self.escape(&mut state, arg, Escape::Passed);
+            self.havoc(&mut state, arg, ops.place);
+        }
+        self.new_results(&mut state, ops.place);
+        vec![state]
+    }
+
+    fn new_results(&mut self, state: &mut State, place: Place) {
+        state.temps.retain(|(at, _), _| at != place);
+        let sym = self.new_value(state, place);
+        state.temps.set((place, 0), sym);
+    }
+
+    fn builtin(&mut self, mut state: State, builtin: Builtin, call: &ir::Call, ops: &Operands) -> Vec<State> {
+        let place = ops.place;
+        let first = ops.args.first().copied();
+        let result = match builtin {
+            Builtin::Panic => {
+                if self.deferring > 0 {
+                    // A deferred call that panics, perhaps again: the ones below it still run.
+                    state.panicking = true;
+                    state.unwinds = true;
+                    return vec![state];
+                }
+                self.panic(&state, place, Why::Here("panic"));
+                return Vec::new();
+            }
+            Builtin::Recover if state.panicking && self.directly_deferred => {
+                state.panicking = false;
+                let sym = self.new_value(&mut state, place);
+                state.facts.set(sym, Fact::NotNil);
+                sym
+            }
+            Builtin::Recover => Sym::NIL,
+            Builtin::Append => {
+                let mut held: Vec<Sym> = Vec::new();
+                for (i, &arg) in ops.args.iter().enumerate() {
+                    let is_slice = i == 0 || (call.spread && i + 1 == ops.args.len());
+                    if is_slice {
+                        let of_slice = state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, sym)| sym);
+                        held.extend(of_slice);
+                    } else if self.carries(&state, arg) {
+                        held.push(arg);
+                    }
+                }
+                let sym = self.syms.of(Def::Alloc(place));
+                // What others see stays seen.
+                let shared = state.shared.get(sym).is_some();
+                self.refresh(&mut state, place);
+                if shared {
+                    state.shared.set(sym, ());
+                }
+                held.sort_unstable();
+                held.dedup();
+                for (i, value) in held.into_iter().enumerate() {
+                    state.fields.set((sym, Field::Element(i as u32)), value);
+                }
+                sym
+            }
+            Builtin::Make | Builtin::New => {
+                self.refresh(&mut state, place);
+                self.syms.of(Def::Alloc(place))
+            }
+            Builtin::Len => match first {
+                Some(first) => self.syms.of(Def::Len(first)),
+                None => self.new_value(&mut state, place),
+            },
+            Builtin::Copy => {
+                for &arg in &ops.args {
+                    let held: Vec<Sym> =
+                        state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, sym)| sym).collect();
+                    for sym in held {
+                        self.escape(&mut state, sym, Escape::Stored);
+                    }
+                }
+                self.new_value(&mut state, place)
+            }
+            _ => self.new_value(&mut state, place),
+        };
+        state.temps.retain(|(at, _), _| at != place);
+        state.temps.set((place, 0), result);
+        vec![state]
+    }
+
+    /// A call of a declared function, of a method, or of something that a model speaks of.
+    fn function(&mut self, mut state: State, function: &Function<'a>, ops: &Operands) -> Vec<State> {
+        let place = ops.place;
+        let roles = function.roles;
+        let summary = if roles.is_some_and(speaks) { None } else { function.id.and_then(|id| self.cx.pkg.summary(id)) };
+        match roles.and_then(|roles| roles.no_return).or_else(|| summary.as_ref().and_then(|s| s.stops)) {
+            Some(Stop::Exit) => {
+                self.events.ended(&state, place);
+                return Vec::new();
+            }
+            Some(Stop::Panic) => {
+                self.panic(&state, place, Why::Here("a call that panics"));
+                return Vec::new();
+            }
+            Some(Stop::Goexit | Stop::Never) => return Vec::new(),
+            None => {}
+        }
+        if roles.is_some_and(|roles| roles.test_fails) {
+            return Vec::new();
+        }
+        if let Some(panics) = summary.as_ref().and_then(|summary| summary.panics.as_ref()) {
+            let name = self.name(function);
+            self.panic(&state, place, Why::Callee { name, panics: panics.clone() });
+        } else if self.wants_recovery && self.deferring == 0 {
+            self.panic(&state, place, Why::Any);
+        }
+        if !self.expectations(&mut state, function, ops) {
+            return Vec::new();
+        }
+        if state.panicking && self.directly_deferred && summary.as_ref().is_some_and(|summary| summary.recovers) {
+            state.panicking = false;
+        }
+        self.uses_after_release(&state, function, ops);
+        self.new_results(&mut state, place);
+        let mut states = self.releases(state, function, ops);
+        for state in &mut states {
+            self.arguments(state, function, summary.as_deref(), ops);
+        }
+        if let Some(summary) = &summary {
+            states = self.summarised(states, function, summary, ops);
+        }
+        for state in &mut states {
+            self.acquires(state, function, summary.as_deref(), ops);
+            self.error_tests(state, function, ops);
+            let always = roles.is_some_and(|roles| roles.makes_error);
+            if let Some(error) = self.error_result(function.expr)
+                && (always || summary.as_ref().is_some_and(|summary| summary.makes_error))
+            {
+                let error = self.syms.of(Def::Out(place, error as u32));
+                self.set_nil(state, error, false);
+            }
+        }
+        states
+    }
+
+    fn name(&self, function: &Function<'_>) -> String {
+        match function.id {
+            Some(id) => {
+                let name = self.cx.pkg.bodies.func_name(id);
+                name.rsplit('/').next().unwrap_or(&name).to_owned()
+            }
+            None => function.method.to_owned(),
+        }
+    }
+
+    /// What a call says about errors: `require.NoError(t, err)`, `err.Error()`. False where the path can't be.
+    fn expectations(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) -> bool {
+        let wants = function.roles.map_or((false, false), |roles| (roles.expects_error, roles.expects_success));
+        if wants != (false, false) {
+            for &arg in &ops.args {
+                if !self.is_error(arg) {
+                    continue;
+                }
+                let nil = wants.1;
+                match self.is_nil(state, arg) {
+                    Some(known) if known != nil => return false,
+                    Some(_) => {}
+                    None => self.set_nil(state, arg, nil),
+                }
+            }
+        }
+        if function.method == "Error"
+            && ops.args.is_empty()
+            && let Some(recv) = ops.recv
+            && self.is_error(recv)
+        {
+            if self.is_nil(state, recv) == Some(true) {
+                return false;
+            }
+            self.set_nil(state, recv, false);
+        }
+        true
+    }
+
+    /// Whether a symbol came with a resource as its error.
+    fn is_error(&self, sym: Sym) -> bool {
+        self.events.sites.iter().any(|site| site.error == Some(sym))
+    }
+
+    /// Questions that only an error answers with yes.
+    fn error_tests(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let Type::Basic(basic) = self.cx.info().type_of(function.expr) else { return };
+        if !basic.is_boolean() {
+            return;
+        }
+        let args: Vec<ExprId> = self.cx.arguments(function.expr).collect();
+        if args.len() != ops.args.len() {
+            return;
+        }
+        let error = args.iter().position(|&arg| *self.cx.info().type_of(arg) == residue_types::error_type());
+        if let Some(i) = error {
+            let test = self.syms.of(Def::ErrorTest(ops.place, ops.args[i]));
+            state.temps.set((ops.place, 0), test);
+        }
+    }
+
+    // Releases.
+
+    /// The resource that a method of `recv` releases: `recv` itself, or what releasing it releases.
+    fn released_by(&self, state: &State, recv: Sym, method: &str) -> Option<SiteId> {
+        let mut seen = vec![recv];
+        let mut at = 0;
+        while let Some(&object) = seen.get(at) {
+            at += 1;
+            // Closing an owner closes what it owns, whatever that would be closed by itself.
+            let by_owner = at > 1 && self.cx.models().is_release_name(method);
+            if let Some(site) = self.site_of(object).filter(|&site| by_owner || self.is_release(site, method)) {
+                return Some(site);
+            }
+            for ((base, field), held) in state.fields.iter() {
+                if base == object && matches!(field, Field::Owns(_)) && !seen.contains(&held) {
+                    seen.push(held);
+                }
+            }
+        }
+        None
+    }
+
+    fn is_release(&self, site: SiteId, method: &str) -> bool {
+        match self.events.sites[site.0 as usize].kind {
+            Some(kind) => self.cx.models().resource(kind).release.iter().any(|name| name == method),
+            None => self.cx.models().is_release_name(method),
+        }
+    }
+
+    fn release(&mut self, state: &mut State, site: SiteId, place: Place) {
+        self.events.sites[site.0 as usize].released.get_or_insert(place);
+        let status = state.status(site);
+        if let Status::Released(first) = status {
+            let trail = state.trail.clone();
+            self.events.again(Again { site, first, second: place, release: true, trail });
+        }
+        if matches!(status, Status::Open | Status::Escaped(_) | Status::Released(_)) {
+            state.resource_mut(site).status = Status::Released(place);
+        }
+    }
+
+    fn uses_after_release(&mut self, state: &State, function: &Function<'_>, ops: &Operands) {
+        for &sym in ops.recv.iter().chain(&ops.args) {
+            let Some(site) = self.site_of(sym) else { continue };
+            let Status::Released(first) = state.status(site) else { continue };
+            let releases =
+                self.is_release(site, function.method) || function.roles.is_some_and(|r| !r.release.is_empty());
+            if !releases {
+                let trail = state.trail.clone();
+                self.events.again(Again { site, first, second: ops.place, release: false, trail });
+            }
+        }
+    }
+
+    /// Makes the releases that a model or a method's name tells of. Where a method releases only at its end (`Next`),
+    /// the path splits.
+    fn releases(&mut self, mut state: State, function: &Function<'_>, ops: &Operands) -> Vec<State> {
+        let place = ops.place;
+        let listed = function.roles.map_or(&[][..], |roles| &roles.release);
+        self.part_of_parameter(&mut state, function, ops);
+        for &sym in ops.recv.iter().chain(&ops.args) {
+            for site in self.sites_at(&state, sym) {
+                let kind = self.events.sites[site.0 as usize].kind;
+                let is_listed = match kind {
+                    Some(kind) => listed.contains(&kind),
+                    None => !listed.is_empty() && ops.recv != Some(sym),
+                };
+                if is_listed {
+                    self.release(&mut state, site, place);
+                }
+            }
+        }
+        let Some(recv) = ops.recv else { return vec![state] };
+        if let Some(site) = self.released_by(&state, recv, function.method) {
+            self.release(&mut state, site, place);
+            return vec![state];
+        }
+        if let Some(site) = self.site_of(recv)
+            && let Some(kind) = self.events.sites[site.0 as usize].kind
+            && self.cx.models().resource(kind).exhaust.iter().any(|name| name == function.method)
+            && state.status(site) == Status::Open
+        {
+            let more = self.syms.of(Def::Out(place, 0));
+            let mut done = state.clone();
+            done.resource_mut(site).status = Status::Released(place);
+            self.events.sites[site.0 as usize].released.get_or_insert(place);
+            done.facts.set(more, Fact::False);
+            state.facts.set(more, Fact::True);
+            return vec![state, done];
+        }
+        vec![state]
+    }
+
+    /// A field of a parameter that is about to be released becomes a resource of the caller.
+    fn part_of_parameter(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let by_name = self.cx.models().is_release_name(function.method);
+        let by_model = function.roles.is_some_and(|roles| !roles.release.is_empty());
+        let released = ops.recv.filter(|_| by_name).into_iter().chain(ops.args.iter().copied().filter(|_| by_model));
+        for sym in released {
+            if self.site_of(sym).is_some() {
+                continue;
+            }
+            let mut path = Vec::new();
+            let mut at = sym;
+            while let Def::Field(base, name) = self.syms.def(at) {
+                path.push(name);
+                at = base;
+            }
+            path.reverse();
+            if let Def::Var(param) = self.syms.def(at)
+                && !path.is_empty()
+                && self.is_parameter(param)
+                && let Some(site) = self.add_site(Origin::ParamField(param, path), None, sym, None)
+            {
+                state.resource_mut(site).status = Status::Open;
+            }
+        }
+    }
+
+    /// The resources that a value is or, as the model has it, holds in one field.
+    fn sites_at(&self, state: &State, sym: Sym) -> Vec<SiteId> {
+        let own = self.site_of(sym);
+        let held = state.fields.iter().filter(|&((base, field), _)| base == sym && matches!(field, Field::Named(_)));
+        let held = held.filter_map(|(_, held)| self.site_of(held));
+        own.into_iter().chain(held.filter(|&site| self.is_field(site))).collect()
+    }
+
+    fn is_field(&self, site: SiteId) -> bool {
+        let kind = self.events.sites[site.0 as usize].kind;
+        kind.is_some_and(|kind| self.cx.models().resource(kind).field.is_some())
+    }
+
+    // Arguments.
+
+    fn arguments(&mut self, state: &mut State, function: &Function<'_>, summary: Option<&Summary>, ops: &Operands) {
+        let place = ops.place;
+        let out = self.syms.of(Def::Out(place, 0));
+        let has_receiver = ops.recv.is_some();
+        for (i, &arg) in ops.args.iter().enumerate() {
+            let roles = function.roles;
+            if roles.is_some_and(|roles| roles.owns || roles.wraps) {
+                if self.carries(state, arg) {
+                    let owns = roles.is_some_and(|roles| roles.owns);
+                    let field = if owns { Field::Owns(i as u32) } else { Field::Wraps(i as u32) };
+                    state.fields.set((out, field), arg);
+                }
+            } else if roles.is_some_and(|roles| roles.borrows) {
+                if roles.is_some_and(|roles| roles.drains) {
+                    for site in self.sites_at(state, arg) {
+                        state.resource_mut(site).drained = true;
+                    }
+                }
+            } else if let Some(summary) = summary {
+                let last = summary.params.len().saturating_sub(1);
+                let param = (i + usize::from(has_receiver)).min(last);
+                if summary.params.get(param).copied().unwrap_or_default() == Effect::Escaped {
+                    self.escape(state, arg, Escape::Passed);
+                }
+            } else if !self.is_left(state, function, arg) {
+                self.escape(state, arg, Escape::Passed);
+            }
+            self.havoc(state, arg, place);
+        }
+        if let Some(recv) = ops.recv
+            && self.site_of(recv).is_none()
+        {
+            let escapes = match summary {
+                Some(summary) => summary.params.first().copied().unwrap_or_default() == Effect::Escaped,
+                None => function.roles.is_none() && function.id.is_some_and(|id| self.cx.pkg.is_analysed(id)),
+            };
+            if escapes {
+                self.escape(state, recv, Escape::Passed);
+            }
+        }
+    }
+
+    /// Whether a call leaves an argument with its caller though no role says so.
+    fn is_left(&self, state: &State, function: &Function<'_>, arg: Sym) -> bool {
+        if let (Some(name), Some(site)) = (self.cx.cgo_name(function.expr), self.site_of(arg))
+            && let Some(kind) = self.events.sites[site.0 as usize].kind
+        {
+            return self.cx.models().leaves("C", name, kind);
+        }
+        // A struct that only carries arguments.
+        matches!(self.syms.def(arg), Def::Alloc(_))
+            && state.shared.get(arg).is_none()
+            && self.is_options(function.expr, arg)
+    }
+
+    fn is_options(&self, call: ExprId, arg: Sym) -> bool {
+        let Def::Alloc(place) = self.syms.def(arg) else { return false };
+        let ir = self.ir(place.body);
+        let ir::At::Expr(lit) = ir.instr(ir::Value::new(place.value as usize)).at else { return false };
+        let ty = self.cx.info().type_of(lit);
+        let named = self.cx.pkg.bodies.type_name(ty.strip_pointer());
+        named.is_some_and(|(package, name)| self.cx.models().is_options(package, name.as_str()))
+            && self.cx.arguments(call).next().is_some()
+    }
+
+    // Summaries.
+
+    /// The index of the error among a call's results.
+    fn error_result(&self, expr: ExprId) -> Option<usize> {
+        let error = residue_types::error_type();
+        match self.cx.info().type_of(expr) {
+            Type::Tuple(types) => types.iter().rposition(|ty| *ty == error),
+            ty => (*ty == error).then_some(0),
+        }
+    }
+
+    fn summarised(
+        &mut self,
+        states: Vec<State>,
+        function: &Function<'_>,
+        summary: &Summary,
+        ops: &Operands,
+    ) -> Vec<State> {
+        let place = ops.place;
+        let operand = |param: usize| match ops.recv {
+            Some(recv) if param == 0 => Some(recv),
+            Some(_) => ops.args.get(param - 1).copied(),
+            None => ops.args.get(param).copied(),
+        };
+        let mut out = Vec::new();
+        for mut state in states {
+            for &(param, result) in &summary.passes {
+                if let Some(sym) = operand(param)
+                    && self.carries(&state, sym)
+                {
+                    let result = self.syms.of(Def::Out(place, result as u32));
+                    state.fields.set((result, Field::Owns(param as u32)), sym);
+                }
+            }
+            let released: Vec<(SiteId, When)> = summary
+                .releases
+                .iter()
+                .filter_map(|release| {
+                    let mut sym = operand(release.param)?;
+                    for &name in &release.path {
+                        sym = self.field(&state, sym, name);
+                    }
+                    Some((self.site_of(sym)?, release.when))
+                })
+                .collect();
+            let depends = released.iter().any(|&(_, when)| when != When::Always);
+            let error = self.error_result(function.expr).filter(|_| depends);
+            let Some(error) = error else {
+                for &(site, _) in &released {
+                    self.release(&mut state, site, place);
+                }
+                out.push(state);
+                continue;
+            };
+            let error = self.syms.of(Def::Out(place, error as u32));
+            for nil in [true, false] {
+                let mut state = state.clone();
+                self.set_nil(&mut state, error, nil);
+                for &(site, when) in &released {
+                    if when == When::Always || (when == When::Success) == nil {
+                        self.release(&mut state, site, place);
+                    }
+                }
+                out.push(state);
+            }
+        }
+        out
+    }
+
+    // Acquisitions.
+
+    /// A call that a goroutine makes: its results are lost.
+    pub(super) fn started(&mut self, state: &mut State, call: &ir::Call, place: Place) {
+        let roles = self.cx.roles(call.expr);
+        let function = Function { expr: call.expr, id: None, method: "", roles };
+        self.acquires(state, &function, None, &Operands { place, fun: None, recv: None, args: Vec::new() });
+    }
+
+    fn acquires(&mut self, state: &mut State, function: &Function<'_>, summary: Option<&Summary>, ops: &Operands) {
+        let place = ops.place;
+        if self.deferring > 0 {
+            return;
+        }
+        let expr = function.expr;
+        let error = self.error_result(expr).map(|i| self.syms.of(Def::Out(place, i as u32)));
+        if let Some(kind) = function.roles.and_then(|roles| roles.acquire) {
+            if !self.cx.really_acquires(expr, kind) {
+                return;
+            }
+            let resource = self.cx.models().resource(kind);
+            for result in self.cx.acquired(expr, resource) {
+                let value = self.syms.of(Def::Out(place, result as u32));
+                let path: Vec<Symbol> = resource.field.iter().map(|name| Symbol::new(name)).collect();
+                self.acquire(state, place, kind, error, value, &path, Origin::Call { place, expr, result });
+            }
+        }
+        let Some((summary, by)) = summary.zip(function.id) else { return };
+        for owned in &summary.owned {
+            let value = self.syms.of(Def::Out(place, owned.result as u32));
+            let origin = Origin::Made { place, expr, by, owned: owned.clone() };
+            self.acquire(state, place, owned.kind, error, value, &owned.path, origin);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place calls it for each of two kinds of origins")]
+    fn acquire(
+        &mut self,
+        state: &mut State,
+        place: Place,
+        kind: ResourceId,
+        error: Option<Sym>,
+        value: Sym,
+        path: &[Symbol],
+        origin: Origin,
+    ) {
+        let mut sym = value;
+        for &name in path {
+            let next = self.syms.of(Def::Field(sym, name));
+            state.fields.set((sym, Field::Named(name)), next);
+            sym = next;
+        }
+        if let Some(site) = self.site_of(sym)
+            && state.status(site) == Status::Open
+            && !self.is_held_twice(state, value, sym, place)
+        {
+            self.events.lost(state, site);
+        }
+        let Some(site) = self.add_site(origin, Some(kind), sym, error.filter(|&error| error != value)) else { return };
+        *state.resource_mut(site) = super::store::Resource { status: Status::Open, ..Default::default() };
+    }
+
+    /// Whether what an earlier round acquired is held by something that outlives the round.
+    fn is_held_twice(&mut self, state: &State, value: Sym, resource: Sym, place: Place) -> bool {
+        let is_it = |sym: Sym| sym == value || sym == resource;
+        let variables = state.env.iter().filter(|&(_, sym)| is_it(sym)).count();
+        let syms = &self.syms;
+        let objects = state.fields.iter().any(|((base, _), held)| is_it(held) && !syms.rests_on(base, place));
+        if variables > 1 || objects {
+            return true;
+        }
+        let mut at = state.defers.as_ref();
+        while let Some(deferred) = at {
+            let Deferred { fun, recv, args, below, .. } = &**deferred;
+            for &sym in fun.iter().chain(recv).chain(args) {
+                if is_it(sym) || self.syms.rests_on(sym, place) {
+                    return true;
+                }
+                if let Def::Closure(lit) = self.syms.def(sym)
+                    && self.cx.captured(lit).iter().any(|&var| state.env.get(var).is_some_and(is_it))
+                {
+                    return true;
+                }
+            }
+            at = below.as_ref();
+        }
+        false
+    }
+}
+
+/// Whether a model says what a function does, so that its body need not.
+fn speaks(roles: &Roles) -> bool {
+    *roles != Roles::default()
+}

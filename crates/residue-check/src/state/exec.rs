@@ -1,0 +1,1259 @@
+//! Executes a function body symbolically, along all its paths.
+//!
+//! The states at a block's start are kept apart as long as they are few, so that conditions that belong together stay
+//! together (an error and the resource that came with it, a flag and what it guards); where they become many, those in
+//! which the same has become of every resource are joined, and keep what they agree on (ESP: Das, Lerner and Seigle,
+//! "Path-sensitive program verification in polynomial time", PLDI 2002). Function literals that are called here, also
+//! those deferred, are executed in place: they name captured variables as this body does. When a function returns, or
+//! a panic unwinds it, the calls that this path deferred run, the last one first; `recover` ends a panic where the
+//! language says it does.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use residue_flow::ir::{self, At, Op};
+use residue_flow::{BlockId, EdgeKind, Parent, graph};
+use residue_syntax::ast::{BinaryOp, ExprId, UnaryOp};
+use residue_types::{Callee, ObjId, ObjKind, Objects, Symbol, Type, VarKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::events::{Events, Exit, Origin, Site};
+use super::store::{Deferred, Escape, Fact, Field, SiteId, State, Status, Trail};
+use super::sym::{Def, Place, Sym, Syms};
+use crate::context::FileCx;
+use crate::model::ResourceId;
+
+/// States kept apart at the start of a block.
+const STATES_MAX: usize = 12;
+/// Kinds of states kept apart at the start of a block, however they differ.
+const KINDS_MAX: usize = 48;
+/// Visits of one block before the function is given up.
+const VISITS_MAX: usize = 400;
+/// Instructions executed before the function is given up.
+const STEPS_MAX: u32 = 400_000;
+/// Function literals called inside each other.
+const DEPTH_MAX: usize = 4;
+/// Resources of one function.
+const SITES_MAX: usize = 400;
+/// Values of a composite literal that are remembered one by one.
+const FIELDS_MAX: usize = 32;
+
+/// A body that takes part, with what is asked of it again and again.
+struct Loaded {
+    ir: Rc<ir::Body>,
+    /// Rank of each block in reverse postorder.
+    rank: Rc<[u32]>,
+    /// Whether a value is used outside of the block that computes it.
+    crosses: Rc<[bool]>,
+}
+
+/// How an instruction goes on.
+pub(super) enum Flow {
+    Next,
+    Fork(Vec<State>),
+    Stop,
+    Return(Vec<Sym>),
+}
+
+/// A frame that waits for a function literal it called.
+struct Frame {
+    defers: Option<Rc<Deferred>>,
+}
+
+pub(crate) struct Exec<'a> {
+    pub(crate) cx: FileCx<'a>,
+    root: Parent,
+    pub(super) syms: Syms,
+    bodies: Vec<Loaded>,
+    body_of: FxHashMap<Parent, u16>,
+    site_by_sym: FxHashMap<Sym, SiteId>,
+    sites_by_error: FxHashMap<Sym, Vec<SiteId>>,
+    ownership: FxHashMap<ObjId, bool>,
+    /// The types of values that were made interfaces.
+    dynamic: FxHashMap<Sym, Type>,
+    frames: Vec<Frame>,
+    active: Vec<u16>,
+    /// How many frames' deferred calls are being run.
+    pub(super) deferring: usize,
+    /// Whether the body being executed was called by the deferring frame itself, so that `recover` works in it.
+    pub(super) directly_deferred: bool,
+    /// Whether a deferred call of this function may recover, so that every call matters that may panic.
+    pub(super) wants_recovery: bool,
+    unwound: FxHashSet<u64>,
+    steps: u32,
+    pub(crate) events: Events,
+}
+
+impl<'a> Exec<'a> {
+    pub(crate) fn new(cx: FileCx<'a>, root: Parent) -> Option<Self> {
+        let mut this = Self {
+            cx,
+            root,
+            syms: Syms::new(),
+            bodies: Vec::new(),
+            body_of: FxHashMap::default(),
+            site_by_sym: FxHashMap::default(),
+            sites_by_error: FxHashMap::default(),
+            ownership: FxHashMap::default(),
+            dynamic: FxHashMap::default(),
+            frames: Vec::new(),
+            active: Vec::new(),
+            deferring: 0,
+            directly_deferred: false,
+            wants_recovery: false,
+            unwound: FxHashSet::default(),
+            steps: 0,
+            events: Events::default(),
+        };
+        this.load(root)?;
+        this.wants_recovery = this.may_recover();
+        Some(this)
+    }
+
+    pub(crate) fn ir(&self, body: u16) -> &Rc<ir::Body> {
+        &self.bodies[body as usize].ir
+    }
+
+    fn load(&mut self, function: Parent) -> Option<u16> {
+        if let Some(&known) = self.body_of.get(&function) {
+            return Some(known);
+        }
+        let ir = self.cx.ir(function)?;
+        let mut rank = vec![u32::MAX; ir.cfg.len()];
+        for (i, block) in graph::reverse_postorder(&ir.cfg).into_iter().enumerate() {
+            rank[block.index()] = i as u32;
+        }
+        let crosses = crossing(&ir);
+        let index = u16::try_from(self.bodies.len()).ok()?;
+        self.bodies.push(Loaded { ir, rank: rank.into(), crosses: crosses.into() });
+        self.body_of.insert(function, index);
+        Some(index)
+    }
+
+    /// Whether a call that the function defers may recover: a literal with `recover` in it, or a function that calls it.
+    fn may_recover(&self) -> bool {
+        let ir = self.ir(0);
+        let deferred =
+            ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+                Op::Defer(call) => Some(ir.call(call)),
+                _ => None,
+            });
+        deferred.into_iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
+            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => self.cx.calls_recover(lit),
+            (&Callee::Func(id), _) => self.cx.pkg.summary(id).is_some_and(|summary| summary.recovers),
+            _ => false,
+        })
+    }
+
+    /// Executes the whole function. Parameters that `tracked` names are resources of the caller.
+    pub(crate) fn run_root(&mut self, tracked: &[ObjId]) {
+        let mut state = State::default();
+        for &param in tracked {
+            let sym = self.syms.of(Def::Var(param));
+            let site = self.add_site(Origin::Param(param), None, sym, None);
+            if let Some(site) = site {
+                state.resource_mut(site).status = Status::Open;
+            }
+        }
+        let exits = self.run(0, state);
+        self.events.exits.extend(exits);
+    }
+
+    /// Whether a variable is a parameter of the function, or its receiver.
+    pub(super) fn is_parameter(&self, var: ObjId) -> bool {
+        self.ir(0).params.contains(&Some(var))
+    }
+
+    /// Follows a resource from here on; the one known, where the symbol is one already.
+    pub(super) fn add_site(
+        &mut self,
+        origin: Origin,
+        kind: Option<ResourceId>,
+        sym: Sym,
+        error: Option<Sym>,
+    ) -> Option<SiteId> {
+        if let Some(&known) = self.site_by_sym.get(&sym) {
+            return Some(known);
+        }
+        if self.events.sites.len() >= SITES_MAX {
+            self.events.gave_up = true;
+            return None;
+        }
+        let site = SiteId(self.events.sites.len() as u16);
+        self.events.sites.push(Site { origin, kind, sym, error, released: None });
+        self.site_by_sym.insert(sym, site);
+        if let Some(error) = error {
+            self.sites_by_error.entry(error).or_default().push(site);
+        }
+        Some(site)
+    }
+
+    pub(super) fn site_of(&self, sym: Sym) -> Option<SiteId> {
+        self.site_by_sym.get(&sym).copied()
+    }
+
+    /// Executes a body from its start. Gives where and how it returns, its deferred calls made.
+    pub(super) fn run(&mut self, body: u16, entry: State) -> Vec<Exit> {
+        let Loaded { ir, rank, crosses } = &self.bodies[body as usize];
+        let (ir, rank, crosses) = (Rc::clone(ir), Rc::clone(rank), Rc::clone(crosses));
+        let mut pending: BTreeMap<u32, (BlockId, Vec<State>)> = BTreeMap::new();
+        let mut seen: Vec<FxHashSet<u64>> = vec![FxHashSet::default(); ir.cfg.len()];
+        let mut exits = Vec::new();
+        self.active.push(body);
+        pending.insert(0, (ir.cfg.entry(), vec![entry]));
+        while let Some((_, (block, states))) = pending.pop_first() {
+            for state in self.joined(body, block, states) {
+                let seen = &mut seen[block.index()];
+                if !seen.insert(state.digest()) {
+                    continue;
+                }
+                if seen.len() > VISITS_MAX || self.steps > STEPS_MAX {
+                    self.events.gave_up = true;
+                    continue;
+                }
+                for (to, mut state) in self.block(body, &ir, block, state, &mut exits) {
+                    if rank[to.index()] <= rank[block.index()] {
+                        // A new round: what a field or a variable of others held may have changed.
+                        let this = &*self;
+                        state.facts.retain(|sym, _| !this.is_memory(sym) || this.site_of(sym).is_some());
+                    }
+                    state.temps.retain(|(place, _), _| place.body != body || crosses[place.value as usize]);
+                    pending.entry(rank[to.index()]).or_insert_with(|| (to, Vec::new())).1.push(state);
+                }
+            }
+        }
+        self.active.pop();
+        for exit in &mut exits {
+            exit.state.temps.retain(|(place, _), _| place.body != body);
+        }
+        exits
+    }
+
+    /// The states to execute a block with: joined where they are too many.
+    fn joined(&mut self, body: u16, block: BlockId, states: Vec<State>) -> Vec<State> {
+        if states.len() <= STATES_MAX {
+            return states;
+        }
+        let mut kinds: Vec<(u64, State)> = Vec::new();
+        for state in states {
+            let kind = state.property_digest();
+            match kinds.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, into)) => {
+                    let place = Place { body, value: u32::MAX - block.index() as u32 };
+                    let syms = &mut self.syms;
+                    let lost = into.join(&state, |var| syms.of(Def::Phi(place, var)));
+                    for sym in lost {
+                        self.escape(into, sym, Escape::Stored);
+                    }
+                }
+                None => kinds.push((kind, state)),
+            }
+        }
+        if kinds.len() > KINDS_MAX {
+            self.events.gave_up = true;
+            kinds.truncate(KINDS_MAX);
+        }
+        kinds.into_iter().map(|(_, state)| state).collect()
+    }
+
+    /// Executes a block. Gives the states with which others are entered.
+    fn block(
+        &mut self,
+        body: u16,
+        ir: &ir::Body,
+        block: BlockId,
+        state: State,
+        exits: &mut Vec<Exit>,
+    ) -> Vec<(BlockId, State)> {
+        let code = ir.code(block);
+        let mut work = vec![(state, code.first)];
+        let mut out = Vec::new();
+        while let Some((mut state, mut at)) = work.pop() {
+            loop {
+                if at == code.end {
+                    self.leave(body, ir, block, state, &mut out);
+                    break;
+                }
+                self.steps += 1;
+                if self.steps > STEPS_MAX {
+                    self.events.gave_up = true;
+                    return out;
+                }
+                let value = ir::Value::new(at as usize);
+                at += 1;
+                match self.step(body, ir, value, &mut state) {
+                    Flow::Next => {}
+                    Flow::Fork(states) => {
+                        work.extend(states.into_iter().rev().map(|state| (state, at)));
+                        break;
+                    }
+                    Flow::Stop => break,
+                    Flow::Return(results) => {
+                        self.return_(body, ir, ir.instr(value).at, state, results, exits);
+                        break;
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Takes the edges out of a block that what is known allows.
+    fn leave(&mut self, body: u16, ir: &ir::Body, block: BlockId, state: State, out: &mut Vec<(BlockId, State)>) {
+        let cond = ir.code(block).cond.map(|cond| self.temp(&state, body, cond));
+        let succs = &ir.cfg.block(block).succs;
+        for edge in succs {
+            let mut next = state.clone();
+            let possible = match (edge.kind, cond) {
+                (EdgeKind::True, Some(cond)) => self.assume(&mut next, cond, true),
+                (EdgeKind::False, Some(cond)) => self.assume(&mut next, cond, false),
+                _ => true,
+            };
+            if !possible {
+                continue;
+            }
+            if succs.len() > 1 {
+                let before = next.trail.take();
+                next.trail = Some(Rc::new(Trail { body, block, edge: edge.kind, before }));
+            }
+            out.push((edge.to, next));
+        }
+    }
+
+    /// The function returns: results are set, then deferred calls run.
+    fn return_(
+        &mut self,
+        body: u16,
+        ir: &ir::Body,
+        at: At,
+        mut state: State,
+        results: Vec<Sym>,
+        exits: &mut Vec<Exit>,
+    ) {
+        for (&var, &sym) in ir.results.iter().zip(&results) {
+            if let Some(var) = var {
+                state.env.set(var, sym);
+            }
+        }
+        if Events::is_full(exits) {
+            self.events.gave_up = true;
+            return;
+        }
+        for mut state in self.run_defers(state) {
+            let results = self.results(ir, &state, &results);
+            if self.frames.is_empty() && self.deferring == 0 {
+                for &sym in &results {
+                    self.escape(&mut state, sym, Escape::Returned);
+                }
+            }
+            exits.push(Exit { state, results, at, body });
+        }
+    }
+
+    /// The results as they stand: named ones may have been set by deferred calls.
+    fn results(&mut self, ir: &ir::Body, state: &State, given: &[Sym]) -> Vec<Sym> {
+        let named = ir.results.iter().enumerate();
+        named
+            .map(|(i, var)| match (var, given.get(i)) {
+                (Some(var), _) => state.env.get(*var).unwrap_or(Sym::NIL),
+                (None, Some(&sym)) => sym,
+                (None, None) => Sym::NIL,
+            })
+            .collect()
+    }
+
+    /// Runs the deferred calls of the current frame.
+    fn run_defers(&mut self, state: State) -> Vec<State> {
+        let mut done = Vec::new();
+        let mut work = vec![state];
+        let was_direct = self.directly_deferred;
+        self.deferring += 1;
+        while let Some(mut state) = work.pop() {
+            let Some(deferred) = state.defers.take() else {
+                done.push(state);
+                continue;
+            };
+            state.defers.clone_from(&deferred.below);
+            let ir = Rc::clone(self.ir(deferred.body));
+            let call = ir.call(deferred.call);
+            let operands = super::call::Operands {
+                place: Place { body: deferred.body, value: deferred.value },
+                fun: deferred.fun,
+                recv: deferred.recv,
+                args: deferred.args.clone(),
+            };
+            // `defer recover()` recovers only in a function that is itself deferred.
+            self.directly_deferred = was_direct || !self.is_recover(call);
+            let below = state.defers.take();
+            for mut state in self.apply(state, call, operands) {
+                state.defers.clone_from(&below);
+                state.unwinds = false;
+                work.push(state);
+            }
+            if work.len() + done.len() > KINDS_MAX * 4 {
+                self.events.gave_up = true;
+                break;
+            }
+        }
+        self.deferring -= 1;
+        self.directly_deferred = was_direct;
+        done
+    }
+
+    /// Executes a function literal that is called here. None where that is not understood: too deep, or recursive.
+    pub(super) fn inline(
+        &mut self,
+        mut state: State,
+        lit: ExprId,
+        place: Place,
+        args: &[Sym],
+    ) -> Result<Vec<State>, State> {
+        if self.frames.len() >= DEPTH_MAX {
+            return Err(state);
+        }
+        let Some(body) = self.load(Parent::Expr(lit)) else { return Err(state) };
+        if self.active.contains(&body) {
+            return Err(state);
+        }
+        let ir = Rc::clone(self.ir(body));
+        for (i, param) in ir.params.iter().enumerate() {
+            if let Some(param) = *param {
+                let arg = args.get(i).copied();
+                let arg = arg.unwrap_or_else(|| self.syms.of(Def::Var(param)));
+                state.env.set(param, arg);
+            }
+        }
+        self.frames.push(Frame { defers: state.defers.take() });
+        let exits = self.run(body, state);
+        let frame = self.frames.pop();
+        let mut states = Vec::new();
+        for exit in exits {
+            let mut state = exit.state;
+            state.defers = frame.as_ref().and_then(|frame| frame.defers.clone());
+            self.set_results(&mut state, place, &exit.results);
+            states.push(state);
+        }
+        Ok(self.joined(body, ir.cfg.exit(), states))
+    }
+
+    /// Files the results of a call.
+    pub(super) fn set_results(&mut self, state: &mut State, place: Place, results: &[Sym]) {
+        if let [only] = results {
+            state.temps.set((place, 0), *only);
+        }
+        for (i, &sym) in results.iter().enumerate() {
+            state.temps.set((place, i as u32 + 1), sym);
+        }
+    }
+
+    /// What happens where an instruction panics, if anything here depends on it.
+    pub(super) fn panic(&mut self, state: &State, place: Place, why: super::events::Why) {
+        if self.deferring > 0 || state.panicking {
+            return;
+        }
+        let has_open = state.open().any(|site| self.events.sites[site.0 as usize].kind.is_some());
+        if !has_open && state.defers.is_none() && self.frames.iter().all(|frame| frame.defers.is_none()) {
+            return;
+        }
+        let mut hasher = rustc_hash::FxHasher::default();
+        std::hash::Hash::hash(&(state.property_digest(), place, self.frames.len()), &mut hasher);
+        if !self.unwound.insert(std::hash::Hasher::finish(&hasher)) {
+            return;
+        }
+        // The frames of literals that are being executed unwind first.
+        let waiting: Vec<_> = self.frames.iter().rev().map(|frame| frame.defers.clone()).collect();
+        let mut states = vec![state.clone()];
+        let mut frame = self.active.len();
+        for defers in std::iter::once(state.defers.clone()).chain(waiting) {
+            let mut next = Vec::new();
+            frame = frame.saturating_sub(1);
+            for mut state in states {
+                state.defers.clone_from(&defers);
+                state.panicking = true;
+                for state in self.run_defers(state) {
+                    if state.panicking {
+                        next.push(state);
+                    } else if frame == 0 {
+                        self.recovered(state, place, &why);
+                    }
+                }
+            }
+            states = next;
+        }
+        for state in states {
+            self.events.unwound(&state, place, &why);
+        }
+    }
+
+    fn recovered(&mut self, mut state: State, place: Place, why: &super::events::Why) {
+        let ir = Rc::clone(self.ir(0));
+        // Results without a name are zero: as good as nil for what is asked of them.
+        let results = self.results(&ir, &state, &[]);
+        for &sym in &results {
+            self.escape(&mut state, sym, Escape::Returned);
+        }
+        self.events.recovered(state, results, place, why);
+    }
+
+    /// Makes an expression's constant a symbol.
+    fn constant(&mut self, expr: ExprId) -> Sym {
+        use std::hash::{Hash, Hasher};
+        let Some(value) = self.cx.info().value_of(expr) else {
+            return self.syms.of(Def::Const(u64::from(u32::MAX) + expr.index() as u64));
+        };
+        if let Some(value) = value.as_bool() {
+            return Syms::bool(value);
+        }
+        if let Some(value) = value.as_i64() {
+            return self.syms.of(Def::Int(value));
+        }
+        let mut hasher = rustc_hash::FxHasher::default();
+        value.hash(&mut hasher);
+        self.syms.of(Def::Const(hasher.finish()))
+    }
+
+    /// What a value is on this path.
+    pub(super) fn temp(&mut self, state: &State, body: u16, value: ir::Value) -> Sym {
+        let place = Place { body, value: value.index() as u32 };
+        match state.temps.get((place, 0)) {
+            Some(sym) => sym,
+            None => self.syms.of(Def::Out(place, 0)),
+        }
+    }
+
+    pub(super) fn temps(&mut self, state: &State, body: u16, values: &[ir::Value]) -> Vec<Sym> {
+        values.iter().map(|&value| self.temp(state, body, value)).collect()
+    }
+
+    /// The results of an instruction are new: what was known of those of an earlier round is not of these.
+    pub(super) fn refresh(&mut self, state: &mut State, place: Place) {
+        let syms = &self.syms;
+        state.facts.retain(|sym, _| !syms.rests_on(sym, place));
+        state.fields.retain(|(base, _), _| !syms.rests_on(base, place));
+        state.shared.retain(|sym, ()| !syms.rests_on(sym, place));
+    }
+
+    /// Executes one instruction.
+    fn step(&mut self, body: u16, ir: &ir::Body, value: ir::Value, state: &mut State) -> Flow {
+        let instr = ir.instr(value);
+        let place = Place { body, value: value.index() as u32 };
+        if let Some(reason) = instr.panic
+            && let Some(what) = super::events::strong(reason)
+            && !matches!(instr.op, Op::Call(_))
+        {
+            self.panic(state, place, super::events::Why::Here(what));
+        }
+        let sym = match instr.op {
+            Op::Const => match instr.at {
+                At::Expr(expr) => self.constant(expr),
+                _ => self.new_value(state, place),
+            },
+            Op::Nil | Op::Zero => Sym::NIL,
+            Op::Func(func) => self.syms.of(Def::Func(func)),
+            Op::Closure(lit) => self.syms.of(Def::Closure(lit)),
+            Op::MethodValue { recv, method } => {
+                let recv = self.temp(state, body, recv);
+                self.syms.of(Def::Method(recv, method))
+            }
+            Op::InterfaceMethodValue { recv, method } => {
+                let recv = self.temp(state, body, recv);
+                self.syms.of(Def::InterfaceMethod(recv, method))
+            }
+            Op::Opaque(operands) => {
+                for sym in self.temps(state, body, ir.values(operands)) {
+                    self.escape(state, sym, Escape::Stored);
+                }
+                self.new_value(state, place)
+            }
+            Op::Load(var) => self.load_var(state, var),
+            Op::Store { var, value: from, .. } => {
+                let sym = match ir.instr(from).op {
+                    Op::Zero => self.zero(var),
+                    _ => self.temp(state, body, from),
+                };
+                self.store_var(state, var, sym);
+                return Flow::Next;
+            }
+            Op::Addr(var) => self.syms.of(Def::Addr(var)),
+            Op::Field { x, field, deref } => {
+                let base = match ir.instr(x).op {
+                    Op::Load(var) if !deref => self.struct_var(state, var),
+                    _ => self.temp(state, body, x),
+                };
+                let sym = self.field(state, base, field.name);
+                if let Some(site) = self.site_of(sym) {
+                    state.resource_mut(site).touched = true;
+                }
+                sym
+            }
+            Op::FieldAddr { x, field } => {
+                let base = self.temp(state, body, x);
+                self.field(state, base, field.name)
+            }
+            Op::Deref(x) => {
+                let ptr = self.temp(state, body, x);
+                self.deref(state, ptr)
+            }
+            Op::Index { x, .. } | Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } => {
+                let base = self.temp(state, body, x);
+                self.release_elements(state, base);
+                self.new_value(state, place)
+            }
+            Op::ToInterface(x) => {
+                let sym = self.temp(state, body, x);
+                if let At::Expr(expr) = ir.instr(x).at {
+                    self.dynamic.entry(sym).or_insert_with(|| self.cx.info().type_of(expr).clone());
+                }
+                sym
+            }
+            Op::Slice { x, .. } | Op::Convert(x) | Op::Assert { x, .. } => self.temp(state, body, x),
+            Op::Unary { op: UnaryOp::Not, x } => {
+                let x = self.temp(state, body, x);
+                self.syms.not(x)
+            }
+            Op::Unary { x, op } => match (op, self.temp(state, body, x)) {
+                (UnaryOp::Plus, sym) => sym,
+                _ => self.new_value(state, place),
+            },
+            Op::Binary { op, x, y } if op.is_comparison() => {
+                let (x, y) = (self.temp(state, body, x), self.temp(state, body, y));
+                self.compared(state, x, y);
+                self.syms.compare(op, x, y)
+            }
+            Op::Logic { and, x, y } => self.logic(state, body, and, x, y),
+            Op::TypeTest { x, ty } => {
+                let x = self.temp(state, body, x);
+                if self.cx.is_nil(ty) {
+                    self.syms.compare(BinaryOp::Eq, x, Sym::NIL)
+                } else {
+                    self.refresh(state, place);
+                    self.type_test(place, x, ty)
+                }
+            }
+            Op::Binary { .. } | Op::Recv { .. } => self.new_value(state, place),
+            Op::RangeNext(x) => {
+                let base = self.temp(state, body, x);
+                self.release_elements(state, base);
+                self.new_value(state, place)
+            }
+            Op::Extract { tuple, index } => self.extract(state, body, ir, tuple, index),
+            Op::Composite { values, fields, map } => {
+                let sym = self.syms.of(Def::Alloc(place));
+                self.refresh(state, place);
+                self.composite(state, sym, body, ir, (values, fields, map));
+                sym
+            }
+            Op::New(x) => {
+                let inner = self.temp(state, body, x);
+                if matches!(self.syms.def(inner), Def::Alloc(_)) {
+                    inner
+                } else {
+                    let sym = self.syms.of(Def::Alloc(place));
+                    self.refresh(state, place);
+                    state.fields.set((sym, Field::Named(star())), inner);
+                    sym
+                }
+            }
+            Op::StoreDeref { ptr, value } => {
+                let (ptr, value) = (self.temp(state, body, ptr), self.temp(state, body, value));
+                match self.syms.def(ptr) {
+                    Def::Addr(var) => self.store_var(state, var, value),
+                    _ => self.store_field(state, ptr, star(), value),
+                }
+                return Flow::Next;
+            }
+            Op::StoreField { x, field, value } => {
+                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
+                self.store_field(state, x, field.name, value);
+                return Flow::Next;
+            }
+            Op::StoreIndex { x, value, .. } | Op::StoreMap { map: x, value, .. } => {
+                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
+                self.store_element(state, x, place, value);
+                return Flow::Next;
+            }
+            Op::Send { value, .. } => {
+                let value = self.temp(state, body, value);
+                self.escape(state, value, Escape::Stored);
+                return Flow::Next;
+            }
+            Op::Go(call) => {
+                let call = ir.call(call);
+                let operands = call.fun.iter().chain(&call.recv).chain(ir.values(call.args));
+                for &operand in operands {
+                    let sym = self.temp(state, body, operand);
+                    self.escape(state, sym, Escape::Stored);
+                }
+                self.started(state, call, place);
+                return Flow::Next;
+            }
+            Op::Defer(id) => {
+                let call = ir.call(id);
+                let fun = call.fun.map(|fun| self.temp(state, body, fun));
+                let recv = call.recv.map(|recv| self.temp(state, body, recv));
+                let args = self.temps(state, body, ir.values(call.args));
+                if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
+                    let below = state.defers.take();
+                    state.defers = Some(Rc::new(Deferred::new(place, id, (fun, recv, args), below)));
+                }
+                return Flow::Next;
+            }
+            Op::Return(values) => return Flow::Return(self.temps(state, body, ir.values(values))),
+            Op::Call(id) => {
+                let call = ir.call(id);
+                let fun = call.fun.map(|fun| self.temp(state, body, fun));
+                let recv = call.recv.map(|recv| self.temp(state, body, recv));
+                let args = self.temps(state, body, ir.values(call.args));
+                let operands = super::call::Operands { place, fun, recv, args };
+                let was_direct = std::mem::replace(&mut self.directly_deferred, false);
+                let direct = was_direct && self.is_recover(call);
+                self.directly_deferred = direct;
+                let mut states = self.apply(std::mem::take(state), call, operands);
+                self.directly_deferred = was_direct;
+                return match states.len() {
+                    0 => Flow::Stop,
+                    1 => {
+                        *state = states.remove(0);
+                        if std::mem::take(&mut state.unwinds) { Flow::Return(Vec::new()) } else { Flow::Next }
+                    }
+                    _ => Flow::Fork(states),
+                };
+            }
+        };
+        state.temps.set((place, 0), sym);
+        Flow::Next
+    }
+
+    fn is_recover(&self, call: &ir::Call) -> bool {
+        call.callee == residue_types::Callee::Builtin(residue_types::Builtin::Recover)
+    }
+
+    /// A value that nothing is known of.
+    pub(super) fn new_value(&mut self, state: &mut State, place: Place) -> Sym {
+        self.refresh(state, place);
+        self.syms.of(Def::Out(place, 0))
+    }
+
+    fn extract(&mut self, state: &mut State, body: u16, ir: &ir::Body, tuple: ir::Value, index: u32) -> Sym {
+        let place = Place { body, value: tuple.index() as u32 };
+        if let Some(sym) = state.temps.get((place, index + 1)) {
+            return sym;
+        }
+        match ir.instr(tuple).op {
+            Op::Assert { x, .. } if index == 0 => self.temp(state, body, x),
+            Op::Assert { x, ty, .. } => {
+                let x = self.temp(state, body, x);
+                self.type_test(place, x, ty)
+            }
+            _ => self.syms.of(Def::Out(place, index)),
+        }
+    }
+
+    /// Whether a value has a type. What has one is not nil, and what was made an interface here has the one it had.
+    fn type_test(&mut self, place: Place, x: Sym, ty: ExprId) -> Sym {
+        let bodies = self.cx.pkg.bodies;
+        let wanted = self.cx.info().type_of(ty);
+        if let Some(known) = self.dynamic.get(&x)
+            && !known.is_unknown()
+            && !wanted.is_unknown()
+            && !bodies.is_interface(wanted)
+            && !bodies.is_interface(known)
+            && !matches!(known, Type::Param(_))
+            && known != wanted
+        {
+            return Sym::FALSE;
+        }
+        self.syms.of(Def::ErrorTest(place, x))
+    }
+
+    fn logic(&mut self, state: &State, body: u16, and: bool, x: ir::Value, y: ir::Value) -> Sym {
+        let left = self.temp(state, body, x);
+        match self.eval(state, left) {
+            Some(true) if !and => return Sym::TRUE,
+            Some(false) if and => return Sym::FALSE,
+            Some(_) => return self.temp(state, body, y),
+            None => {}
+        }
+        let right = self.temp(state, body, y);
+        self.syms.of(if and { Def::And(left, right) } else { Def::Or(left, right) })
+    }
+
+    // Variables and objects.
+
+    /// Whether a variable belongs to the function that is analysed, literals inside it included.
+    fn is_own(&mut self, var: ObjId) -> bool {
+        if let Some(&known) = self.ownership.get(&var) {
+            return known;
+        }
+        let tree = self.cx.tree();
+        let span = match self.root {
+            Parent::Decl(decl) => tree.decl_span(decl),
+            Parent::Expr(lit) => tree.expr_span(lit),
+            _ => Default::default(),
+        };
+        let object = self.cx.pkg.bodies.object(var);
+        let own = object.is_some_and(|object| {
+            !matches!(object.kind, ObjKind::Var(VarKind::Package))
+                && object.site.is_some_and(|site| {
+                    site.file as usize == self.cx.index && span.contains(tree.ident_span(site.ident))
+                })
+        });
+        self.ownership.insert(var, own);
+        own
+    }
+
+    fn load_var(&mut self, state: &State, var: ObjId) -> Sym {
+        state.env.get(var).unwrap_or_else(|| self.syms.of(Def::Var(var)))
+    }
+
+    /// What a variable of struct type is to its fields.
+    fn struct_var(&mut self, state: &State, var: ObjId) -> Sym {
+        let addr = self.syms.of(Def::Addr(var));
+        if state.fields.iter().any(|((base, _), _)| base == addr) { addr } else { self.load_var(state, var) }
+    }
+
+    /// The zero value of a variable's type.
+    fn zero(&mut self, var: ObjId) -> Sym {
+        let bodies = self.cx.pkg.bodies;
+        let ty = bodies.type_of(var);
+        match bodies.underlying(&ty) {
+            Type::Basic(basic) if basic.is_boolean() => Sym::FALSE,
+            Type::Basic(basic) if basic.is_integer() => self.syms.of(Def::Int(0)),
+            Type::Basic(_) | Type::Struct(_) | Type::Array(_) | Type::Unknown => {
+                self.syms.of(Def::Phi(Place { body: u16::MAX, value: 0 }, var))
+            }
+            _ if matches!(ty, Type::Param(_)) => self.syms.of(Def::Phi(Place { body: u16::MAX, value: 0 }, var)),
+            _ => Sym::NIL,
+        }
+    }
+
+    fn store_var(&mut self, state: &mut State, var: ObjId, sym: Sym) {
+        if !self.is_own(var) {
+            self.escape(state, sym, Escape::Stored);
+        }
+        let addr = self.syms.of(Def::Addr(var));
+        state.fields.retain(|(base, _), _| base != addr);
+        state.env.set(var, sym);
+    }
+
+    /// Whether a symbol stands for what is in memory that others can set.
+    fn is_memory(&self, sym: Sym) -> bool {
+        match self.syms.def(sym) {
+            Def::Field(..) | Def::Var(_) | Def::Len(_) => true,
+            Def::Not(x) | Def::ErrorTest(_, x) => self.is_memory(x),
+            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => self.is_memory(x) || self.is_memory(y),
+            _ => false,
+        }
+    }
+
+    /// What a field of an object holds.
+    pub(super) fn field(&mut self, state: &State, base: Sym, name: Symbol) -> Sym {
+        if let Some(sym) = state.fields.get((base, Field::Named(name))) {
+            return sym;
+        }
+        let mut base = base;
+        if let Def::Addr(var) = self.syms.def(base)
+            && let Some(content) = state.env.get(var)
+        {
+            if let Some(sym) = state.fields.get((content, Field::Named(name))) {
+                return sym;
+            }
+            base = content;
+        }
+        // The next of the next is as good as the next: a list is not followed to its end.
+        if matches!(self.syms.def(base), Def::Field(_, of) if of == name) {
+            return base;
+        }
+        self.syms.of(Def::Field(base, name))
+    }
+
+    fn deref(&mut self, state: &State, ptr: Sym) -> Sym {
+        match self.syms.def(ptr) {
+            Def::Addr(var) => self.load_var(state, var),
+            // A copy of an object is as good as the object.
+            _ => state.fields.get((ptr, Field::Named(star()))).unwrap_or(ptr),
+        }
+    }
+
+    /// Whether an object was made here and nobody else sees it.
+    pub(super) fn is_local(&mut self, state: &State, object: Sym) -> bool {
+        if state.shared.get(object).is_some() {
+            return false;
+        }
+        match self.syms.def(object) {
+            Def::Alloc(_) => true,
+            Def::Addr(var) => self.is_own(var),
+            Def::Field(base, _) => self.is_local(state, base),
+            Def::Phi(place, _) => place.body == u16::MAX,
+            _ => false,
+        }
+    }
+
+    fn store_field(&mut self, state: &mut State, base: Sym, name: Symbol, value: Sym) {
+        let mut base = base;
+        if let Def::Addr(var) = self.syms.def(base)
+            && let Some(content) = state.env.get(var)
+            && matches!(self.syms.def(content), Def::Alloc(_))
+        {
+            base = content;
+        }
+        if !self.is_local(state, base) {
+            // An object that a call here gave is this function's while nobody else has it.
+            let ours = self.is_fresh(state, base);
+            if !ours {
+                self.escape(state, value, Escape::Stored);
+            }
+        }
+        state.fields.set((base, Field::Named(name)), value);
+    }
+
+    /// Whether a call gave an object that nobody else sees: one with a resource in it that the call made.
+    fn is_fresh(&self, state: &State, object: Sym) -> bool {
+        let Def::Out(place, _) = self.syms.def(object) else { return false };
+        let made = |held: Sym| self.site_of(held).is_some() && self.syms.rests_on(held, place);
+        state.shared.get(object).is_none() && state.fields.iter().any(|((base, _), held)| base == object && made(held))
+    }
+
+    fn store_element(&mut self, state: &mut State, base: Sym, place: Place, value: Sym) {
+        if self.is_local(state, base) {
+            if self.carries(state, value) {
+                state.fields.set((base, Field::Element(place.value)), value);
+            }
+        } else {
+            self.escape(state, value, Escape::Stored);
+        }
+    }
+
+    fn composite(
+        &mut self,
+        state: &mut State,
+        object: Sym,
+        body: u16,
+        ir: &ir::Body,
+        (values, fields, map): (ir::Values, ir::Values, bool),
+    ) {
+        let given = ir.values(values);
+        let indices = ir.field_indices(fields);
+        let names = self.field_names(ir, object);
+        for (i, &value) in given.iter().enumerate() {
+            let sym = self.temp(state, body, value);
+            if (given.len() > FIELDS_MAX || map || indices.is_empty()) && !self.carries(state, sym) {
+                continue;
+            }
+            let name = indices.get(i).and_then(|&index| names.get(index as usize));
+            let field = name.map_or(Field::Element(i as u32), |&name| Field::Named(name));
+            state.fields.set((object, field), sym);
+        }
+    }
+
+    /// The names of the fields of the struct that a composite literal makes.
+    fn field_names(&self, ir: &ir::Body, object: Sym) -> Vec<Symbol> {
+        let Def::Alloc(place) = self.syms.def(object) else { return Vec::new() };
+        let At::Expr(expr) = ir.instr(ir::Value::new(place.value as usize)).at else { return Vec::new() };
+        let bodies = self.cx.pkg.bodies;
+        let ty = self.cx.info().type_of(expr);
+        match bodies.underlying(ty.strip_pointer()) {
+            Type::Struct(fields) => fields.fields.iter().map(|field| field.name).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a value is, holds or can reach something that is followed.
+    pub(super) fn carries(&self, state: &State, sym: Sym) -> bool {
+        self.site_of(sym).is_some()
+            || matches!(
+                self.syms.def(sym),
+                Def::Closure(_) | Def::Method(..) | Def::InterfaceMethod(..) | Def::Addr(_) | Def::Field(..)
+            )
+            || state.fields.iter().any(|((base, _), _)| base == sym)
+    }
+
+    /// Elements are not told apart: who takes one out of a collection may release it.
+    fn release_elements(&mut self, state: &mut State, collection: Sym) {
+        let held: Vec<Sym> = state
+            .fields
+            .iter()
+            .filter(|&((base, field), _)| base == collection && matches!(field, Field::Element(_)))
+            .map(|(_, sym)| sym)
+            .collect();
+        for sym in held {
+            self.escape(state, sym, Escape::Stored);
+        }
+    }
+
+    /// What is compared with something other than nil or a constant may be that: `resp.Body == http.NoBody`.
+    fn compared(&mut self, state: &mut State, x: Sym, y: Sym) {
+        if self.syms.is_constant(x) || self.syms.is_constant(y) {
+            return;
+        }
+        for sym in [x, y] {
+            if let Some(site) = self.site_of(sym)
+                && state.status(site) == Status::Open
+            {
+                state.resource_mut(site).status = Status::Escaped(Escape::Stored);
+            }
+        }
+    }
+
+    /// A value gets to somebody else, with everything that can be reached from it.
+    pub(super) fn escape(&mut self, state: &mut State, sym: Sym, how: Escape) {
+        let mut work = vec![sym];
+        let mut seen = FxHashSet::default();
+        while let Some(sym) = work.pop() {
+            if !seen.insert(sym) {
+                continue;
+            }
+            if let Some(site) = self.site_of(sym)
+                && state.status(site) == Status::Open
+            {
+                state.resource_mut(site).status = Status::Escaped(how);
+            }
+            for ((base, field), held) in state.fields.iter() {
+                // Who gets a reader to read from can't close what it reads from.
+                if base == sym && !(matches!(field, Field::Wraps(_)) && how == Escape::Passed) {
+                    work.push(held);
+                }
+            }
+            match self.syms.def(sym) {
+                Def::Alloc(_) | Def::Out(..) | Def::Phi(..) => state.shared.set(sym, ()),
+                Def::Addr(var) => {
+                    state.shared.set(sym, ());
+                    work.extend(state.env.get(var));
+                }
+                Def::Field(base, _) | Def::Method(base, _) | Def::InterfaceMethod(base, _) => {
+                    // A part of a resource may be all that is needed to release it; a number is not.
+                    let is_resource = self.site_of(base).is_some();
+                    if is_resource || !matches!(self.syms.def(sym), Def::Field(..)) {
+                        work.push(base);
+                    }
+                }
+                Def::Closure(lit) => {
+                    for var in self.cx.captured(lit) {
+                        let effect = self.cx.capture_effect(lit, var);
+                        if effect == super::summary::Effect::Borrowed && how == Escape::Passed {
+                            continue;
+                        }
+                        let addr = self.syms.of(Def::Addr(var));
+                        work.extend(state.env.get(var));
+                        work.push(addr);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Variables whose address, or a literal that sets them, was passed to a call can hold anything after it.
+    pub(super) fn havoc(&mut self, state: &mut State, sym: Sym, place: Place) {
+        match self.syms.def(sym) {
+            Def::Addr(var) => {
+                let fresh = self.syms.of(Def::Phi(place, var));
+                let is_struct =
+                    matches!(self.cx.pkg.bodies.underlying(&self.cx.pkg.bodies.type_of(var)), Type::Struct(_));
+                if !is_struct {
+                    state.facts.retain(|known, _| known != fresh);
+                    state.env.set(var, fresh);
+                }
+            }
+            Def::Closure(lit) => {
+                for var in self.cx.stored_captures(lit) {
+                    let fresh = self.syms.of(Def::Phi(place, var));
+                    state.facts.retain(|known, _| known != fresh);
+                    state.env.set(var, fresh);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // Conditions.
+
+    /// Whether a symbol is nil, where that is known.
+    pub(super) fn is_nil(&self, state: &State, sym: Sym) -> Option<bool> {
+        match state.facts.get(sym) {
+            Some(Fact::Nil) => return Some(true),
+            Some(Fact::NotNil) => return Some(false),
+            _ => {}
+        }
+        match self.syms.def(sym) {
+            Def::Nil => Some(true),
+            Def::Const(_)
+            | Def::Int(_)
+            | Def::Alloc(_)
+            | Def::Addr(_)
+            | Def::Func(_)
+            | Def::Closure(_)
+            | Def::Method(..) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The truth of a condition, where it is known.
+    pub(super) fn eval(&self, state: &State, sym: Sym) -> Option<bool> {
+        match state.facts.get(sym) {
+            Some(Fact::True) => return Some(true),
+            Some(Fact::False) => return Some(false),
+            _ => {}
+        }
+        match self.syms.def(sym) {
+            Def::Bool(value) => Some(value),
+            Def::Not(inner) => self.eval(state, inner).map(|value| !value),
+            Def::And(x, y) => match (self.eval(state, x), self.eval(state, y)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), other) => other,
+                _ => None,
+            },
+            Def::Or(x, y) => match (self.eval(state, x), self.eval(state, y)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), other) => other,
+                _ => None,
+            },
+            Def::Compare(BinaryOp::Eq, x, y) => {
+                if y == Sym::NIL {
+                    return self.is_nil(state, x);
+                }
+                if let (Some(a), Some(b)) = (self.is_nil(state, x), self.is_nil(state, y))
+                    && a != b
+                {
+                    return Some(false);
+                }
+                if !self.syms.is_constant(y) {
+                    return None;
+                }
+                // Equal to another constant.
+                let other = state.facts.iter().any(|(known, fact)| {
+                    fact == Fact::True
+                        && matches!(self.syms.def(known), Def::Compare(BinaryOp::Eq, a, b) if a == x && b != y && self.syms.is_constant(b))
+                });
+                if other { Some(false) } else { self.descriptor(state, BinaryOp::Eq, x, y) }
+            }
+            Def::Compare(op, x, y) => self.descriptor(state, op, x, y),
+            Def::ErrorTest(_, error) => (self.is_nil(state, error) == Some(true)).then_some(false),
+            _ => None,
+        }
+    }
+
+    /// A comparison of a descriptor that is open with a number: it is not negative.
+    fn descriptor(&self, state: &State, op: BinaryOp, x: Sym, y: Sym) -> Option<bool> {
+        let site = self.site_of(x)?;
+        let open = state.status(site) == Status::Open && state.facts.get(x) == Some(Fact::NotNil);
+        match (op, self.syms.def(y)) {
+            (BinaryOp::Lt, Def::Int(0)) | (BinaryOp::Le | BinaryOp::Eq, Def::Int(-1)) if open => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Takes a branch: adds what follows from a condition's truth. False where the path is impossible.
+    pub(super) fn assume(&mut self, state: &mut State, cond: Sym, truth: bool) -> bool {
+        if let Some(known) = self.eval(state, cond) {
+            return known == truth;
+        }
+        match self.syms.def(cond) {
+            Def::Not(inner) => return self.assume(state, inner, !truth),
+            Def::And(x, y) if truth => return self.assume(state, x, true) && self.assume(state, y, true),
+            Def::Or(x, y) if !truth => return self.assume(state, x, false) && self.assume(state, y, false),
+            Def::Compare(BinaryOp::Eq, x, Sym::NIL) => {
+                self.set_nil(state, x, truth);
+                return true;
+            }
+            Def::Compare(BinaryOp::Eq, x, y) if truth => {
+                // Equal to an error that is declared: `err == io.EOF`.
+                if matches!(self.syms.def(y), Def::Var(_)) || self.is_nil(state, y) == Some(false) {
+                    self.set_nil(state, x, false);
+                }
+                if matches!(self.syms.def(x), Def::Var(_)) {
+                    self.set_nil(state, y, false);
+                }
+                if let (Some(site), Def::Int(-1)) = (self.site_of(x), self.syms.def(y)) {
+                    self.fail(state, site);
+                }
+            }
+            Def::Compare(op @ (BinaryOp::Lt | BinaryOp::Le), x, y) => {
+                if let Some(site) = self.site_of(x)
+                    && matches!((op, self.syms.def(y)), (BinaryOp::Lt, Def::Int(0)) | (BinaryOp::Le, Def::Int(-1)))
+                {
+                    if truth {
+                        self.fail(state, site);
+                    } else {
+                        state.facts.set(x, Fact::NotNil);
+                    }
+                }
+            }
+            Def::ErrorTest(_, error) if truth => self.set_nil(state, error, false),
+            _ => {}
+        }
+        state.facts.set(cond, if truth { Fact::True } else { Fact::False });
+        true
+    }
+
+    fn fail(&mut self, state: &mut State, site: SiteId) {
+        let resource = state.resource_mut(site);
+        if matches!(resource.status, Status::Open | Status::Escaped(_)) {
+            resource.status = Status::Failed;
+        }
+    }
+
+    /// Learns whether something is nil, and what follows for the resources that came with it.
+    pub(super) fn set_nil(&mut self, state: &mut State, sym: Sym, nil: bool) {
+        if self.is_nil(state, sym).is_some() {
+            return;
+        }
+        state.facts.set(sym, if nil { Fact::Nil } else { Fact::NotNil });
+        let of_error = self.sites_by_error.get(&sym).cloned().unwrap_or_default();
+        for site in of_error {
+            if nil {
+                let resource = self.events.sites[site.0 as usize].sym;
+                if !state.facts.get(resource).is_some_and(|fact| fact == Fact::Nil) {
+                    state.facts.set(resource, Fact::NotNil);
+                }
+            } else {
+                self.fail(state, site);
+            }
+        }
+        if nil && let Some(site) = self.site_of(sym) {
+            self.fail(state, site);
+        }
+        if nil {
+            // What is nil holds nothing.
+            let held: Vec<Sym> =
+                state.fields.iter().filter(|&((base, _), _)| base == sym).map(|(_, held)| held).collect();
+            for held in held {
+                if let Some(site) = self.site_of(held) {
+                    self.fail(state, site);
+                }
+            }
+        }
+        if !nil
+            && let Some(error) = self.site_of(sym).and_then(|site| self.events.sites[site.0 as usize].error)
+            && self.is_nil(state, error).is_none()
+        {
+            state.facts.set(error, Fact::Nil);
+        }
+    }
+}
+
+/// The name under which what a pointer points to is filed.
+pub(super) fn star() -> Symbol {
+    Symbol::new("*")
+}
+
+/// Which values are used in another block than the one that computes them.
+fn crossing(ir: &ir::Body) -> Vec<bool> {
+    let mut crosses = vec![false; ir.len()];
+    for (block, _) in ir.cfg.blocks() {
+        let code = ir.code(block);
+        let inside = code.first..code.end;
+        let mut used = |value: ir::Value| {
+            if !inside.contains(&(value.index() as u32)) {
+                crosses[value.index()] = true;
+            }
+        };
+        for (_, instr) in ir.instrs(block) {
+            ir.operands(instr.op, &mut used);
+        }
+        if let Some(cond) = code.cond {
+            used(cond);
+        }
+    }
+    crosses
+}

@@ -1,0 +1,340 @@
+//! What the functions of a package do with what they acquire and are given: summaries for callers, and for rules the
+//! events of each path.
+//!
+//! [`analyse`] takes the functions of a package callees first. A cheap look ([`quick`]) tells what becomes of
+//! parameters and whether a function is worth executing ([`exec`]): one that acquires or releases something, or that
+//! defers a call that recovers. What it learns goes into a [`summary::Summary`], by which its callers know it.
+
+mod call;
+pub(crate) mod events;
+pub(crate) mod exec;
+mod quick;
+pub(crate) mod store;
+pub(crate) mod summary;
+pub(crate) mod sym;
+
+use residue_flow::ir::{self, At, Op};
+use residue_flow::{FunctionKind, Parent};
+use residue_types::{Callee, ObjId, Symbol};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::context::{FileCx, PackageCx};
+use crate::model::ResourceId;
+use events::{Exit, Origin};
+use exec::Exec;
+pub(crate) use quick::{Fates, look};
+use store::{Escape, Field, SiteId, Status};
+use summary::{Effect, Owned, Release, Summary, When};
+use sym::{Place, Sym};
+
+/// A function that was executed.
+pub(crate) struct Executed<'a> {
+    pub(crate) file: usize,
+    /// The declaration or literal.
+    pub(crate) function: Parent,
+    pub(crate) exec: Exec<'a>,
+}
+
+/// What is known of a package's functions.
+#[derive(Default)]
+pub(crate) struct Analysis<'a> {
+    /// Those that were worth executing.
+    pub(crate) executed: Vec<Executed<'a>>,
+    /// Bodies that were lowered, literals included.
+    pub(crate) bodies: usize,
+}
+
+/// A function body of the package.
+struct Unit {
+    file: usize,
+    function: Parent,
+    /// The declared function; none for a literal.
+    id: Option<ObjId>,
+}
+
+/// Analyses all functions of a package, and tells the package their summaries.
+pub(crate) fn analyse<'a>(pkg: &'a PackageCx<'a>) -> Analysis<'a> {
+    let units = units(pkg);
+    let mut analysis = Analysis::default();
+    for i in order(pkg, &units) {
+        let unit = &units[i];
+        let cx = pkg.file(unit.file);
+        let Some(ir) = cx.ir(unit.function) else { continue };
+        analysis.bodies += 1;
+        if let Some(exec) = function(cx, unit, &ir) {
+            analysis.executed.push(Executed { file: unit.file, function: unit.function, exec });
+        }
+    }
+    analysis
+}
+
+/// The function bodies of a package, literals after what they stand in.
+fn units(pkg: &PackageCx<'_>) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for (file, cx) in pkg.files().enumerate() {
+        for function in residue_flow::functions(cx.tree()) {
+            let (key, id) = match function.kind {
+                FunctionKind::Decl(decl) => (Parent::Decl(decl), cx.declared(decl)),
+                FunctionKind::Lit(lit) => (Parent::Expr(lit), None),
+            };
+            units.push(Unit { file, function: key, id });
+        }
+    }
+    units
+}
+
+/// Callees before callers, as far as calls do not go round: a walk in depth, with a stack of its own. Literals come last.
+fn order(pkg: &PackageCx<'_>, units: &[Unit]) -> Vec<usize> {
+    let by_id: FxHashMap<ObjId, usize> = units.iter().enumerate().filter_map(|(i, unit)| Some((unit.id?, i))).collect();
+    let callees = |i: usize| -> Vec<usize> {
+        let unit = &units[i];
+        let cx = pkg.file(unit.file);
+        cx.all_callees(unit.function).into_iter().filter_map(|id| by_id.get(&id).copied()).collect()
+    };
+    let mut done = vec![false; units.len()];
+    let mut order = Vec::with_capacity(units.len());
+    let mut stack: Vec<(usize, Vec<usize>)> = Vec::new();
+    for start in (0..units.len()).filter(|&i| units[i].id.is_some()) {
+        if std::mem::replace(&mut done[start], true) {
+            continue;
+        }
+        stack.push((start, callees(start)));
+        while let Some((unit, left)) = stack.last_mut() {
+            match left.pop() {
+                Some(next) if !std::mem::replace(&mut done[next], true) => {
+                    let of_next = callees(next);
+                    stack.push((next, of_next));
+                }
+                Some(_) => {}
+                None => {
+                    order.push(*unit);
+                    stack.pop();
+                }
+            }
+        }
+    }
+    order.extend((0..units.len()).filter(|&i| units[i].id.is_none()));
+    order
+}
+
+/// Sums a function up, and executes it where it is worth it.
+fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> {
+    let quick = look(cx, ir, &ir.params);
+    let effects = (0..ir.params.len()).map(|i| quick.fates.effect(i));
+    let mut summary = Summary {
+        params: effects.collect(),
+        recovers: quick.recovers,
+        outlives: quick.outlives,
+        panics: quick.panics,
+        stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
+        ..Summary::default()
+    };
+    let worth = quick.acquires || quick.releases || quick.defers || quick.exits;
+    let exec = worth.then(|| Exec::new(cx, unit.function)).flatten().map(|mut exec| {
+        let params = ir.params.iter().zip(&summary.params);
+        let released = params.filter(|&(_, &effect)| effect == Effect::Released).filter_map(|(param, _)| *param);
+        exec.run_root(&released.collect::<Vec<_>>());
+        read(&exec, ir, quick.guards, &mut summary);
+        exec
+    });
+    if let Some(id) = unit.id {
+        cx.pkg.learn(id, summary);
+    }
+    exec
+}
+
+/// Reads what callers need to know off the ways in which a function returns.
+fn read(exec: &Exec<'_>, ir: &ir::Body, guards: bool, summary: &mut Summary) {
+    let events = &exec.events;
+    let exits = &events.exits;
+    let error = exec.own_error(ir);
+    // What it does with parameters, by what it returns.
+    for (i, site) in events.sites.iter().enumerate() {
+        let site_id = SiteId(i as u16);
+        let (param, path) = match &site.origin {
+            Origin::Param(param) => (*param, Vec::new()),
+            Origin::ParamField(param, path) => (*param, path.clone()),
+            _ => continue,
+        };
+        let Some(index) = ir.params.iter().position(|p| *p == Some(param)) else { continue };
+        let fate = fate(exec, exits, site_id, error);
+        match fate {
+            Some(Some(when)) => {
+                let kind = site.released.and_then(|place| exec.released_kind(place));
+                summary.releases.push(Release { param: index, path, when, kind, guarded: guards });
+            }
+            Some(None) => {
+                if summary.params[index] == Effect::Released && path.is_empty() {
+                    summary.params[index] = Effect::Borrowed;
+                }
+            }
+            None => summary.params[index] = Effect::Escaped,
+        }
+    }
+    if events.gave_up {
+        for effect in &mut summary.params {
+            if *effect == Effect::Released {
+                *effect = Effect::Escaped;
+            }
+        }
+        summary.releases.clear();
+        return;
+    }
+    for (i, effect) in summary.params.iter_mut().enumerate() {
+        if *effect == Effect::Released && summary.releases.iter().all(|release| release.param != i) {
+            *effect = Effect::Escaped;
+        }
+    }
+    owned(exec, exits, error, summary);
+    summary.makes_error = !exits.is_empty()
+        && error.is_some_and(|error| {
+            let never_nil =
+                |exit: &Exit| exit.results.get(error).is_some_and(|&sym| exec.is_nil(&exit.state, sym) == Some(false));
+            exits.iter().all(never_nil)
+        });
+    if !events.recoveries.is_empty() {
+        summary.panics = None;
+    }
+}
+
+/// On which returns a parameter is released: none where that is not told apart, or it gets to somebody else.
+fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> Option<Option<When>> {
+    let (mut success, mut failure) = ((0, 0), (0, 0));
+    for exit in exits {
+        let released = match exit.state.status(site) {
+            Status::Released(_) => true,
+            Status::Open | Status::Absent => false,
+            // It is nil there: nothing to release.
+            Status::Failed => continue,
+            Status::Escaped(_) => return None,
+        };
+        let nil = match error {
+            Some(error) => exit.results.get(error).and_then(|&sym| exec.is_nil(&exit.state, sym)),
+            None => Some(true),
+        };
+        for (counts, applies) in [(&mut success, nil != Some(false)), (&mut failure, nil != Some(true))] {
+            if applies {
+                if released {
+                    counts.0 += 1;
+                } else {
+                    counts.1 += 1;
+                }
+            }
+        }
+    }
+    match (success, failure) {
+        ((0, _), (0, _)) => Some(None),
+        ((_, 0), (_, 0)) => Some(Some(When::Always)),
+        ((_, 0), (0, _)) => Some(Some(When::Success)),
+        ((0, _), (_, 0)) => Some(Some(When::Failure)),
+        _ => None,
+    }
+}
+
+/// The resources that results are or hold on each successful return.
+fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Summary) {
+    let mut candidates: Option<Vec<(Owned, SiteId)>> = None;
+    for exit in exits {
+        let failed = error.is_some_and(|error| {
+            exit.results.get(error).is_some_and(|&sym| exec.is_nil(&exit.state, sym) == Some(false))
+        });
+        if failed {
+            continue;
+        }
+        // A result that is nil owes nothing.
+        if exit
+            .results
+            .iter()
+            .enumerate()
+            .all(|(i, &sym)| Some(i) == error || exec.is_nil(&exit.state, sym) == Some(true))
+            && !exit.results.is_empty()
+            && error != Some(0)
+        {
+            continue;
+        }
+        let here = held_by_results(exec, exit);
+        candidates = Some(match candidates {
+            None => here,
+            Some(before) => before
+                .into_iter()
+                .filter(|(owned, _)| {
+                    here.iter().any(|(other, _)| {
+                        other.result == owned.result && other.path == owned.path && other.kind == owned.kind
+                    })
+                })
+                .collect(),
+        });
+    }
+    summary.owned = candidates.unwrap_or_default().into_iter().map(|(owned, _)| owned).collect();
+}
+
+fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<(Owned, SiteId)> {
+    let mut found = Vec::new();
+    for (result, &sym) in exit.results.iter().enumerate() {
+        let mut seen = FxHashSet::default();
+        let mut work: Vec<(Sym, Vec<Symbol>)> = vec![(sym, Vec::new())];
+        while let Some((sym, path)) = work.pop() {
+            if !seen.insert(sym) || path.len() > 3 {
+                continue;
+            }
+            if let Some(site) = exec.site_of(sym) {
+                let data = &exec.events.sites[site.0 as usize];
+                let ours = exit.state.status(site) == Status::Escaped(Escape::Returned);
+                if let Some(kind) = data.kind
+                    && ours
+                {
+                    // The name under which a resource of a library's type is found is the model's to say.
+                    found.push((Owned { result, path, kind, made_by: exec.made_by(site) }, site));
+                    continue;
+                }
+            }
+            for ((base, field), held) in exit.state.fields.iter() {
+                if base == sym
+                    && let Field::Named(name) = field
+                {
+                    let mut path = path.clone();
+                    path.push(name);
+                    work.push((held, path));
+                }
+            }
+        }
+    }
+    found
+}
+
+impl Exec<'_> {
+    /// The index of the error among the results of the function.
+    fn own_error(&self, ir: &ir::Body) -> Option<usize> {
+        let types = self.cx.result_types(ir.function);
+        types.iter().rposition(|ty| *ty == residue_types::error_type())
+    }
+
+    /// The call that made a resource, as `os.Open`.
+    pub(crate) fn made_by(&self, site: SiteId) -> String {
+        match &self.events.sites[site.0 as usize].origin {
+            Origin::Call { expr, .. } => self.cx.called_text(*expr),
+            Origin::Made { owned, .. } => owned.made_by.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// The kind of which a call releases something, where releasing that twice harms.
+    fn released_kind(&self, place: Place) -> Option<ResourceId> {
+        let At::Expr(expr) = self.ir(place.body).instr(ir::Value::new(place.value as usize)).at else { return None };
+        let kinds = &self.cx.roles(expr)?.release;
+        kinds.iter().copied().find(|&kind| self.cx.models().resource(kind).twice.is_some())
+    }
+}
+
+/// The functions that a body calls, puts off, starts or takes as values.
+pub(crate) fn callees(ir: &ir::Body) -> impl Iterator<Item = ObjId> + '_ {
+    let called = ir.calls().iter().filter_map(|call| match call.callee {
+        Callee::Func(id) => Some(id),
+        _ => None,
+    });
+    let values = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+        Op::Func(id) | Op::MethodValue { method: id, .. } => Some(id),
+        _ => None,
+    });
+    called.chain(values)
+}

@@ -1,0 +1,404 @@
+//! What becomes of parameters and captured variables, whatever the order: a cheap look at a body that tells which of
+//! them need the expensive one.
+//!
+//! Each variable asked for is a bit; values and local variables have the bits of what they may be, hold or come from.
+//! The answer holds for every path and is the worst of all.
+
+use residue_flow::ir::{self, At, Op};
+use residue_flow::{Parent, Stop};
+use residue_types::{Builtin, Callee, ObjId, ObjKind, Objects, VarKind};
+use rustc_hash::FxHashMap;
+
+use super::events::strong;
+use super::summary::{Effect, Panics};
+use crate::context::FileCx;
+
+/// Rounds until nothing changes; code that needs more is not understood.
+const ROUNDS_MAX: usize = 6;
+/// Variables asked for at once: one bit each.
+const ROOTS_MAX: usize = 64;
+
+/// What may become of variables, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Fates {
+    pub(crate) released: u64,
+    pub(crate) escaped: u64,
+    pub(crate) returned: u64,
+}
+
+impl Fates {
+    /// The effect on the `i`-th variable, as far as this look can tell: released means that it may be.
+    pub(crate) fn effect(self, i: usize) -> Effect {
+        let bit = if i < ROOTS_MAX { 1 << i } else { return Effect::Escaped };
+        if (self.escaped | self.returned) & bit != 0 {
+            Effect::Escaped
+        } else if self.released & bit != 0 {
+            Effect::Released
+        } else {
+            Effect::Borrowed
+        }
+    }
+}
+
+/// What a look at a body finds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Quick {
+    pub(crate) fates: Fates,
+    /// Whether it acquires something, by a model or by the summary of what it calls.
+    pub(crate) acquires: bool,
+    /// Whether it releases something, whatever that is.
+    pub(crate) releases: bool,
+    /// Whether it calls `recover` itself.
+    pub(crate) recovers: bool,
+    /// Whether it defers anything.
+    pub(crate) defers: bool,
+    /// Whether a call ends the process.
+    pub(crate) exits: bool,
+    /// The call that undoes or writes something that the end of the process does not.
+    pub(crate) outlives: Option<String>,
+    /// Whether it takes care that a release is made once: it sets a field, swaps, or takes a finalizer away.
+    pub(crate) guards: bool,
+    /// Why it can panic by what it does itself or calls.
+    pub(crate) panics: Option<Panics>,
+}
+
+/// Looks at a body. `roots` are the variables asked for.
+pub(crate) fn look(cx: FileCx<'_>, ir: &ir::Body, roots: &[Option<ObjId>]) -> Quick {
+    let outer = match ir.function {
+        Parent::Expr(lit) => residue_flow::lower::captured(cx.pkg.bodies, cx.index, lit),
+        _ => Vec::new(),
+    };
+    let values = vec![0; ir.len()];
+    let mut look = Look { cx, ir, outer, vars: FxHashMap::default(), values, out: Quick::default() };
+    for (i, root) in roots.iter().enumerate() {
+        match root {
+            Some(root) if i < ROOTS_MAX => _ = look.vars.insert(*root, 1 << i),
+            _ => {}
+        }
+    }
+    let mut settled = false;
+    for _ in 0..ROUNDS_MAX {
+        if !look.round() {
+            settled = true;
+            break;
+        }
+    }
+    if !settled {
+        look.out.fates.escaped = u64::MAX;
+    }
+    look.out
+}
+
+struct Look<'a, 'b> {
+    cx: FileCx<'a>,
+    ir: &'b ir::Body,
+    /// The variables of functions around it that it names.
+    outer: Vec<ObjId>,
+    vars: FxHashMap<ObjId, u64>,
+    values: Vec<u64>,
+    out: Quick,
+}
+
+impl Look<'_, '_> {
+    /// Looks at everything once. Whether something changed.
+    fn round(&mut self) -> bool {
+        let before = (self.out.fates, self.vars.values().fold(0u32, |n, bits| n + bits.count_ones()));
+        let mut changed = false;
+        for (block, data) in self.ir.cfg.blocks() {
+            if !data.live {
+                continue;
+            }
+            for (value, instr) in self.ir.instrs(block) {
+                let bits = self.instr(instr);
+                let slot = &mut self.values[value.index()];
+                changed |= *slot | bits != *slot;
+                *slot |= bits;
+            }
+        }
+        changed || before != (self.out.fates, self.vars.values().fold(0u32, |n, bits| n + bits.count_ones()))
+    }
+
+    fn of(&self, value: ir::Value) -> u64 {
+        self.values[value.index()]
+    }
+
+    fn all(&self, values: ir::Values) -> u64 {
+        self.ir.values(values).iter().fold(0, |bits, &value| bits | self.of(value))
+    }
+
+    /// The bits of a part of something: numbers that can be descriptors, and what is no plain value.
+    fn part(&self, instr: ir::Instr, bits: u64) -> u64 {
+        if bits == 0 {
+            return 0;
+        }
+        let At::Expr(expr) = instr.at else { return bits };
+        match self.cx.pkg.bodies.basic(self.cx.info().type_of(expr)) {
+            Some(basic) if !basic.is_integer() && basic != residue_types::Basic::UnsafePointer => 0,
+            _ => bits,
+        }
+    }
+
+    fn escape(&mut self, bits: u64) {
+        self.out.fates.escaped |= bits;
+    }
+
+    fn instr(&mut self, instr: ir::Instr) -> u64 {
+        if let Some(what) = instr.panic.and_then(strong)
+            && !matches!(instr.op, Op::Call(_))
+        {
+            self.panics(what, instr.at);
+        }
+        match instr.op {
+            Op::Const | Op::Nil | Op::Zero | Op::Func(_) | Op::Recv { .. } | Op::Unary { .. } | Op::Binary { .. } => 0,
+            Op::Logic { .. } | Op::TypeTest { .. } => 0,
+            Op::Load(var) | Op::Addr(var) => self.vars.get(&var).copied().unwrap_or(0),
+            Op::Closure(lit) => {
+                self.cx.captured(lit).iter().fold(0, |bits, var| bits | self.vars.get(var).copied().unwrap_or(0))
+            }
+            Op::MethodValue { recv, .. } | Op::InterfaceMethodValue { recv, .. } => self.of(recv),
+            Op::Opaque(values) => {
+                let bits = self.all(values);
+                self.escape(bits);
+                0
+            }
+            Op::Field { x, .. } | Op::FieldAddr { x, .. } | Op::Deref(x) | Op::Index { x, .. } => {
+                self.part(instr, self.of(x))
+            }
+            Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } | Op::RangeNext(x) => self.part(instr, self.of(x)),
+            Op::Extract { tuple, .. } => self.part(instr, self.of(tuple)),
+            Op::Slice { x, .. } | Op::Convert(x) | Op::ToInterface(x) | Op::Assert { x, .. } | Op::New(x) => self.of(x),
+            Op::Composite { values, .. } => self.all(values),
+            Op::Store { var, value, .. } => {
+                let bits = self.of(value);
+                if bits != 0 {
+                    if self.is_local(var) {
+                        *self.vars.entry(var).or_default() |= bits;
+                    } else {
+                        self.escape(bits);
+                    }
+                }
+                0
+            }
+            Op::StoreDeref { ptr, value } => self.stored(ptr, value),
+            Op::StoreField { x, value, .. } => {
+                self.out.guards = true;
+                self.stored(x, value)
+            }
+            Op::StoreIndex { x, value, .. } => self.stored(x, value),
+            Op::StoreMap { map, key, value } => self.stored(map, key) | self.stored(map, value),
+            Op::Send { value, .. } => {
+                self.escape(self.of(value));
+                0
+            }
+            Op::Go(call) => {
+                let call = self.ir.call(call);
+                let bits = self.operands(call);
+                self.escape(bits);
+                self.out.acquires |= self.cx.roles(call.expr).is_some_and(|roles| roles.acquire.is_some());
+                0
+            }
+            Op::Defer(id) => {
+                self.out.defers = true;
+                self.call(id, instr, true);
+                0
+            }
+            Op::Call(id) => self.call(id, instr, false),
+            Op::Return(values) => {
+                self.out.fates.returned |= self.all(values);
+                0
+            }
+        }
+    }
+
+    fn stored(&mut self, into: ir::Value, value: ir::Value) -> u64 {
+        let bits = self.of(value);
+        if bits != 0 {
+            match self.ir.instr(into).op {
+                Op::Addr(var) if self.is_local(var) => *self.vars.entry(var).or_default() |= bits,
+                _ => self.escape(bits),
+            }
+        }
+        0
+    }
+
+    fn is_local(&self, var: ObjId) -> bool {
+        let object = self.cx.pkg.bodies.object(var);
+        object.is_some_and(|object| !matches!(object.kind, ObjKind::Var(VarKind::Package)))
+            && !self.outer.contains(&var)
+    }
+
+    fn operands(&self, call: &ir::Call) -> u64 {
+        let operands = call.fun.iter().chain(&call.recv).chain(self.ir.values(call.args));
+        operands.fold(0, |bits, &value| bits | self.of(value))
+    }
+
+    fn panics(&mut self, what: &'static str, at: At) {
+        if self.out.panics.is_none() {
+            let place = self.cx.place(at);
+            self.out.panics = Some(Panics { what, place, through: Vec::new() });
+        }
+    }
+
+    /// A call that is made or put off. Gives the bits of its results.
+    fn call(&mut self, id: ir::CallId, instr: ir::Instr, deferred: bool) -> u64 {
+        let call = self.ir.call(id);
+        let args = self.ir.values(call.args);
+        match (&call.callee, call.fun.map(|fun| self.ir.instr(fun).op)) {
+            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => {
+                for var in self.cx.captured(lit).iter() {
+                    let bits = self.vars.get(var).copied().unwrap_or(0);
+                    if bits == 0 {
+                        continue;
+                    }
+                    match self.cx.capture_effect(lit, *var) {
+                        Effect::Borrowed => {}
+                        Effect::Released => self.out.fates.released |= bits,
+                        Effect::Escaped => self.escape(bits),
+                    }
+                }
+                if self.out.outlives.is_none() {
+                    self.out.outlives = self.cx.literal_outlives(lit);
+                }
+                self.escape(args.iter().fold(0, |bits, &arg| bits | self.of(arg)));
+                self.out.releases = true;
+                return 0;
+            }
+            _ => {}
+        }
+        if let Callee::Builtin(builtin) = call.callee {
+            return self.builtin(builtin, call, instr);
+        }
+        self.out.guards |= self.cx.guards(call);
+        let roles = self.cx.roles(call.expr);
+        let summary = match (&call.callee, roles) {
+            (&Callee::Func(id), None) => self.cx.pkg.summary(id),
+            _ => None,
+        };
+        if let Some(roles) = roles {
+            self.out.acquires |= roles.acquire.is_some();
+            self.out.exits |= roles.no_return == Some(Stop::Exit);
+            if roles.outlives && self.out.outlives.is_none() {
+                self.out.outlives = Some(self.cx.called_text(call.expr));
+            }
+        }
+        if let Some(summary) = &summary {
+            self.out.acquires |= !summary.owned.is_empty();
+            self.out.releases |= !summary.releases.is_empty();
+            self.out.exits |= summary.stops == Some(Stop::Exit);
+            if self.out.outlives.is_none() {
+                self.out.outlives.clone_from(&summary.outlives);
+            }
+            if let Some(panics) = &summary.panics
+                && self.out.panics.is_none()
+                && !deferred
+                && panics.through.len() < 4
+                && let Callee::Func(id) = call.callee
+            {
+                let name = self.cx.pkg.bodies.func_name(id);
+                let mut through = vec![name.rsplit('/').next().unwrap_or(&name).to_owned()];
+                through.extend(panics.through.iter().cloned());
+                self.out.panics = Some(Panics { through, ..panics.clone() });
+            }
+        }
+        let mut result = 0;
+        if let Some(recv) = call.recv {
+            let bits = self.of(recv);
+            let name = self.cx.method_name(call);
+            if self.cx.models().is_release_name(name) {
+                self.out.releases = true;
+                // A method that is looked into says what it releases itself; that of a library's or an interface's does by name.
+                match summary.as_ref().map(|s| s.params.first().copied().unwrap_or_default()) {
+                    Some(Effect::Escaped) => self.escape(bits),
+                    Some(Effect::Borrowed) => {}
+                    Some(Effect::Released) | None => self.out.fates.released |= bits,
+                }
+            } else {
+                match (&summary, &call.callee) {
+                    (Some(summary), _) => match summary.params.first().copied().unwrap_or_default() {
+                        Effect::Borrowed => {}
+                        Effect::Released => self.out.fates.released |= bits,
+                        Effect::Escaped => self.escape(bits),
+                    },
+                    (None, &Callee::Func(id)) if roles.is_none() && self.cx.pkg.is_analysed(id) => self.escape(bits),
+                    _ => {}
+                }
+            }
+        }
+        if let Some(summary) = &summary {
+            for &(param, _) in &summary.passes {
+                let value = match call.recv {
+                    Some(recv) if param == 0 => Some(recv),
+                    Some(_) => args.get(param - 1).copied(),
+                    None => args.get(param).copied(),
+                };
+                result |= value.map_or(0, |value| self.of(value));
+            }
+        }
+        let last = summary.as_ref().map_or(0, |summary| summary.params.len().saturating_sub(1));
+        for (i, &arg) in args.iter().enumerate() {
+            let bits = self.of(arg);
+            let is_closure = matches!(self.ir.instr(arg).op, Op::Closure(_));
+            if let Some(roles) = roles {
+                if !roles.release.is_empty() {
+                    self.out.releases = true;
+                    self.out.fates.released |= bits;
+                } else if roles.owns || roles.wraps {
+                    result |= bits;
+                } else if !roles.borrows {
+                    self.escape(bits);
+                }
+            } else if let Some(summary) = &summary {
+                let param = (i + usize::from(call.recv.is_some())).min(last);
+                match summary.params.get(param).copied().unwrap_or_default() {
+                    Effect::Borrowed => {}
+                    Effect::Released => self.out.fates.released |= bits,
+                    Effect::Escaped => self.escape(bits),
+                }
+            } else if is_closure && bits != 0 {
+                self.passed_closure(arg);
+            } else {
+                self.escape(bits);
+            }
+        }
+        result
+    }
+
+    /// A literal that is handed to a call may be called there: what it only uses stays.
+    fn passed_closure(&mut self, value: ir::Value) {
+        let Op::Closure(lit) = self.ir.instr(value).op else { return };
+        for var in self.cx.captured(lit).iter() {
+            let bits = self.vars.get(var).copied().unwrap_or(0);
+            if bits != 0 && self.cx.capture_effect(lit, *var) != Effect::Borrowed {
+                self.escape(bits);
+            }
+        }
+    }
+
+    fn builtin(&mut self, builtin: Builtin, call: &ir::Call, instr: ir::Instr) -> u64 {
+        let args = self.ir.values(call.args);
+        let bits = args.iter().fold(0, |bits, &arg| bits | self.of(arg));
+        match builtin {
+            Builtin::Append => bits,
+            Builtin::Panic => {
+                self.panics("panic", instr.at);
+                self.escape(bits);
+                0
+            }
+            Builtin::Recover => {
+                self.out.recovers = true;
+                0
+            }
+            Builtin::Copy => {
+                self.escape(args.get(1).map_or(0, |&from| self.of(from)));
+                0
+            }
+            Builtin::Close => {
+                if let Some(what) = instr.panic.and_then(strong) {
+                    self.panics(what, instr.at);
+                }
+                0
+            }
+            _ => 0,
+        }
+    }
+}

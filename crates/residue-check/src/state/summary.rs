@@ -1,0 +1,118 @@
+//! What callers know of a function without looking into it.
+
+use std::sync::{Arc, OnceLock};
+
+use residue_flow::Stop;
+use residue_types::{ObjId, PkgId, Symbol};
+use rustc_hash::FxHashMap;
+
+use crate::model::ResourceId;
+
+/// What a function does with what it is given, and what it gives.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Summary {
+    /// What becomes of each parameter, the receiver first.
+    pub(crate) params: Vec<Effect>,
+    /// The parts of parameters that it releases.
+    pub(crate) releases: Vec<Release>,
+    /// The resources that its results are or hold, and that the caller has to release.
+    pub(crate) owned: Vec<Owned>,
+    /// The parameters that a result is or refers to: parameter, result.
+    pub(crate) passes: Vec<(usize, usize)>,
+    /// Why it can panic, where nothing in it recovers.
+    pub(crate) panics: Option<Panics>,
+    /// How it ends if it never returns.
+    pub(crate) stops: Option<Stop>,
+    /// Whether it calls `recover` itself, so that it recovers for a function that defers it.
+    pub(crate) recovers: bool,
+    /// Whether the error it returns is never nil.
+    pub(crate) makes_error: bool,
+    /// The call in it that undoes or writes something that the end of the process does not.
+    pub(crate) outlives: Option<String>,
+}
+
+/// What becomes of a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub(crate) enum Effect {
+    /// It stays the caller's.
+    Borrowed,
+    /// It is released on each path: [`Summary::releases`] has it.
+    Released,
+    /// It is stored, passed on, released on some paths only; or not understood.
+    #[default]
+    Escaped,
+}
+
+/// A release of a parameter, or of a field of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Release {
+    pub(crate) param: usize,
+    /// Fields from the parameter to what is released.
+    pub(crate) path: Vec<Symbol>,
+    /// On which returns.
+    pub(crate) when: When,
+    /// The kind whose release it is, where a model says so and a second one harms.
+    pub(crate) kind: Option<ResourceId>,
+    /// Whether the function also sees to it that nobody does so again: it sets the field, or takes the finalizer away.
+    pub(crate) guarded: bool,
+}
+
+/// On which returns something holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    Always,
+    /// Where the error it returns is nil.
+    Success,
+    /// Where the error it returns is not nil.
+    Failure,
+}
+
+/// A resource that a result is or holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Owned {
+    pub(crate) result: usize,
+    /// Fields from the result to the resource.
+    pub(crate) path: Vec<Symbol>,
+    pub(crate) kind: ResourceId,
+    /// The call that acquires it, as `os.Open`.
+    pub(crate) made_by: String,
+}
+
+/// Why a function can panic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Panics {
+    /// What panics: `panic`, or the reason of an operation, in a few words.
+    pub(crate) what: &'static str,
+    /// Where, for people: `parse.go:12`.
+    pub(crate) place: String,
+    /// The functions called on the way there, the nearest first.
+    pub(crate) through: Vec<String>,
+}
+
+/// The summaries of all functions whose bodies were seen, by package.
+#[derive(Debug)]
+pub(crate) struct Summaries {
+    packages: Vec<OnceLock<FxHashMap<ObjId, Arc<Summary>>>>,
+}
+
+impl Summaries {
+    pub(crate) fn new(packages: usize) -> Self {
+        Self { packages: (0..packages).map(|_| OnceLock::new()).collect() }
+    }
+
+    pub(crate) fn get(&self, function: ObjId) -> Option<Arc<Summary>> {
+        self.packages.get(function.pkg.index())?.get()?.get(&function).cloned()
+    }
+
+    /// Whether a package's functions are known.
+    pub(crate) fn has(&self, package: PkgId) -> bool {
+        self.packages.get(package.index()).is_some_and(|summaries| summaries.get().is_some())
+    }
+
+    /// Files a package's summaries, once.
+    pub(crate) fn set(&self, package: PkgId, summaries: FxHashMap<ObjId, Arc<Summary>>) {
+        if let Some(slot) = self.packages.get(package.index()) {
+            let _ = slot.set(summaries);
+        }
+    }
+}
