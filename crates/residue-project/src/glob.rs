@@ -2,7 +2,7 @@
 
 /// A list of patterns; the last one that matches decides.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Globs {
+pub struct Globs {
     globs: Vec<Glob>,
 }
 
@@ -31,9 +31,16 @@ enum Piece {
 
 impl Globs {
     /// Reads patterns; says which is malformed and why.
-    pub(crate) fn new(patterns: &[String]) -> Result<Self, (String, String)> {
+    pub fn new(patterns: &[String]) -> Result<Self, (String, String)> {
         let globs = patterns.iter().map(|pattern| Glob::parse(pattern).map_err(|message| (pattern.clone(), message)));
         Ok(Self { globs: globs.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether a file or one of the directories it lies in is matched. The path is relative to what the patterns are
+    /// relative to, with `/` between its elements.
+    pub fn cover(&self, path: &str) -> bool {
+        let parents = path.match_indices('/').map(|(at, _)| &path[..at]).filter(|parent| !parent.is_empty());
+        parents.into_iter().any(|parent| self.excludes(parent, true)) || self.excludes(path, false)
     }
 
     /// Whether a path relative to the working directory, `/` between its elements, is excluded. Its parents are to be
@@ -192,6 +199,16 @@ mod tests {
         ] {
             let globs = Globs::new(&[pattern.to_owned()]).expect(pattern);
             assert_eq!(globs.excludes(path, is_dir), want, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_a_matched_directory_is_covered() {
+        for (pattern, path, want) in
+            [("gen", "a/gen/b.go", true), ("gen/", "gen/a/b.go", true), ("a/*.go", "a/b.go", true), ("a", "b/c.go", false)]
+        {
+            let globs = Globs::new(&[pattern.to_owned()]).expect(pattern);
+            assert_eq!(globs.cover(path), want, "{pattern} {path}");
         }
     }
 

@@ -36,6 +36,7 @@ pub use cache::ParseCache;
 pub use config::{Config, Env, StubPackage, Target};
 pub use diagnostic::{Diagnostic, LoadError, Missing, Place, Problem, Severity};
 pub use fs::{FileSystem, OsFileSystem};
+pub use glob::Globs;
 pub use load::{load, load_with};
 pub use project::{LoadStats, Module, ModuleId, ModuleKind, Origin, Package, PackageId, Project, SourceFile, Variant};
 pub use stdlib::std_version;

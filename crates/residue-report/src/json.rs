@@ -8,8 +8,8 @@
 use std::io;
 
 use residue_finding::{
-    AcquireSite, Diagnostic, DisabledRule, Finding, Missing, Position, RuleMeta, Severity, Site, Stats, Suppressed,
-    SuppressedBy,
+    AcquireSite, Diagnostic, DisabledRule, Finding, LeftOut, Missing, Position, RuleMeta, Severity, Site, Stats,
+    Suppressed, SuppressedBy,
 };
 use serde::Serialize;
 
@@ -29,6 +29,7 @@ pub fn write_json(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()
         suppressed: shapes.suppressed().collect(),
         rules: shapes.rules(),
         disabled_rules: shapes.disabled().collect(),
+        left_out: shapes.left_out().collect(),
         missing: shapes.missing().collect(),
         diagnostics: shapes.diagnostics().collect(),
         summary: shapes.summary(),
@@ -58,6 +59,9 @@ pub fn write_json_lines(report: &Report<'_>, out: &mut dyn io::Write) -> io::Res
     for disabled in shapes.disabled() {
         line(&Line::DisabledRule(disabled))?;
     }
+    for left_out in shapes.left_out() {
+        line(&Line::LeftOut(left_out))?;
+    }
     for missing in shapes.missing() {
         line(&Line::Missing(missing))?;
     }
@@ -82,6 +86,7 @@ struct Document<'a> {
     suppressed: Vec<SuppressedShape<'a>>,
     rules: Vec<RuleShape>,
     disabled_rules: Vec<DisabledShape>,
+    left_out: Vec<LeftOutShape>,
     missing: Vec<MissingShape>,
     diagnostics: Vec<DiagnosticShape>,
     summary: SummaryShape,
@@ -102,6 +107,7 @@ enum Line<'a> {
     Suppressed(Box<SuppressedShape<'a>>),
     Rule(RuleShape),
     DisabledRule(DisabledShape),
+    LeftOut(LeftOutShape),
     Missing(MissingShape),
     Diagnostic(DiagnosticShape),
     Summary(SummaryShape),
@@ -219,6 +225,33 @@ struct DisabledShape {
 }
 
 #[derive(Serialize)]
+struct LeftOutShape {
+    pattern: String,
+    by: String,
+}
+
+#[derive(Serialize)]
+struct BaselineShape {
+    path: String,
+    matched: usize,
+    stale: Vec<StaleShape>,
+}
+
+#[derive(Serialize)]
+struct StaleShape {
+    fingerprint: String,
+    rule: String,
+    path: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct ChangeShape {
+    from: String,
+    outside: usize,
+}
+
+#[derive(Serialize)]
 struct MissingShape {
     path: String,
     version: Option<String>,
@@ -246,6 +279,8 @@ struct SummaryShape {
     warnings: usize,
     notes: usize,
     suppressed: usize,
+    baseline: Option<BaselineShape>,
+    change: Option<ChangeShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<StatsShape>,
 }
@@ -319,6 +354,11 @@ impl<'a> Shapes<'a> {
         disabled.map(|DisabledRule { code, by }| DisabledShape { code: code.to_string(), by: clean(by) })
     }
 
+    fn left_out(&self) -> impl Iterator<Item = LeftOutShape> {
+        let left_out = self.report.outcome.summary.left_out.iter();
+        left_out.map(|LeftOut { pattern, by }| LeftOutShape { pattern: name(pattern), by: clean(by) })
+    }
+
     fn missing(&self) -> impl Iterator<Item = MissingShape> {
         let missing = self.report.outcome.summary.missing.iter();
         missing.map(|missing: &Missing| MissingShape {
@@ -352,8 +392,36 @@ impl<'a> Shapes<'a> {
             warnings: outcome.count(Severity::Warning),
             notes: outcome.count(Severity::Note),
             suppressed: outcome.suppressed.len(),
+            baseline: self.baseline(),
+            change: outcome.summary.change.as_deref().map(|from| ChangeShape {
+                from: name(from),
+                outside: self.held(|by| matches!(by, SuppressedBy::OutsideChange)),
+            }),
             stats: outcome.summary.stats.as_ref().map(stats),
         }
+    }
+
+    fn baseline(&self) -> Option<BaselineShape> {
+        let used = self.report.outcome.summary.baseline.as_ref()?;
+        Some(BaselineShape {
+            path: name(&used.path),
+            matched: self.held(|by| matches!(by, SuppressedBy::Baseline { .. })),
+            stale: used
+                .stale
+                .iter()
+                .map(|entry| StaleShape {
+                    fingerprint: entry.fingerprint.to_string(),
+                    rule: entry.rule.to_string(),
+                    path: name(&entry.path),
+                    message: clean(&entry.message),
+                })
+                .collect(),
+        })
+    }
+
+    /// How many findings are held back for a kind of reason.
+    fn held(&self, kind: impl Fn(&SuppressedBy) -> bool) -> usize {
+        self.report.outcome.suppressed.iter().filter(|held| kind(&held.by)).count()
     }
 
     fn finding(&self, finding: &Finding) -> FindingShape<'a> {

@@ -28,7 +28,7 @@ pub use junit::write_junit;
 pub use place::Place;
 pub use sarif::write_sarif;
 pub use source::Sources;
-pub use talk::{Talk, write_talk};
+pub use talk::{Talk, plural, write_talk};
 pub use text::{TextStyle, write_text};
 
 /// What there is to report.

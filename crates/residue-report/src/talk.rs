@@ -6,7 +6,7 @@ use std::io;
 use annotate_snippets::renderer::{
     DEFAULT_ERROR_STYLE, DEFAULT_HELP_STYLE, DEFAULT_NOTE_STYLE, DEFAULT_WARNING_STYLE, Style,
 };
-use residue_finding::{Diagnostic, Severity};
+use residue_finding::{Diagnostic, Severity, SuppressedBy};
 
 use crate::text::{TextStyle, clean};
 use crate::{Report, visible};
@@ -96,13 +96,27 @@ fn summary_line(report: &Report<'_>, seconds: Option<&str>) -> String {
     if let Some(seconds) = seconds {
         let _ = write!(line, " ({seconds} s)");
     }
-    if !outcome.suppressed.is_empty() {
-        let _ = write!(line, ". {} suppressed", outcome.suppressed.len());
+    let held = [("suppressed", 0), ("in the baseline", 1), ("outside the change", 2)].map(|(what, kind)| {
+        let count = outcome.suppressed.iter().filter(|held| kind_of(&held.by) == kind).count();
+        (count > 0).then(|| format!("{count} {what}"))
+    });
+    let held: Vec<String> = held.into_iter().flatten().collect();
+    if !held.is_empty() {
+        let _ = write!(line, ". {}", held.join(", "));
     }
     if !outcome.summary.complete() {
         line.push_str(". Not everything could be analysed");
     }
     line
+}
+
+/// Who decided that a finding doesn't count: somebody who looked at it, the day of the baseline, or the change.
+fn kind_of(by: &SuppressedBy) -> usize {
+    match by {
+        SuppressedBy::Comment { .. } | SuppressedBy::Generated | SuppressedBy::Config { .. } => 0,
+        SuppressedBy::Baseline { .. } => 1,
+        SuppressedBy::OutsideChange => 2,
+    }
 }
 
 fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
@@ -117,6 +131,21 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
     }
     for disabled in &outcome.summary.disabled {
         hints.push(format!("{} is switched off by {}", disabled.code, clean(&disabled.by)));
+    }
+    let mut by_place: Vec<(&str, Vec<&str>)> = Vec::new();
+    for left_out in &outcome.summary.left_out {
+        match by_place.iter_mut().find(|(by, _)| *by == left_out.by) {
+            Some((_, patterns)) => patterns.push(&left_out.pattern),
+            None => by_place.push((&left_out.by, vec![&left_out.pattern])),
+        }
+    }
+    for (by, patterns) in by_place {
+        hints.push(format!("{} is left out by {}", clean(&patterns.join(", ")), clean(by)));
+    }
+    if let Some(used) = outcome.summary.baseline.as_ref().filter(|used| !used.stale.is_empty()) {
+        let stale = plural(used.stale.len(), "entry");
+        let path = clean(&used.path);
+        hints.push(format!("{stale} of {path} no longer found; `residue baseline prune` drops what is gone"));
     }
     let missing = &outcome.summary.missing;
     if !missing.is_empty() {
@@ -147,7 +176,11 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
     hints
 }
 
-/// `1 error`, `2 errors`.
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+/// `1 error`, `2 errors`, `3 entries`.
+pub fn plural(count: usize, word: &str) -> String {
+    match word.strip_suffix('y') {
+        _ if count == 1 => format!("1 {word}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {word}s"),
+    }
 }

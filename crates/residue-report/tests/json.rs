@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{RULE, files, finding, outcome, report};
 use residue_finding::{
-    Counter, Diagnostic, DisabledRule, Edit, Help, Missing, Outcome, Phase, Position, RuleCode, Severity, Span, Stats,
-    StepRole, Suppressed, SuppressedBy,
+    BaselineUse, Counter, Diagnostic, DisabledRule, Edit, Help, LeftOut, Missing, Outcome, Phase, Position, RuleCode,
+    Severity, Span, StaleEntry, Stats, StepRole, Suppressed, SuppressedBy,
 };
 use residue_report::{Tool, write_json, write_json_lines, write_rules_json};
 use serde_json::Value;
@@ -51,6 +51,15 @@ fn everything() -> Outcome {
         outcome.suppressed.push(suppressed);
     }
     outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
+    outcome.summary.left_out.push(LeftOut { pattern: "gen/**".to_owned(), by: ".residue.toml:1".to_owned() });
+    let stale = StaleEntry {
+        fingerprint: outcome.findings[0].fingerprint,
+        rule: RuleCode::new("R201"),
+        path: "gone.go".to_owned(),
+        message: "never closed".to_owned(),
+    };
+    outcome.summary.baseline = Some(BaselineUse { path: "known.toml".to_owned(), stale: vec![stale] });
+    outcome.summary.change = Some("origin/main".to_owned());
     for some in [true, false] {
         outcome.summary.missing.push(Missing {
             path: "example.com/x".to_owned(),
@@ -145,6 +154,7 @@ fn lines_say_what_the_object_says() {
         ("suppressed", "suppressed"),
         ("rule", "rules"),
         ("disabled_rule", "disabled_rules"),
+        ("left_out", "left_out"),
         ("missing", "missing"),
         ("diagnostic", "diagnostics"),
     ] {

@@ -32,6 +32,11 @@ pub(crate) enum Command {
     /// Find resources that Go source code never releases
     #[command(after_help = CHECK_AFTER_HELP)]
     Check(Box<CheckArgs>),
+    /// Keep a list of known findings, so that only new ones are reported
+    #[command(after_help = BASELINE_AFTER_HELP)]
+    Baseline(BaselineArgs),
+    /// Look at the configuration
+    Config(ConfigArgs),
     /// List the rules
     Rules(RulesArgs),
     /// Say what a rule finds, why that leaks and how to fix it
@@ -45,14 +50,32 @@ pub(crate) enum Command {
 }
 
 const CHECK_AFTER_HELP: &str = "\
-Source is read as it is: nothing is built, downloaded or run, and no Go tool chain is needed.
+Source is read as it is: nothing is built, downloaded or run, and no Go tool chain is needed; --diff REV runs git.
 Flags win over RESIDUE_* variables (RESIDUE_FAIL_ON=error), these over .residue.toml.
+
+Examples:
+  residue check ./cmd ./internal                           directories, with what is below them
+  residue check --diff origin/main                         what the branch causes
+  residue check --baseline .residue-baseline.toml          what came since the baseline was written
+  residue check --format github --format sarif=out.sarif   annotations, and a file to upload
 
 Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or configuration,
 3 something could not be analysed.";
 
-#[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
+const BASELINE_AFTER_HELP: &str = "\
+The file is --baseline, else `baseline` of the configuration, else .residue-baseline.toml at the root of the repository.
+
+Examples:
+  residue baseline write            adopt: from here on only new findings count
+  residue check --baseline .residue-baseline.toml
+  residue baseline prune            after a fix: forget what is no longer found
+
+Exit codes: 0 in step, 1 findings that are not in it or entries that are no longer found, 2 wrong usage or
+configuration, 3 something could not be analysed.";
+
+/// What is looked for and at, the same for every command that analyses.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LookArgs {
     /// Directories, with everything below them, or Go package patterns (default: ./...)
     #[arg(value_name = "PATTERN", value_hint = ValueHint::DirPath)]
     pub(crate) patterns: Vec<String>,
@@ -110,27 +133,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "What is looked at")]
     pub(crate) allow_path: Vec<PathBuf>,
 
-    /// Write text, json, jsonl, sarif, github, gitlab or junit to stdout, or to a file: `sarif=out.sarif` (repeatable)
-    #[arg(long, value_name = "FORMAT[=FILE]", env = "RESIDUE_FORMAT", hide_env = true)]
-    #[arg(value_delimiter = ',', help_heading = "What is said")]
-    pub(crate) format: Vec<Format>,
-
-    /// Leave findings that are held back out of the reports, which otherwise list them as such
-    #[arg(long, help_heading = "What is said")]
-    pub(crate) omit_suppressed: bool,
-
-    /// The least severity that makes the exit code 1: error, warning, note or never (default: warning)
-    #[arg(long, value_name = "SEVERITY", env = "RESIDUE_FAIL_ON", hide_env = true, help_heading = "What is said")]
-    pub(crate) fail_on: Option<FailOn>,
-
-    /// Count missing dependencies as something that could not be analysed
-    #[arg(long, env = "RESIDUE_STRICT", hide_env = true, help_heading = "What is said")]
-    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
-    pub(crate) strict: bool,
-
-    /// Say where the time went and what was missing
-    #[arg(long, help_heading = "What is said")]
-    pub(crate) stats: bool,
+    /// A file with findings that are known and not reported; `residue baseline write` makes one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_BASELINE", hide_env = true)]
+    #[arg(help_heading = "What counts")]
+    pub(crate) baseline: Option<PathBuf>,
 
     /// Use this configuration, not the .residue.toml found upward from the first pattern
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_CONFIG", hide_env = true)]
@@ -140,6 +146,85 @@ pub(crate) struct CheckArgs {
     #[arg(long, short, value_name = "N", env = "RESIDUE_JOBS", hide_env = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+
+    /// Report only what a change causes: since a revision (its merge base with HEAD), or of a .patch file (`-` is stdin)
+    #[arg(long, value_name = "REV|PATCH", allow_hyphen_values = true, env = "RESIDUE_DIFF", hide_env = true)]
+    #[arg(help_heading = "What counts")]
+    pub(crate) diff: Option<String>,
+
+    /// Drop entries of the baseline for which there is no finding any more
+    #[arg(long, help_heading = "What counts")]
+    pub(crate) prune_baseline: bool,
+
+    /// The least severity that makes the exit code 1: error, warning, note or never (default: warning)
+    #[arg(long, value_name = "SEVERITY", env = "RESIDUE_FAIL_ON", hide_env = true, help_heading = "What counts")]
+    pub(crate) fail_on: Option<FailOn>,
+
+    /// Count missing dependencies as something that could not be analysed
+    #[arg(long, env = "RESIDUE_STRICT", hide_env = true, help_heading = "What counts")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) strict: bool,
+
+    /// Write text, json, jsonl, sarif, github, gitlab or junit to stdout, or to a file: `sarif=out.sarif` (repeatable)
+    #[arg(long, value_name = "FORMAT[=FILE]", env = "RESIDUE_FORMAT", hide_env = true)]
+    #[arg(value_delimiter = ',', help_heading = "What is said")]
+    pub(crate) format: Vec<Format>,
+
+    /// Leave findings that are held back out of the reports, which otherwise list them as such
+    #[arg(long, help_heading = "What is said")]
+    pub(crate) omit_suppressed: bool,
+
+    /// Say where the time went and what was missing
+    #[arg(long, help_heading = "What is said")]
+    pub(crate) stats: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct BaselineArgs {
+    #[command(subcommand)]
+    pub(crate) command: BaselineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// Write all present findings into the file; reasons given in it are kept
+    Write(Box<LookArgs>),
+    /// Say which findings are not in the file, and which of its entries are no longer found
+    #[command(after_help = BASELINE_AFTER_HELP)]
+    Check(Box<LookArgs>),
+    /// Drop entries that are no longer found; nothing is added
+    Prune(Box<LookArgs>),
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether a configuration can be used as it is, with the models and the baseline it names
+    Check(ConfigFileArgs),
+    /// Print what is in force, with where each setting comes from
+    Print(ConfigFileArgs),
+    /// Print the JSON schema of .residue.toml
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFileArgs {
+    /// The file (default: the .residue.toml found upward from the working directory)
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_CONFIG", hide_env = true)]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
 //! One file a subcommand.
 
+pub(crate) mod baseline;
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod debug;
 pub(crate) mod explain;
 pub(crate) mod generate;

@@ -53,6 +53,16 @@ pub(crate) fn version() -> &'static str {
 pub(crate) struct Run {
     pub(crate) outcome: Outcome,
     pub(crate) sources: AnalysedSources,
+    pub(crate) looked_at: LookedAt,
+}
+
+/// What was analysed: where no finding means that there is none.
+#[derive(Default)]
+pub(crate) struct LookedAt {
+    /// Files, as they are shown.
+    pub(crate) files: BTreeSet<String>,
+    /// Import paths of packages.
+    pub(crate) packages: BTreeSet<String>,
 }
 
 /// Loads, types and checks what the settings name.
@@ -73,11 +83,13 @@ pub(crate) fn check(settings: &Settings, progress: &Progress) -> Result<Run, Err
         clock,
         totals: Totals::default(),
         sources: AnalysedSources::default(),
+        looked_at: LookedAt::default(),
     };
     let parts: Vec<Part> = builds.into_iter().map(|platform| build.check(platform)).collect::<Result<_, _>>()?;
     let mut outcome = platforms::merge(parts);
     outcome.summary.stats = settings.stats.then(|| stats(&build.totals, &outcome, build.clock));
-    Ok(Run { outcome, sources: build.sources })
+    outcome.summary.left_out.clone_from(&settings.left_out);
+    Ok(Run { outcome, sources: build.sources, looked_at: build.looked_at })
 }
 
 /// What builds share, and what they add to.
@@ -90,6 +102,7 @@ struct Build<'a> {
     clock: Clock,
     totals: Totals,
     sources: AnalysedSources,
+    looked_at: LookedAt,
 }
 
 impl Build<'_> {
@@ -120,19 +133,22 @@ impl Build<'_> {
         outcome.finish();
         self.totals.add(&project);
         self.sources.add(&outcome, &project);
-        let files = project.roots().flat_map(|(_, package)| &package.files);
+        let files: BTreeSet<String> =
+            project.roots().flat_map(|(_, package)| package.files.iter().map(|file| file.path.to_string())).collect();
+        self.looked_at.files.extend(files.iter().cloned());
+        self.looked_at.packages.extend(project.roots().map(|(_, package)| package.import_path.to_string()));
         Ok(Part {
             platform: platform.map(ToString::to_string).unwrap_or_default(),
             outcome,
             packages: project.roots().map(|(_, package)| package.to_string()).collect(),
-            files: files.map(|file| file.path.to_string()).collect(),
+            files,
             left_out,
         })
     }
 }
 
 /// The embedded models and those the user adds.
-fn models(settings: &Settings) -> Result<Models, Error> {
+pub(crate) fn models(settings: &Settings) -> Result<Models, Error> {
     let mut models = Models::embedded().map_err(|errors| {
         let first = errors.first().map(ToString::to_string).unwrap_or_default();
         Error::bug(&format!("an embedded model is malformed: {first}"))

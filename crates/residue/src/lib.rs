@@ -7,10 +7,13 @@
 #![allow(clippy::disallowed_methods, reason = "this is the crate that reads files and the environment")]
 
 mod args;
+mod baseline;
+mod change;
 mod commands;
 mod config;
 mod engine;
 mod error;
+mod gate;
 mod markdown;
 mod output;
 mod paths;
@@ -63,6 +66,8 @@ fn run(cli: Cli) -> Exit {
     let terminal = Terminal::new(cli.color, cli.quiet);
     let result = match cli.command {
         Command::Check(args) => commands::check::run(args, &terminal),
+        Command::Baseline(args) => commands::baseline::run(args, &terminal),
+        Command::Config(args) => commands::config::run(args, &terminal),
         Command::Rules(args) => commands::rules::run(&args, &terminal),
         Command::Explain(args) => commands::explain::run(&args, &terminal),
         Command::Debug(args) => commands::debug::run(&args),

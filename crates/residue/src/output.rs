@@ -22,6 +22,30 @@ pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Re
     }
 }
 
+/// Writes a file of the user's so that it is there as before or as it is to be, never in between. A link is replaced, not
+/// followed.
+pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    let run = || {
+        let mut text = Vec::new();
+        write(&mut text)?;
+        let name = path.file_name().ok_or_else(|| io::Error::other("it is no file's name"))?;
+        let mut beside = name.to_owned();
+        beside.push(format!(".{}.new", std::process::id()));
+        let beside = path.with_file_name(beside);
+        let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        let renamed = written.and_then(|()| std::fs::rename(&beside, path));
+        if renamed.is_err() {
+            // What is half written is of no use; there is nothing to be done if that fails too.
+            let _ = std::fs::remove_file(&beside);
+        }
+        renamed
+    };
+    run().map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))
+}
+
 /// Writes data to a file.
 pub(crate) fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let run = || {

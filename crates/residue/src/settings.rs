@@ -2,10 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use residue_finding::{DisabledRule, RuleMeta};
+use residue_finding::{DisabledRule, LeftOut, RuleMeta};
 
 use crate::args::{CheckArgs, FailOn, Format, FormatKind};
-use crate::config::Config;
+use crate::config::{Config, IgnoredPaths};
 use crate::engine;
 use crate::error::Error;
 use crate::paths;
@@ -18,11 +18,21 @@ pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     /// The repository around it.
     pub(crate) root: PathBuf,
+    /// The repository of the first pattern, or the same.
+    pub(crate) start_root: PathBuf,
     pub(crate) patterns: Vec<String>,
     pub(crate) rules: Vec<&'static RuleMeta>,
     pub(crate) disabled: Vec<DisabledRule>,
     pub(crate) models: Vec<PathBuf>,
     pub(crate) exclude: Vec<String>,
+    /// What of it a configuration says.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// Paths with findings that a configuration accepts.
+    pub(crate) ignored: Vec<Ignored>,
+    /// The baseline that was asked for.
+    pub(crate) baseline: Option<PathBuf>,
+    pub(crate) prune_baseline: bool,
+    pub(crate) diff: Option<String>,
     pub(crate) tests: bool,
     pub(crate) include_vendor: bool,
     pub(crate) tags: Vec<String>,
@@ -40,41 +50,63 @@ pub(crate) struct Settings {
     pub(crate) jobs: Option<u16>,
 }
 
+/// An `[[ignore]]` of a configuration.
+#[derive(Debug)]
+pub(crate) struct Ignored {
+    /// The directory that its patterns are relative to.
+    pub(crate) base: PathBuf,
+    pub(crate) entry: IgnoredPaths,
+    /// The file with the line.
+    pub(crate) by: String,
+}
+
 impl Settings {
     /// Flags win over the environment (clap sees to that), both over the configuration.
     pub(crate) fn resolve(args: CheckArgs) -> Result<Self, Error> {
         let dir = std::env::current_dir()
             .map_err(|error| Error::failed(format!("cannot tell the working directory: {error}")))?;
-        let config = match &args.config {
+        let look = args.look;
+        let start = start(&look.patterns, &dir);
+        let config = match &look.config {
             Some(path) => Config::read(path)?,
-            None => Config::find(&start(&args.patterns, &dir))?,
+            None => Config::find(&start)?,
         };
-        let (rules, disabled) = select_rules(&args.rule, &config, &dir)?;
-        let mut exclude = match &config.path {
-            Some(path) => rebase_all(&config.exclude, path, &dir),
-            None => Vec::new(),
-        };
-        exclude.extend(args.exclude);
+        let path = config.path.clone().unwrap_or_default();
+        let base = config.dir().unwrap_or(&dir).to_owned();
+        let by = |line: usize| format!("{}:{line}", paths::shown(&path, &dir));
+        let (rules, disabled) = select_rules(&look.rule, &config, by)?;
+        let left_out = config.exclude.iter().map(|(pattern, line)| LeftOut { pattern: pattern.clone(), by: by(*line) });
+        let left_out = left_out.collect();
+        let mut exclude: Vec<String> =
+            config.exclude.iter().filter_map(|(glob, _)| rebase(glob, &base, &dir)).collect();
+        exclude.extend(look.exclude);
+        let ignored = config.ignore.into_iter().map(|entry| Ignored { base: base.clone(), by: by(entry.line), entry });
         Ok(Self {
-            patterns: patterns(&args.patterns, &dir)?,
+            patterns: patterns(&look.patterns, &dir)?,
             rules,
             disabled,
-            models: config.models.into_iter().chain(args.model).collect(),
+            models: config.models.into_iter().chain(look.model).collect(),
             exclude,
-            tests: !args.no_tests && (args.tests || config.tests),
-            include_vendor: args.include_vendor || config.include_vendor,
-            tags: if args.tags.is_empty() { config.tags } else { args.tags },
-            platforms: platforms(args.platform, config.platforms, args.goos.is_some() || args.goarch.is_some()),
-            allow_paths: args.allow_path,
-            goos: args.goos,
-            goarch: args.goarch,
+            left_out,
+            ignored: ignored.collect(),
+            baseline: look.baseline.or(config.baseline),
+            prune_baseline: args.prune_baseline,
+            diff: args.diff,
+            tests: !look.no_tests && (look.tests || config.tests),
+            include_vendor: look.include_vendor || config.include_vendor,
+            tags: if look.tags.is_empty() { config.tags } else { look.tags },
+            platforms: platforms(look.platform, config.platforms, look.goos.is_some() || look.goarch.is_some()),
+            allow_paths: look.allow_path,
+            goos: look.goos,
+            goarch: look.goarch,
             formats: formats(args.format)?,
             fail_on: args.fail_on.or(config.fail_on).unwrap_or_default(),
             strict: args.strict || config.strict,
             stats: args.stats,
-            jobs: args.jobs,
+            jobs: look.jobs,
             omit_suppressed: args.omit_suppressed,
             root: paths::repository(&dir),
+            start_root: paths::repository(&start),
             dir,
         })
     }
@@ -84,10 +116,16 @@ impl Settings {
 fn start(patterns: &[String], dir: &Path) -> PathBuf {
     let paths = patterns.iter().map(|pattern| {
         let stem = pattern.strip_suffix("...").unwrap_or(pattern);
-        dir.join(stem)
+        // Without the `.` that patterns start with.
+        dir.join(stem).components().collect::<PathBuf>()
     });
     let mut existing = paths.filter(|path| path.exists());
-    existing.next().unwrap_or_else(|| dir.to_owned())
+    let start = existing.next().unwrap_or_else(|| dir.to_owned());
+    // `a/..` lies in `a` only as it is spelt.
+    if start.components().any(|part| part == Component::ParentDir) {
+        return start.canonicalize().unwrap_or(start);
+    }
+    start
 }
 
 /// A directory stands for everything below it; Go patterns stay as they are.
@@ -138,7 +176,7 @@ fn platforms(typed: Vec<Platform>, configured: Vec<Platform>, one: bool) -> Vec<
 fn select_rules(
     wanted: &[String],
     config: &Config,
-    dir: &Path,
+    by: impl Fn(usize) -> String,
 ) -> Result<(Vec<&'static RuleMeta>, Vec<DisabledRule>), Error> {
     let all = engine::rules();
     if !wanted.is_empty() {
@@ -162,9 +200,7 @@ fn select_rules(
         let line = config.disable.iter().find(|(named, _)| named.code == rule.code).map(|(_, line)| line);
         match line {
             Some(line) if rule.default_on => {
-                let path = config.path.as_deref().unwrap_or(Path::new(""));
-                let path = paths::shown(path, dir);
-                disabled.push(DisabledRule { code: rule.code, by: format!("{path}:{line}") });
+                disabled.push(DisabledRule { code: rule.code, by: by(*line) });
             }
             None if rule.default_on || named(&config.enable, rule) => rules.push(rule),
             _ => {}
@@ -186,14 +222,7 @@ fn formats(typed: Vec<Format>) -> Result<Vec<Format>, Error> {
     Ok(typed)
 }
 
-/// The globs of a configuration are relative to its directory; those of a run to the working directory.
-fn rebase_all(globs: &[String], config: &Path, dir: &Path) -> Vec<String> {
-    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
-    let base = config.parent().unwrap_or(Path::new("/"));
-    globs.iter().filter_map(|glob| rebase(glob, base, dir)).collect()
-}
-
-/// One glob, moved from `base` to `dir`; none when it can't match below `dir`, or would match all of it.
+/// One glob of a configuration, which is relative to its directory `base`, moved to the working directory `dir`; none when it can't match below `dir`, or would match all of it.
 fn rebase(glob: &str, base: &Path, dir: &Path) -> Option<String> {
     let (not, body) = glob.strip_prefix('!').map_or(("", glob), |body| ("!", body));
     let anchored = body.trim_end_matches('/').contains('/');

@@ -76,6 +76,20 @@ impl Terminal {
         Self::say(&text);
     }
 
+    /// Says how it went, unless only errors are wanted.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            Self::say(&format!("{}\n", residue_report::shown(text)));
+        }
+    }
+
+    /// Says what to do next, unless only errors are wanted.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.quiet {
+            Self::say(&format!("{}: {}\n", self.paint(HINT, "hint"), residue_report::shown(text)));
+        }
+    }
+
     /// Writes to stderr.
     pub(crate) fn say(text: &str) {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());

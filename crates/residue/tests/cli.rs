@@ -382,6 +382,8 @@ fn a_malformed_model_names_its_line() {
 fn the_documented_configuration_is_one() {
     let text = block(include_str!("../../../docs/cli.md"), "toml").replace("models/ours.toml", "ours.toml");
     let dir = module(&[("main.go", CLEAN), ("ours.toml", ""), (".residue.toml", &text)]);
+    let output = run(dir.path(), &["baseline", "write"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
     let output = run(dir.path(), &["check"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
 }

@@ -8,8 +8,11 @@ use residue_finding::{Outcome, Stats};
 use residue_report::{Place, Report, Talk};
 
 use crate::args::{CheckArgs, FailOn, Format, FormatKind};
+use crate::baseline::Baseline;
+use crate::change::Change;
 use crate::engine::{self, Run};
 use crate::error::{Error, Exit};
+use crate::gate::Gate;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
@@ -18,25 +21,55 @@ use crate::{output, paths};
 pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Error> {
     let start = Instant::now();
     let settings = Settings::resolve(*args)?;
+    // What can go wrong quickly does so before the analysis.
+    let gate = Gate {
+        baseline: settings.baseline.as_deref().map(Baseline::read).transpose()?,
+        change: settings.diff.as_deref().map(|from| Change::take(from, &settings)).transpose()?,
+    };
+    let run = analyse(&settings, &gate, terminal)?;
+    report(&run, &settings, &settings.formats, start, terminal)?;
+    if let Some(mut baseline) = gate.baseline.filter(|_| settings.prune_baseline) {
+        let changes = baseline.prune(&run.outcome);
+        if changes.dropped > 0 {
+            baseline.write()?;
+            terminal.note(&format!("dropped {} from the baseline", residue_report::plural(changes.dropped, "entry")));
+        }
+    }
+    Ok(verdict(&run.outcome, &settings))
+}
+
+/// Analyses what the settings name, and holds back what doesn't count.
+pub(super) fn analyse(settings: &Settings, gate: &Gate, terminal: &Terminal) -> Result<Run, Error> {
     start_threads(settings.jobs)?;
     let progress = Progress::start(terminal.shows_progress());
-    let Run { outcome, sources } = engine::check(&settings, &progress)?;
+    let mut run = engine::check(settings, &progress)?;
     drop(progress);
+    gate.apply(&mut run.outcome, settings, &run.looked_at);
+    Ok(run)
+}
 
+/// Says what there is to say: data in the formats that were asked for, and talk.
+pub(super) fn report(
+    run: &Run,
+    settings: &Settings,
+    formats: &[Format],
+    start: Instant,
+    terminal: &Terminal,
+) -> Result<(), Error> {
     let (dir, root) = (paths::slashed(&settings.dir), paths::slashed(&settings.root));
     let report = Report {
-        outcome: &outcome,
+        outcome: &run.outcome,
         rules: engine::rules(),
         tool: engine::tool(),
-        sources: &sources,
+        sources: &run.sources,
         place: Place { dir: &dir, root: &root },
         suppressed: !settings.omit_suppressed,
     };
-    for format in &settings.formats {
+    for format in formats {
         write(&report, format, terminal)?;
     }
-    talk(&report, &settings, start, terminal);
-    Ok(verdict(&outcome, &settings))
+    talk(&report, settings, start, terminal);
+    Ok(())
 }
 
 /// Starts the threads that analysis runs on.
@@ -66,7 +99,7 @@ fn write(report: &Report<'_>, format: &Format, terminal: &Terminal) -> Result<()
         None => output::stdout(write)?,
     }
     if left_out > 0 {
-        Terminal::say(&format!("warning: {left_out} results are not in the SARIF file: GitHub would refuse it\n"));
+        terminal.note(&format!("{left_out} results are not in the SARIF file: GitHub would refuse it with them"));
     }
     Ok(())
 }
@@ -98,7 +131,7 @@ fn table(stats: &Stats) -> String {
 }
 
 /// The exit code says what was found before it says what could not be looked at: a finding is certain.
-fn verdict(outcome: &Outcome, settings: &Settings) -> Exit {
+pub(super) fn verdict(outcome: &Outcome, settings: &Settings) -> Exit {
     let failing = match settings.fail_on {
         FailOn::Severity(severity) => outcome.count_at_least(severity),
         FailOn::Never => 0,

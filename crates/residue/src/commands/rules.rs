@@ -15,9 +15,7 @@ pub(crate) fn run(args: &RulesArgs, terminal: &Terminal) -> Result<Exit, Error> 
         ListFormat::Text => {
             let table = table();
             output::stdout(|out| out.write_all(table.as_bytes()))?;
-            if !terminal.quiet() {
-                Terminal::say("hint: `residue explain CODE` says why it leaks, and how to fix it\n");
-            }
+            terminal.hint("`residue explain CODE` says why it leaks, and how to fix it");
         }
     }
     Ok(Exit::Clean)

@@ -1,0 +1,212 @@
+//! What git says has changed, asked in a way that runs nothing that the repository names.
+//!
+//! A repository can be made to have git run programs: by its configuration (hooks, file system monitor, filters, external
+//! diffs, text conversions, pagers, transports) and, where that names a driver, by `.gitattributes`. It can also hide a
+//! change, by calling a file binary. So everything of the kind is switched off, and files are compared as text.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::patch::{self, Lines};
+use super::{BYTES_MAX, Change, below};
+use crate::error::Error;
+
+/// Settings that win over those of the repository.
+const SETTINGS: &[&str] = &[
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.pager=cat",
+    "core.attributesFile=/dev/null",
+    "core.quotePath=false",
+    "core.sshCommand=false",
+    "credential.helper=",
+    "diff.external=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    // No transport: what a partial clone lacks is not fetched.
+    "protocol.allow=never",
+    "submodule.recurse=false",
+];
+
+/// What changed in the working tree since the commit from which the revision and HEAD went apart.
+pub(super) fn since(revision: &str, root: &Path) -> Result<Change, Error> {
+    let git = Git::new(root)?;
+    if revision.is_empty() || revision.starts_with('-') {
+        return Err(Error::usage(format!("`{revision}` is no revision"))
+            .hint("a branch, a tag or a commit is expected, or a file that ends in .patch or .diff"));
+    }
+    let Some(head) = git.commit("HEAD")? else {
+        if revision == "HEAD" {
+            // The first commit is being made.
+            return Ok(Change::default());
+        }
+        return Err(Error::usage(format!("cannot compare with `{revision}`: there is no commit yet")));
+    };
+    let shallow = git.text(&["rev-parse", "--is-shallow-repository"])?.as_deref() == Some("true");
+    let Some(commit) = git.commit(revision)? else {
+        let hint = if shallow {
+            format!("this is a shallow clone; `git fetch --depth=1 origin {revision}` gets it")
+        } else {
+            "`git branch --all` and `git tag` list what there is".to_owned()
+        };
+        return Err(Error::usage(format!("there is no revision `{revision}`")).hint(hint));
+    };
+    let mut change = Change::default();
+    let base = match git.text(&["merge-base", &commit, &head])? {
+        Some(base) => base,
+        None => {
+            let why = if shallow { "in this shallow clone" } else { "at all" };
+            let message =
+                format!("HEAD and `{revision}` have no commit in common {why}: they are compared as they are");
+            let hint = "what changed on the other side counts too; with more history it would not \
+                        (`git fetch --unshallow`, or `fetch-depth: 0` of actions/checkout)";
+            change.warning = Some((message, hint.to_owned()));
+            commit
+        }
+    };
+    let mut files = git.diff(&base)?;
+    files.extend(git.untracked()?);
+    change.files = Some(files);
+    Ok(change)
+}
+
+/// Git in a repository.
+struct Git {
+    program: PathBuf,
+    root: PathBuf,
+    /// Filters that the repository names, to be emptied.
+    filters: Vec<(String, &'static str)>,
+}
+
+impl Git {
+    fn new(root: &Path) -> Result<Self, Error> {
+        let program = program().ok_or_else(|| {
+            Error::failed("`--diff REV` needs git, which is not on PATH").hint("a .patch file can be given instead")
+        })?;
+        if !root.join(".git").exists() {
+            return Err(Error::usage(format!("{} is in no git repository", root.display()))
+                .hint("`--diff` also takes a .patch file, or `-` for one on stdin"));
+        }
+        let mut git = Self { program, root: root.to_owned(), filters: Vec::new() };
+        let names = ["config", "--null", "--name-only", "--get-regexp", "^filter\\."];
+        // No match is a failure to git.
+        let names = git.run(&names)?.unwrap_or_default();
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            let value = if name.ends_with(".required") { "false" } else { "" };
+            git.filters.push((name.to_owned(), value));
+        }
+        Ok(git)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.root).stdin(Stdio::null());
+        command.args(["--no-pager", "--no-optional-locks", "--no-replace-objects", "--literal-pathspecs"]);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        // Filters go by the environment: their names may hold what `-c` would misread.
+        let known: usize = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+        for (at, (name, value)) in (known..).zip(&self.filters) {
+            command.env(format!("GIT_CONFIG_KEY_{at}"), name).env(format!("GIT_CONFIG_VALUE_{at}"), value);
+        }
+        command.env("GIT_CONFIG_COUNT", (known + self.filters.len()).to_string());
+        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_PROTOCOL_FROM_USER", "0");
+        command.env("LC_ALL", "C").env_remove("GIT_EXTERNAL_DIFF");
+        // `core.worktree` would have it look elsewhere.
+        let mut work_tree = OsString::from("--work-tree=");
+        work_tree.push(&self.root);
+        command.arg(work_tree).args(args);
+        command
+    }
+
+    /// What a command says; none where it fails without a word, as git does for "no".
+    fn run(&self, args: &[&str]) -> Result<Option<String>, Error> {
+        let output = self.command(args).output().map_err(|error| Error::failed(format!("cannot run git: {error}")))?;
+        if output.status.success() {
+            return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        match said.lines().find(|line| !line.trim().is_empty()) {
+            None => Ok(None),
+            Some(line) => Err(Error::failed(format!("git: {}", line.trim()))),
+        }
+    }
+
+    /// The first line of what a command says.
+    fn text(&self, args: &[&str]) -> Result<Option<String>, Error> {
+        Ok(self.run(args)?.and_then(|text| text.lines().next().map(str::to_owned)))
+    }
+
+    /// The commit that a revision names.
+    fn commit(&self, revision: &str) -> Result<Option<String>, Error> {
+        let wanted = format!("{revision}^{{commit}}");
+        let commit = self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+        Ok(commit.filter(|commit| commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())))
+    }
+
+    /// What differs between a commit and the working tree.
+    fn diff(&self, commit: &str) -> Result<BTreeMap<PathBuf, Lines>, Error> {
+        let args = [
+            "diff",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--no-relative",
+            "--text",
+            "--find-renames",
+            "--ignore-submodules=all",
+            "--submodule=short",
+            "--unified=0",
+            "--inter-hunk-context=0",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            "-O/dev/null",
+            commit,
+            "--",
+        ];
+        let failed = |what: String| {
+            let hint = format!("`git diff {commit}` in {} may say more", self.root.display());
+            Error::failed(format!("git cannot tell what changed: {what}")).hint(hint)
+        };
+        let mut child = self
+            .command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut output =
+            BufReader::new(child.stdout.take().ok_or_else(|| failed("no output".to_owned()))?.take(BYTES_MAX));
+        let patch = patch::read(&mut output);
+        let whole = output.get_ref().limit() > 0;
+        // Closes the pipe, so that git ends even where reading stopped early.
+        drop(output);
+        let status = child.wait().map_err(|error| failed(error.to_string()))?;
+        let patch = patch.map_err(|error| failed(error.to_string()))?;
+        if !whole {
+            return Err(failed(format!("the change is larger than {} GiB", BYTES_MAX >> 30)));
+        }
+        if !status.success() {
+            return Err(failed(status.to_string()));
+        }
+        Ok(below(&self.root, patch))
+    }
+
+    /// Files that nobody has added yet, and that are not ignored.
+    fn untracked(&self) -> Result<BTreeMap<PathBuf, Lines>, Error> {
+        let list = self.run(&["ls-files", "--others", "--exclude-standard", "-z"])?.unwrap_or_default();
+        let paths = list.split('\0').filter(|path| !path.is_empty());
+        Ok(paths.map(|path| (self.root.join(path), Lines::all())).collect())
+    }
+}
+
+/// Git on PATH. Relative entries of it would have the analysed tree supply the program.
+fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
+    let mut files = names.map(|dir| dir.join(format!("git{}", std::env::consts::EXE_SUFFIX)));
+    files.find(|file| file.is_file())
+}
