@@ -43,6 +43,8 @@ struct FileData {
     flows: RefCell<FxHashMap<Parent, Option<Rc<Flow>>>>,
     irs: RefCell<FxHashMap<Parent, Option<Rc<ir::Body>>>>,
     literals: RefCell<FxHashMap<ExprId, Rc<Literal>>>,
+    /// What is known of literals as functions of their own.
+    literal_summaries: RefCell<FxHashMap<ExprId, Arc<Summary>>>,
 }
 
 /// What a function literal does with what it captures.
@@ -513,6 +515,16 @@ impl<'a> FileCx<'a> {
         let literal = Rc::new(literal);
         self.data().literals.borrow_mut().insert(lit, Rc::clone(&literal));
         literal
+    }
+
+    /// Files what is known of a literal as a function of its own.
+    pub(crate) fn learn_literal(self, lit: ExprId, summary: Summary) {
+        self.data().literal_summaries.borrow_mut().insert(lit, Arc::new(summary));
+    }
+
+    /// What is known of a literal as a function of its own.
+    pub(crate) fn literal_summary(self, lit: ExprId) -> Option<Arc<Summary>> {
+        self.data().literal_summaries.borrow().get(&lit).cloned()
     }
 
     /// The variables of functions around a literal that it names.

@@ -155,6 +155,8 @@ impl FromStr for Confidence {
 /// What a group of rules is about; the letter that opens its codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
+    /// `F`: failures that are turned into something else.
+    Failure,
     /// `R`: resources that are not released.
     Resources,
     /// `X`: residue's own comments in the source.
@@ -165,6 +167,7 @@ impl Family {
     /// The letter that opens the codes of the family.
     pub const fn letter(self) -> char {
         match self {
+            Self::Failure => 'F',
             Self::Resources => 'R',
             Self::Directives => 'X',
         }
@@ -173,6 +176,7 @@ impl Family {
     /// What the family is about, as a heading.
     pub const fn title(self) -> &'static str {
         match self {
+            Self::Failure => "failures that go wrong",
             Self::Resources => "resources not released",
             Self::Directives => "comments for residue",
         }

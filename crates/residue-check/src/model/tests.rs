@@ -114,7 +114,7 @@ fn errors_have_file_and_line() {
     assert_eq!(
         errors(&[("m.toml", "[[package]]\npath = \"os\"\nborows = [\"Chmod\"]\n")]),
         ["m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `release`, `until_cancelled`, \
-          `drains`, `no_return`, `borrows`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
+          `drains`, `makes_error`, `outlives`, `no_return`, `borrows`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
           `expects_success`, `options`, `declarations`"]
     );
     assert_eq!(

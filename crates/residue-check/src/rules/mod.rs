@@ -1,9 +1,13 @@
 //! The rules, one file each, and what they have in common.
 
+mod f301;
+mod f302;
+mod f304;
 pub(crate) mod path;
 mod r201;
 pub(crate) mod r202;
 mod r203;
+mod r205;
 mod r209;
 mod x001;
 mod x002;
@@ -26,10 +30,22 @@ pub(crate) trait Rule: Sync {
 }
 
 /// The rules that look at code.
-pub(crate) const RULES: &[&dyn Rule] = &[&r201::R201, &r202::R202, &r203::R203, &r209::R209];
+pub(crate) const RULES: &[&dyn Rule] =
+    &[&f301::F301, &f302::F302, &f304::F304, &r201::R201, &r202::R202, &r203::R203, &r205::R205, &r209::R209];
 
 /// All rules, sorted by code.
-pub const ALL: &[&RuleMeta] = &[&r201::META, &r202::META, &r203::META, &r209::META, &x001::META, &x002::META];
+pub const ALL: &[&RuleMeta] = &[
+    &f301::META,
+    &f302::META,
+    &f304::META,
+    &r201::META,
+    &r202::META,
+    &r203::META,
+    &r205::META,
+    &r209::META,
+    &x001::META,
+    &x002::META,
+];
 
 #[cfg(test)]
 mod tests {

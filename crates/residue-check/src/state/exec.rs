@@ -1069,7 +1069,7 @@ impl<'a> Exec<'a> {
     // Conditions.
 
     /// Whether a symbol is nil, where that is known.
-    pub(super) fn is_nil(&self, state: &State, sym: Sym) -> Option<bool> {
+    pub(crate) fn is_nil(&self, state: &State, sym: Sym) -> Option<bool> {
         match state.facts.get(sym) {
             Some(Fact::Nil) => return Some(true),
             Some(Fact::NotNil) => return Some(false),

@@ -25,7 +25,7 @@ use exec::Exec;
 pub(crate) use quick::{Fates, look};
 use store::{Escape, Field, SiteId, Status};
 use summary::{Effect, Owned, Release, Summary, When};
-use sym::{Place, Sym};
+use sym::{Def, Place, Sym};
 
 /// A function that was executed.
 pub(crate) struct Executed<'a> {
@@ -137,8 +137,10 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         read(&exec, ir, quick.guards, &mut summary);
         exec
     });
-    if let Some(id) = unit.id {
-        cx.pkg.learn(id, summary);
+    match (unit.id, unit.function) {
+        (Some(id), _) => cx.pkg.learn(id, summary),
+        (None, Parent::Expr(lit)) => cx.learn_literal(lit, summary),
+        _ => {}
     }
     exec
 }
@@ -316,6 +318,11 @@ impl Exec<'_> {
             Origin::Made { owned, .. } => owned.made_by.clone(),
             _ => String::new(),
         }
+    }
+
+    /// What a symbol stands for.
+    pub(crate) fn def(&self, sym: Sym) -> Def {
+        self.syms.def(sym)
     }
 
     /// The kind of which a call releases something, where releasing that twice harms.
