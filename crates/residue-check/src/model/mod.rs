@@ -268,6 +268,7 @@ impl std::error::Error for ModelError {}
 pub const EMBEDDED: &[(&str, &str)] = &[
     ("cgo.toml", include_str!("../../models/cgo.toml")),
     ("cilium-ebpf.toml", include_str!("../../models/cilium-ebpf.toml")),
+    ("grpc.toml", include_str!("../../models/grpc.toml")),
     ("libbpfgo.toml", include_str!("../../models/libbpfgo.toml")),
     ("raw-fd.toml", include_str!("../../models/raw-fd.toml")),
     ("std-io.toml", include_str!("../../models/std-io.toml")),
