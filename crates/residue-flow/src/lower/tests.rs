@@ -21,6 +21,7 @@ mod hostile;
 mod loops;
 mod order;
 mod panics;
+mod run;
 mod statements;
 mod values;
 
