@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use residue_flow::dump::ir_text;
 use residue_flow::ir::{At, Body, Op, Value};
 use residue_flow::lower::{captured, lower};
-use residue_flow::{FunctionKind, Parent, Typed, functions};
+use residue_flow::{FunctionKind, Node, Parent, Typed, functions, walk};
 use residue_project::{Config, Env, Origin, OsFileSystem, Variant, load};
-use residue_syntax::ast::File;
-use residue_types::Program;
+use residue_syntax::ast::{Expr, ExprId, File, Stmt, StmtId, UnaryOp};
+use residue_types::{Bodies, Builtin, Callee, Mode, Program};
 
 /// Arguments of `conformance flow`.
 #[derive(clap::Args, Debug)]
@@ -112,7 +112,7 @@ pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
                 if let Parent::Expr(lit) = body.function {
                     counts.captured += captured(&bodies, *file, lit).len();
                 }
-                if let Err(error) = body.validate() {
+                if let Err(error) = body.validate().and_then(|()| every_call_once(&bodies, *file, body)) {
                     counts.broken += 1;
                     if counts.broken <= args.show {
                         writeln!(out, "{}: {error}\n{}", package.files[*file].path, ir_text(&bodies, *file, body))?;
@@ -143,6 +143,69 @@ fn report(out: &mut dyn Write, dir: &std::path::Path, counts: &Counts, unchecked
         lowering.as_secs_f64(),
         rate / 1e6
     )
+}
+
+/// Checks that each call, receive and function literal that is evaluated has code, and none twice.
+fn every_call_once(bodies: &Bodies<'_>, file: usize, body: &Body) -> Result<(), String> {
+    let (tree, info) = (bodies.syntax(file), bodies.file(file));
+    let mut left = HashSet::new();
+    let mut unread = HashSet::new();
+    for (_, node) in body.cfg.nodes() {
+        if let Node::Stmt(stmt) = node
+            && let Stmt::Go(call) | Stmt::Defer(call) = tree.stmt(stmt)
+        {
+            left.insert(walk::unparen(tree, call));
+        }
+        // What a select receives from is evaluated before, and chosen here.
+        if let Node::Comm(stmt) = node
+            && let Some(received) = received(tree, stmt)
+        {
+            left.insert(received);
+        }
+        walk::evaluated(tree, &body.cfg, node, &mut |expr, _| {
+            match (tree.expr(expr), info.expr(expr).mode) {
+                (_, Mode::Constant | Mode::Type) => return false,
+                (Expr::Call { args, .. }, _) => match bodies.callee(file, expr) {
+                    Callee::Conversion(_) => {}
+                    Callee::Builtin(Builtin::UnsafeSizeof | Builtin::UnsafeAlignof | Builtin::UnsafeOffsetof) => {
+                        // Only the type of the argument matters.
+                        unread.extend(tree.list(args));
+                        left.insert(expr);
+                    }
+                    Callee::Builtin(Builtin::New) if tree.list(args).all(|arg| info.expr(arg).mode != Mode::Type) => {}
+                    _ => _ = left.insert(expr),
+                },
+                (Expr::FuncLit { .. } | Expr::Unary { op: UnaryOp::Recv, .. }, _) => _ = left.insert(expr),
+                _ => {}
+            }
+            !unread.contains(&expr)
+        });
+    }
+    let text = |expr: ExprId| format!("line {}", tree.line_col(tree.expr_span(expr).start).line);
+    for (id, _) in body.cfg.blocks() {
+        for (_, instr) in body.instrs(id) {
+            let expr = match (instr.op, instr.at) {
+                (Op::Call(call) | Op::Go(call) | Op::Defer(call), _) => body.call(call).expr,
+                (Op::Closure(lit), _) => lit,
+                (Op::Recv { .. }, At::Expr(expr)) => expr,
+                _ => continue,
+            };
+            if !left.remove(&expr) {
+                return Err(format!("{}: evaluated twice, or not at all", text(expr)));
+            }
+        }
+    }
+    left.into_iter().min().map_or(Ok(()), |expr| Err(format!("{}: not evaluated", text(expr))))
+}
+
+/// The receive of a select's case.
+fn received(tree: &File, comm: StmtId) -> Option<ExprId> {
+    let received = match tree.stmt(comm) {
+        Stmt::Expr(x) => x,
+        Stmt::Assign { rhs, .. } => tree.list_get(rhs, 0)?,
+        _ => return None,
+    };
+    Some(walk::unparen(tree, received))
 }
 
 /// Lines and text of what has no code of its own. The operand of a range that is not evaluated is no such thing.
