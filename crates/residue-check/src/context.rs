@@ -799,6 +799,19 @@ impl<'a> FileCx<'a> {
     }
 }
 
+/// Gives `look` what decides the graphs of a file's functions as rules see them: types, and models of what never returns.
+pub fn with_oracle<T>(
+    package: &Package,
+    bodies: &Bodies<'_>,
+    models: &Models,
+    file: usize,
+    look: impl FnOnce(&dyn Oracle) -> T,
+) -> T {
+    let before = Summaries::new(0);
+    let cx = PackageCx::new(package, bodies, models, &before);
+    look(&cx.file(file))
+}
+
 impl Oracle for FileCx<'_> {
     fn stops(&self, call: ExprId) -> Option<Stop> {
         match self.callee(call) {

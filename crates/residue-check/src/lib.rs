@@ -17,5 +17,6 @@ mod state;
 mod suppress;
 mod value;
 
+pub use context::with_oracle;
 pub use engine::check;
 pub use model::{ModelError, Models};

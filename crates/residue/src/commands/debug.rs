@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use residue_check::Models;
-use residue_flow::{FunctionKind, Parent, Typed, build, dump, lower, names};
+use residue_flow::{Function, FunctionKind, Oracle, Parent, build, dump, lower, names};
 use residue_project::{Config, Env, OsFileSystem, Package, PackageId, Project};
 use residue_types::{Bodies, Program};
 
@@ -53,24 +53,30 @@ pub(crate) fn run(args: &DebugArgs) -> Result<Exit, Error> {
         Some((path, name)) if !path.is_empty() => (Path::new(path), name),
         _ => (Path::new(&which.function), ""),
     };
-    let project = Arc::new(load(path)?);
+    let models = Models::embedded().map_err(|_| Error::bug("an embedded model is malformed"))?;
+    let project = Arc::new(load(path, &models)?);
     let program = Program::new(Arc::clone(&project));
     let (id, file) = find_file(&project, path)?;
     let bodies = program.bodies(id);
-    let text = show(&bodies, file, name, which, &args.view)?;
+    let functions = names(bodies.syntax(file));
+    let Some((name, function)) = functions.iter().find(|(known, _)| known == name) else {
+        let known: Vec<&str> = functions.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(not_found(name, &path.display().to_string(), &known));
+    };
+    let view = |oracle: &dyn Oracle| show(&bodies, file, (name, *function), args, oracle);
+    let text = residue_check::with_oracle(&project[id], &bodies, &models, file, view);
     output::stdout(|out| out.write_all(text.as_bytes()))?;
     Ok(Exit::Clean)
 }
 
 /// Loads the package of a file.
-fn load(path: &Path) -> Result<Project, Error> {
+fn load(path: &Path, models: &Models) -> Result<Project, Error> {
     let dir = std::env::current_dir().map_err(|error| Error::failed(format!("no working directory: {error}")))?;
     if !dir.join(path).is_file() {
         return Err(Error::usage(format!("there is no file {}", path.display())).hint("write FILE:FUNC"));
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let pattern = paths::slashed(parent);
-    let models = Models::embedded().map_err(|_| Error::bug("an embedded model is malformed"))?;
     let config = Config {
         // A relative directory would be an import path without the dot.
         patterns: vec![if parent.is_absolute() { pattern } else { format!("./{pattern}") }],
@@ -96,28 +102,34 @@ fn find_file(project: &Project, path: &Path) -> Result<(PackageId, usize), Error
     })
 }
 
-fn show(bodies: &Bodies<'_>, file: usize, name: &str, which: &FunctionArgs, view: &View) -> Result<String, Error> {
+fn show(
+    bodies: &Bodies<'_>,
+    file: usize,
+    (name, function): (&str, Function),
+    args: &DebugArgs,
+    oracle: &dyn Oracle,
+) -> String {
     let tree = bodies.syntax(file);
-    let functions = names(tree);
-    let Some((name, function)) = functions.iter().find(|(known, _)| known == name) else {
-        let known: Vec<&str> = functions.iter().map(|(name, _)| name.as_str()).collect();
-        let file = which.function.rsplit_once(':').map_or(which.function.as_str(), |(file, _)| file);
-        return Err(not_found(name, file, &known));
-    };
-    let oracle = Typed { bodies, file };
     let parent = match function.kind {
         FunctionKind::Decl(decl) => Parent::Decl(decl),
         FunctionKind::Lit(lit) => Parent::Expr(lit),
     };
-    Ok(match (view, which.format) {
-        (View::Cfg(_), DumpFormat::Text) => dump::text(tree, &build(tree, function.body, &oracle)),
-        (View::Cfg(_), DumpFormat::Dot) => dump::graphviz(tree, &build(tree, function.body, &oracle), name),
-        (View::Ir(_), format) => match lower::lower(bodies, file, parent, &oracle) {
-            Some(body) if format == DumpFormat::Text => dump::ir_text(bodies, file, &body),
-            Some(body) => dump::ir_graphviz(bodies, file, &body, name),
-            None => return Err(Error::bug("a function with a body has no code")),
-        },
-    })
+    match &args.view {
+        View::Cfg(which) => {
+            let graph = build(tree, function.body, oracle);
+            match which.format {
+                DumpFormat::Text => dump::text(tree, &graph),
+                DumpFormat::Dot => dump::graphviz(tree, &graph, name),
+            }
+        }
+        View::Ir(which) => {
+            let Some(body) = lower::lower(bodies, file, parent, oracle) else { return String::new() };
+            match which.format {
+                DumpFormat::Text => dump::ir_text(bodies, file, &body),
+                DumpFormat::Dot => dump::ir_graphviz(bodies, file, &body, name),
+            }
+        }
+    }
 }
 
 fn not_found(name: &str, file: &str, known: &[&str]) -> Error {
