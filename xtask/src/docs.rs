@@ -118,7 +118,8 @@ fn command_line() -> String {
     for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
         let _ = write!(page, "\n## residue {}\n\n```text\n{}\n```\n", subcommand.get_name(), help(subcommand));
     }
-    page.push_str(include_str!("docs/environment.md"));
+    // Links lead somewhere from either place.
+    page.push_str(&include_str!("docs/environment.md").replace("](../../../docs/", "]("));
     page
 }
 
