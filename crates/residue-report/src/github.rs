@@ -9,7 +9,7 @@ use std::io;
 use residue_finding::{Diagnostic, Finding, Severity};
 
 use crate::text::clean;
-use crate::{Report, visible};
+use crate::{Report, shown_name};
 
 /// Writes one workflow command for each finding, and for each part of the input that was not analysed.
 pub fn write_github(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
@@ -65,7 +65,7 @@ fn problem(report: &Report<'_>, diagnostic: &Diagnostic) -> String {
 }
 
 fn file(report: &Report<'_>, path: &str) -> String {
-    visible::line(&report.place.path(path)).into_owned()
+    shown_name(&report.place.path(path))
 }
 
 fn word(severity: Severity) -> &'static str {

@@ -9,7 +9,7 @@ use residue_finding::{Finding, Severity};
 use serde::Serialize;
 
 use crate::text::clean;
-use crate::{Report, visible};
+use crate::{Report, shown_name};
 
 #[derive(Serialize)]
 struct Issue {
@@ -54,7 +54,7 @@ fn issue(report: &Report<'_>, finding: &Finding) -> Issue {
             Severity::Note => "minor",
         },
         location: Location {
-            path: visible::line(&report.place.path(&site.path)).into_owned(),
+            path: shown_name(&report.place.path(&site.path)),
             lines: Lines { begin, end: site.end.line.max(begin) },
         },
     }

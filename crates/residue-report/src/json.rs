@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::source::SourceCache;
 use crate::text::clean;
-use crate::{Report, Tool, mask, visible};
+use crate::{Report, Tool, mask, shown_name as name, visible};
 
 /// The version of the JSON shapes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -473,11 +473,6 @@ impl<'a> Shapes<'a> {
             excerpt: self.sources.excerpt(site),
         }
     }
-}
-
-/// A name from outside: not masked, or it would name something else.
-fn name(name: &str) -> String {
-    visible::line(name).into_owned()
 }
 
 fn header(tool: Tool<'_>) -> HeaderShape<'_> {

@@ -10,7 +10,7 @@ use residue_finding::{Diagnostic, Finding, Severity};
 
 use crate::source::SourceCache;
 use crate::text::{TextStyle, clean, render};
-use crate::{Report, visible};
+use crate::{Report, shown_name};
 
 /// Writes the findings of a run, and the parts of the input that were not analysed, as JUnit XML.
 pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
@@ -38,13 +38,13 @@ pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<(
 
 fn failure(report: &Report<'_>, finding: &Finding, sources: &SourceCache<'_>) -> String {
     let site = &finding.site;
-    let file = visible::line(&report.place.path(&site.path)).into_owned();
+    let file = shown_name(&report.place.path(&site.path));
     let name = format!("{} {file}:{}:{}", finding.rule, site.start.line, site.start.column);
     let block = render(finding, sources, TextStyle::default());
     format!(
         "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\">\n      \
          <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
-        escape(&visible::line(&site.import_path)),
+        escape(&shown_name(&site.import_path)),
         escape(&name),
         escape(&file),
         site.start.line,
@@ -63,7 +63,7 @@ fn error(report: &Report<'_>, diagnostic: &Diagnostic) -> String {
     format!(
         "    <testcase classname=\"residue\" name=\"{}\">\n      <error type=\"not analysed\" message=\"{}\"/>\n    \
          </testcase>\n",
-        escape(format!("analysis {}", visible::line(&place)).trim_end()),
+        escape(format!("analysis {}", shown_name(&place)).trim_end()),
         escape(&clean(&diagnostic.message)),
     )
 }

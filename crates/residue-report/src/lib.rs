@@ -64,6 +64,11 @@ pub struct Tool<'a> {
     pub std_version: &'a str,
 }
 
+/// A name from outside, with hidden characters written out. Not masked: it would name something else.
+pub fn shown_name(name: &str) -> String {
+    visible::line(name).into_owned()
+}
+
 /// Text from outside, ready to be shown on one line of a terminal: credentials
 /// hidden, hidden characters written out.
 pub fn shown(text: &str) -> String {

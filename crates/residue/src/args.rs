@@ -1,6 +1,7 @@
 //! What can be typed. Help, man page, completions and `docs/cli.md` are made
 //! from these definitions.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -310,6 +311,22 @@ impl FromStr for Format {
 pub(crate) enum FailOn {
     Severity(Severity),
     Never,
+}
+
+impl FailOn {
+    /// Whether findings pass that would usually fail a run.
+    pub(crate) fn lets_pass(self) -> bool {
+        !matches!(self, Self::Severity(Severity::Note | Severity::Warning))
+    }
+}
+
+impl fmt::Display for FailOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Severity(severity) => fmt::Display::fmt(severity, f),
+            Self::Never => f.write_str("never"),
+        }
+    }
 }
 
 impl FromStr for FailOn {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use residue_finding::{BaselineUse, Finding, Fingerprint, Outcome, RuleCode, StaleEntry, Suppressed, SuppressedBy};
+use residue_report::shown_name;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -190,10 +191,10 @@ impl Baseline {
     fn entry(&self, finding: &Finding, why: &str, settings: &Settings) -> Entry {
         let file = settings.dir.join(&finding.site.path);
         Entry {
-            path: paths::shown(&file, &self.dir(settings)),
+            path: shown_name(&paths::shown(&file, &self.dir(settings))),
             rule: finding.rule,
             package: finding.site.import_path.clone(),
-            declaration: finding.site.declaration.clone(),
+            declaration: shown_name(&finding.site.declaration),
             fingerprint: finding.fingerprint,
             message: residue_report::shown(&finding.message),
             why: why.to_owned(),

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use residue_finding::{Date, Finding, Outcome, SuppressedBy};
+use residue_finding::{Date, Diagnostic, Finding, Outcome, Severity, SuppressedBy};
 
 use crate::baseline::Baseline;
 use crate::change::Change;
@@ -21,6 +21,15 @@ pub(crate) struct Gate {
 impl Gate {
     /// Holds back what doesn't count.
     pub(crate) fn apply(&self, outcome: &mut Outcome, settings: &Settings, looked_at: &LookedAt) {
+        if let Some(path) = &settings.lenient {
+            outcome.summary.diagnostics.push(Diagnostic {
+                severity: Severity::Note,
+                path: Some(path.clone()),
+                position: None,
+                message: format!("`fail-on = \"{}\"` lets findings below it pass", settings.fail_on),
+                hint: None,
+            });
+        }
         let today = today();
         outcome.expire(today);
         outcome.hold_back(|finding| {

@@ -46,9 +46,14 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Res
     run().map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))
 }
 
-/// Writes data to a file.
+/// Writes data to a file. A link to a file is replaced: it may lie in the analysed tree and lead anywhere. Devices and pipes
+/// are written to.
 pub(crate) fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let run = || {
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        if is_link && path.metadata().map_or(true, |metadata| metadata.is_file()) {
+            std::fs::remove_file(path)?;
+        }
         let mut out = BufWriter::with_capacity(64 << 10, std::fs::File::create(path)?);
         write(&mut out)?;
         out.flush()

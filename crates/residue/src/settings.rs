@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) formats: Vec<Format>,
     pub(crate) omit_suppressed: bool,
     pub(crate) fail_on: FailOn,
+    /// The configuration that lets more pass than is usual.
+    pub(crate) lenient: Option<String>,
     pub(crate) strict: bool,
     pub(crate) stats: bool,
     pub(crate) jobs: Option<u16>,
@@ -73,7 +75,8 @@ impl Settings {
         };
         let path = config.path.clone().unwrap_or_default();
         let base = config.dir().unwrap_or(&dir).to_owned();
-        let by = |line: usize| format!("{}:{line}", paths::shown(&path, &dir));
+        let shown_path = paths::shown(&path, &dir);
+        let by = |line: usize| format!("{shown_path}:{line}");
         let (rules, disabled) = select_rules(&look.rule, &config, by)?;
         let left_out = config.exclude.iter().map(|(pattern, line)| LeftOut { pattern: pattern.clone(), by: by(*line) });
         let left_out = left_out.collect();
@@ -100,6 +103,7 @@ impl Settings {
             goos: look.goos,
             goarch: look.goarch,
             formats: formats(args.format)?,
+            lenient: config.fail_on.filter(|fail_on| args.fail_on.is_none() && fail_on.lets_pass()).map(|_| shown_path),
             fail_on: args.fail_on.or(config.fail_on).unwrap_or_default(),
             strict: args.strict || config.strict,
             stats: args.stats,

@@ -123,6 +123,10 @@ fn what_is_left_out_is_said_in_every_report() {
     assert_eq!(json(dir.path(), &[])["left_out"][1]["pattern"], "*.pb.go");
     let sarif = out(&run(dir.path(), &["check", "--format", "sarif"]));
     assert!(sarif.contains("*.pb.go is left out by .residue.toml:2"), "{sarif}");
+    write(dir.path(), ".residue.toml", "fail-on = 'never'\n");
+    let report = json(dir.path(), &[]);
+    assert_eq!(report["diagnostics"][0]["message"], "`fail-on = \"never\"` lets findings below it pass");
+    assert_eq!(json(dir.path(), &["--fail-on", "error"])["diagnostics"], serde_json::json!([]));
     // One from outside the tree replaces it.
     let outside = module(&[("ci.toml", "")]);
     let config = outside.path().join("ci.toml");
@@ -151,6 +155,18 @@ fn a_configuration_of_the_tree_reads_and_writes_inside_only() {
         }
     }
     assert!(!outside.path().join("new.toml").exists());
+    // So is a link in the place of a report.
+    std::fs::remove_file(dir.path().join(".residue.toml")).expect("it is there");
+    for name in ["report.json", "dangling.json"] {
+        std::os::unix::fs::symlink(outside.path().join(name), dir.path().join(name)).expect("links can be made");
+    }
+    write(outside.path(), "report.json", "mine");
+    let formats =
+        ["check", "--format", "json=report.json", "--format", "json=dangling.json", "--format", "json=/dev/null"];
+    assert_eq!(code(&run(dir.path(), &formats)), 1);
+    assert_eq!(common::read(outside.path(), "report.json"), "mine");
+    assert!(!outside.path().join("dangling.json").exists());
+    assert!(common::read(dir.path(), "report.json").contains("\"findings\""));
     // A link in the place of the file is replaced, not written through.
     write(dir.path(), ".residue.toml", "baseline = 'link.toml'\n");
     std::os::unix::fs::symlink(outside.path().join("new.toml"), dir.path().join("link.toml"))

@@ -266,6 +266,21 @@ fn nothing_that_a_repository_names_is_run() {
 }
 
 #[test]
+fn the_tree_does_not_supply_git() {
+    let dir = repository();
+    write(dir.path(), "git", "#!/bin/sh\ntouch sprung\n");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path().join("git"), executable).expect("it is ours");
+    for path in [".", "", ":", "./"] {
+        let output = residue(dir.path()).args(["check", "--diff", "main"]).env("PATH", path).output();
+        let output = output.expect("the program starts");
+        assert_eq!(code(&output), 3, "{}", err(&output));
+        assert!(err(&output).contains("needs git, which is not on PATH"), "{}", err(&output));
+    }
+    assert!(!dir.path().join("sprung").exists());
+}
+
+#[test]
 fn a_change_cannot_hide_itself() {
     let dir = repository();
     // Called binary, git shows no lines of it; found by a name with blanks, quotes and line ends, it is still itself.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use crate::args::{CheckArgs, ConfigArgs, ConfigCommand, ConfigFileArgs, FailOn, LookArgs};
+use crate::args::{CheckArgs, ConfigArgs, ConfigCommand, ConfigFileArgs, LookArgs};
 use crate::baseline::Baseline;
 use crate::config::Config;
 use crate::error::{Error, Exit};
@@ -55,10 +55,6 @@ fn print(args: ConfigFileArgs) -> Result<Exit, Error> {
         Some(path) => format!("# From {}, defaults where it says nothing.\n", residue_report::shown(path)),
         None => "# Defaults: there is no .residue.toml here or above.\n".to_owned(),
     };
-    let fail_on = match settings.fail_on {
-        FailOn::Severity(severity) => severity.as_str(),
-        FailOn::Never => "never",
-    };
     let list = |items: Vec<String>| Value::from(items);
     // What the file names it names relative to itself.
     let relative = |named: &PathBuf| match config.dir() {
@@ -68,7 +64,7 @@ fn print(args: ConfigFileArgs) -> Result<Exit, Error> {
     let codes = |rules: Vec<&'static str>| list(rules.into_iter().map(str::to_owned).collect());
     for (key, value) in [
         ("exclude", Some(list(config.exclude.iter().map(|(glob, _)| glob.clone()).collect()))),
-        ("fail-on", Some(Value::from(fail_on))),
+        ("fail-on", Some(Value::from(settings.fail_on.to_string()))),
         ("strict", Some(Value::from(settings.strict))),
         ("tests", Some(Value::from(settings.tests))),
         ("include-vendor", Some(Value::from(settings.include_vendor))),
