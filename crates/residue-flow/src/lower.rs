@@ -2,8 +2,9 @@
 //!
 //! The order of evaluation is that of the Go specification ("Order of evaluation", "Assignment statements", "For
 //! statements", "Calls"): operands left to right, calls, receives and short-circuit operators as written, and
-//! assignments in two phases. Where the specification leaves the order open (whether a variable is read before or after
-//! a call that sets it), it is read from left to right.
+//! assignments in two phases. Where the specification leaves it open whether a variable is read before or after a call
+//! that sets it, the operands of one list are read after its calls, as Go's compiler does, and all else from left to
+//! right.
 //!
 //! Everything is total: what is broken or untyped becomes [`Op::Opaque`], with the operands that it has.
 

@@ -201,13 +201,7 @@ impl<'a> Lower<'a> {
             }
             return;
         }
-        for (i, arg) in self.tree.list(args).enumerate() {
-            if self.muted {
-                return;
-            }
-            let value = self.eval_as(arg, param(i));
-            self.pending.push(value);
-        }
+        self.eval_each(args, param);
     }
 
     fn builtin_args(&mut self, builtin: Builtin, args: List<ExprId>, spread: bool) {

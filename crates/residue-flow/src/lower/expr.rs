@@ -70,6 +70,56 @@ impl<'a> Lower<'a> {
         self.converted(value, self.info.type_of(expr), to, At::Expr(expr))
     }
 
+    /// Evaluates a list of operands, converted to what `to` says, and pushes their values to `pending`.
+    ///
+    /// Variables, fields and elements are read after the calls in the list, as Go's compiler does where the
+    /// specification leaves it open: `return cfg, load(&cfg)` gives what was loaded.
+    pub(super) fn eval_each<'t>(&mut self, list: List<ExprId>, to: impl Fn(usize) -> &'t Type) {
+        let from = self.pending.len();
+        let nth = |i| self.tree.list_get(list, i);
+        let calls = (1..list.len()).rev().find(|&i| nth(i).is_some_and(|expr| self.may_call(expr))).unwrap_or(0);
+        for (i, expr) in self.tree.list(list).enumerate() {
+            if self.muted {
+                return;
+            }
+            let late = i < calls && self.only_reads(expr);
+            let value = if late { MUTED } else { self.eval_as(expr, to(i)) };
+            self.pending.push(value);
+        }
+        for (i, expr) in self.tree.list(list).enumerate().take(calls) {
+            if self.pending.get(from + i) == Some(&MUTED) {
+                self.pending[from + i] = self.eval_as(expr, to(i));
+            }
+        }
+    }
+
+    /// Whether evaluating an expression calls or waits.
+    fn may_call(&self, expr: ExprId) -> bool {
+        if let Expr::Ident(_) | Expr::BasicLit(_) = self.tree.expr(expr) {
+            return false;
+        }
+        let mut found = false;
+        walk::expressions(self.tree, expr, &mut |e| {
+            found |= match self.tree.expr(e) {
+                Expr::Call { fun, .. } => !matches!(self.info.expr(fun).mode, Mode::Type | Mode::Constant),
+                Expr::Unary { op: UnaryOp::Recv, .. } => true,
+                _ => self.cfg.is_split(e),
+            };
+            !found
+        });
+        found
+    }
+
+    /// Whether evaluating an expression reads what a call could change, and does nothing else.
+    fn only_reads(&self, expr: ExprId) -> bool {
+        let fixed = matches!(self.info.expr(expr).mode, Mode::Constant | Mode::Nil | Mode::Type)
+            || matches!(
+                self.tree.expr(walk::unparen(self.tree, expr)),
+                Expr::FuncLit { .. } | Expr::CompositeLit { .. } | Expr::Unary { op: UnaryOp::Addr, .. }
+            );
+        !fixed && !self.may_call(expr)
+    }
+
     pub(super) fn value(&mut self, expr: ExprId) -> Value {
         self.eval(expr, Want::Value)
     }

@@ -96,40 +96,31 @@ impl<'a> Lower<'a> {
             (lhs.len(), rhs.len(), self.tree.list_get(lhs, 0), self.tree.list_get(rhs, 0))
         {
             let place = self.place(target, define);
-            let value = self.assigned(value, target);
+            let value = self.eval_as(value, self.target_type(target));
             self.store(place, value, at);
             return;
         }
         let mut places = Vec::with_capacity(lhs.len());
         for target in self.tree.list(lhs) {
-            places.push((target, self.place(target, define)));
+            places.push((self.target_type(target), self.place(target, define)));
         }
         if rhs.len() == 1
             && lhs.len() > 1
             && let Some(value) = self.tree.list_get(rhs, 0)
         {
             let tuple = self.tuple(value, lhs.len());
-            for (i, (target, place)) in places.into_iter().enumerate() {
+            for (i, (ty, place)) in places.into_iter().enumerate() {
                 if !matches!(place, Place::Blank) {
                     let element = self.emit(Op::Extract { tuple, index: i as u32 }, at);
                     let from = self.element_type(value, i);
-                    let element = self.converted(element, &from, self.target_type(target), at);
+                    let element = self.converted(element, &from, ty, at);
                     self.store(place, element, at);
                 }
             }
             return;
         }
         let from = self.pending.len();
-        for (i, value) in self.tree.list(rhs).enumerate() {
-            if self.muted {
-                break;
-            }
-            let value = match places.get(i) {
-                Some(&(target, _)) => self.assigned(value, target),
-                None => self.value(value),
-            };
-            self.pending.push(value);
-        }
+        self.eval_each(rhs, |i| places.get(i).map_or(&Type::Unknown, |&(ty, _)| ty));
         for (i, (_, place)) in places.into_iter().enumerate() {
             let value = match self.pending.get(from + i) {
                 Some(&value) => value,
@@ -138,11 +129,6 @@ impl<'a> Lower<'a> {
             self.store(place, value, at);
         }
         self.pending.truncate(from);
-    }
-
-    fn assigned(&mut self, value: ExprId, target: ExprId) -> Value {
-        let ty = self.target_type(target);
-        self.eval_as(value, ty)
     }
 
     /// The type of what is assigned to.
@@ -187,16 +173,8 @@ impl<'a> Lower<'a> {
                 self.pending.push(element);
             }
         } else {
-            for (i, value) in self.tree.list(values).enumerate() {
-                if self.muted {
-                    break;
-                }
-                let value = match self.tree.list_get(names, i) {
-                    Some(name) => self.eval_as(value, self.declared_type(name)),
-                    None => self.value(value),
-                };
-                self.pending.push(value);
-            }
+            let types: Vec<_> = self.tree.list(names).map(|name| self.declared_type(name)).collect();
+            self.eval_each(values, |i| types.get(i).copied().unwrap_or(&Type::Unknown));
         }
         for (i, name) in self.tree.list(names).enumerate() {
             let value = self.pending.get(from + i).copied();
@@ -226,13 +204,9 @@ impl<'a> Lower<'a> {
                 self.pending.push(value);
             }
         } else {
-            for (i, value) in self.tree.list(values).enumerate() {
-                if self.muted {
-                    break;
-                }
-                let value = self.eval_as(value, self.results.get(i).map_or(&Type::Unknown, |result| result.ty));
-                self.pending.push(value);
-            }
+            let results = std::mem::take(&mut self.results);
+            self.eval_each(values, |i| results.get(i).map_or(&Type::Unknown, |result| result.ty));
+            self.results = results;
         }
         let values = self.list(from);
         self.emit(Op::Return(values), at);

@@ -310,6 +310,22 @@ func values() {
 	println(row[1], grid[1][1])
 }
 
+func set(p *int) int         { *p = 7; return 1 }
+func setAt(p *point) int     { p.x = 7; return 1 }
+func first(a any, b int) any { return a }
+
+func late() (point, int, int) {
+	x, s, p := 0, []int{0}, point{}
+	in := func() int { s[0] = 7; return 1 }
+	println(first(x, set(&x)).(int), first(s[0], in()).(int))
+	x = 0
+	y, z := x, set(&x)
+	x = 0
+	var v, w = x + 1, set(&x)
+	println(y, z, v, w)
+	return p, p.x + 1, setAt(&p)
+}
+
 func main() {
 	swaps()
 	copies()
@@ -324,6 +340,8 @@ func main() {
 	show(plain(4))
 	failures()
 	values()
+	p, q, _ := late()
+	println(p.x, q)
 }
 
 func show(n int, s string, ok bool) { println(n, s, ok) }
