@@ -14,7 +14,9 @@ use residue_project::{Package, SourceFile};
 use residue_syntax::ast::{
     BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt, StmtId,
 };
-use residue_types::{Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Type, VarKind};
+use residue_types::{
+    Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Symbol, Type, VarKind,
+};
 use rustc_hash::FxHashMap;
 
 use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
@@ -427,11 +429,25 @@ impl<'a> FileCx<'a> {
             return vec![0];
         }
         let is_it = |ty: &Type| resource.types.iter().any(|want| self.is_type(ty, want));
+        // Of a system call made by hand, the second word is not another descriptor.
+        let words = self.roles(call).is_some_and(|roles| !roles.acquire_if.is_empty());
         match self.info().type_of(call) {
+            Type::Tuple(_) if words => vec![0],
             Type::Tuple(types) => types.iter().enumerate().filter(|(_, ty)| is_it(ty)).map(|(i, _)| i).collect(),
             ty if is_it(ty) => vec![0],
             _ => Vec::new(),
         }
+    }
+
+    /// What a call acquires, by its function alone or by its first arguments too.
+    pub(crate) fn acquired_kind(self, call: ExprId, roles: &Roles) -> Option<ResourceId> {
+        roles.acquire.or_else(|| {
+            let given: Vec<Option<i64>> = self.arguments(call).map(|arg| self.constant_int(arg)).collect();
+            let matches = |wanted: &[i64]| {
+                wanted.len() <= given.len() && wanted.iter().zip(&given).all(|(&want, &got)| got == Some(want))
+            };
+            roles.acquire_if.iter().find(|(wanted, _)| matches(wanted)).map(|&(_, kind)| kind)
+        })
     }
 
     /// The function around an expression.
@@ -517,6 +533,37 @@ impl<'a> FileCx<'a> {
         literal
     }
 
+    /// The paths from a literal's first parameter to what it releases and must not be released twice, as far as it is
+    /// plain to see: a call that a model says releases such a thing.
+    pub(crate) fn released_by_literal(self, lit: ExprId) -> Vec<Vec<Symbol>> {
+        let Some(ir) = self.ir(Parent::Expr(lit)) else { return Vec::new() };
+        let mut found = Vec::new();
+        for call in ir.calls() {
+            let releases = self
+                .roles(call.expr)
+                .is_some_and(|roles| roles.release.iter().any(|&kind| self.models().resource(kind).twice.is_some()));
+            let Some(&arg) = ir.values(call.args).first().filter(|_| releases) else { continue };
+            let mut path = Vec::new();
+            let mut at = arg;
+            loop {
+                match ir.instr(at).op {
+                    Op::Field { x, field, .. } => {
+                        path.push(field.name);
+                        at = x;
+                    }
+                    Op::Convert(x) => at = x,
+                    Op::Load(var) if ir.params.first() == Some(&Some(var)) => {
+                        path.reverse();
+                        found.push(path);
+                        break;
+                    }
+                    _ => break,
+                }
+            }
+        }
+        found
+    }
+
     /// Files what is known of a literal as a function of its own.
     pub(crate) fn learn_literal(self, lit: ExprId, summary: Summary) {
         self.data().literal_summaries.borrow_mut().insert(lit, Arc::new(summary));
@@ -552,6 +599,11 @@ impl<'a> FileCx<'a> {
     /// The call in a literal that undoes or writes something that the end of the process does not.
     pub(crate) fn literal_outlives(self, lit: ExprId) -> Option<String> {
         self.literal(lit).outlives.clone()
+    }
+
+    /// Whether an argument of a call is not constant.
+    pub(crate) fn has_variable_argument(self, call: ExprId) -> bool {
+        self.arguments(call).any(|arg| self.info().value_of(arg).is_none())
     }
 
     /// Whether a call takes care that a release is made only once: it takes a finalizer or a cleanup away, goes through
@@ -768,11 +820,15 @@ impl<'a> FileCx<'a> {
 
     /// Whether the context that is passed on is one that this function cancels: that releases what came of it.
     fn is_cancelled(self, call: ExprId) -> bool {
+        let made = |arg: ExprId| {
+            let arg = walk::unparen(self.tree(), arg);
+            if matches!(self.tree().expr(arg), Expr::Call { .. }) { Some(arg) } else { self.maker(arg) }
+        };
         self.roles(call).is_some_and(|roles| roles.until_cancelled)
             && self
                 .arguments(call)
-                .filter_map(|arg| self.maker(arg))
-                .any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels))
+                .filter_map(made)
+                .any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels || roles.ends))
     }
 
     /// Where a path ends: at the statement that returns or sets something again, or at the head of the loop that comes

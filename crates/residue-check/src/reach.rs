@@ -10,12 +10,12 @@ use std::hash::{Hash, Hasher};
 use residue_finding::Site;
 use residue_flow::Parent;
 use residue_flow::ir::Op;
-use residue_syntax::ast::Decl;
+use residue_syntax::ast::{Decl, ExprId, Span};
 use residue_types::{Callee, ObjId, Objects, Symbol, Type};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::context::{FileCx, PackageCx};
-use crate::state::{Analysis, callees};
+use crate::state::Analysis;
 
 /// Methods of one name beyond which a call through an interface is not followed.
 const IMPLEMENTATIONS_MAX: usize = 3;
@@ -45,8 +45,10 @@ pub(crate) struct Calls {
     shields: Vec<(Key, Shield)>,
     /// Functions that a library calls below a recover of its own.
     shielded: Vec<(Key, Shield)>,
-    /// Methods that a gRPC server calls.
-    services: Vec<Key>,
+    /// Methods of the shape that a gRPC server calls.
+    services: Vec<(Symbol, Key)>,
+    /// Methods of the interfaces that are generated for services: `FilesServer`.
+    of_servers: Vec<Symbol>,
     /// An interceptor that recovers.
     interceptor: Option<Shield>,
 }
@@ -86,6 +88,14 @@ pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
             one(cx, function, &mut calls);
         }
     }
+    let declared = pkg.bodies.program().declarations(pkg.bodies.package());
+    for object in declared.into_iter().flat_map(|declared| declared.objects()) {
+        if object.name.as_str().ends_with("Server")
+            && let Some(Type::Interface(interface)) = object.underlying()
+        {
+            calls.of_servers.extend(interface.methods.iter().map(|method| method.name));
+        }
+    }
     for executed in &analysis.executed {
         if executed.exec.events.recoveries.is_empty() {
             continue;
@@ -104,16 +114,30 @@ pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
 fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
     let Some(ir) = cx.ir(function) else { return };
     let own = key(cx, function);
-    calls.edges.extend(callees(&ir).map(|callee| (own, declared(cx.pkg, callee))));
-    for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
-        if let Op::Closure(lit) = instr.op {
-            calls.edges.push((own, key(cx, Parent::Expr(lit))));
+    // A goroutine's panic is below nobody's recover but its own.
+    let instrs = || ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
+    let started: Vec<ExprId> = instrs()
+        .filter_map(|op| match op {
+            Op::Go(call) => Some(ir.call(call)),
+            _ => None,
+        })
+        .filter_map(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
+            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => Some(lit),
+            _ => None,
+        })
+        .collect();
+    for op in instrs() {
+        match op {
+            Op::Call(call) | Op::Defer(call) => match ir.call(call).callee {
+                Callee::Func(id) => calls.edges.push((own, declared(cx.pkg, id))),
+                Callee::Interface { method, .. } => calls.through.push((own, method)),
+                _ => {}
+            },
+            Op::Func(id) | Op::MethodValue { method: id, .. } => calls.edges.push((own, declared(cx.pkg, id))),
+            Op::Closure(lit) if !started.contains(&lit) => calls.edges.push((own, key(cx, Parent::Expr(lit)))),
+            _ => {}
         }
     }
-    calls.through.extend(ir.calls().iter().filter_map(|call| match call.callee {
-        Callee::Interface { method, .. } => Some((own, method)),
-        _ => None,
-    }));
     if let Parent::Decl(decl) = function
         && let Some(id) = cx.declared(decl)
         && let Some(object) = cx.pkg.bodies.object(id)
@@ -121,8 +145,8 @@ fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
         && func.recv().is_some()
     {
         calls.methods.push((object.name, own));
-        if is_service(cx, func.recv(), object.name) {
-            calls.services.push(own);
+        if object.name.is_exported() && is_service(cx, function) {
+            calls.services.push((object.name, own));
         }
     }
     if is_handler(cx, function) {
@@ -165,47 +189,64 @@ pub(crate) fn is_interceptor(cx: FileCx<'_>, function: Parent) -> bool {
     })
 }
 
-/// Whether a method belongs to a gRPC service: its type embeds the generated `Unimplemented…Server`.
-fn is_service(cx: FileCx<'_>, recv: Option<ObjId>, name: Symbol) -> bool {
+/// Whether a method has the shape of a gRPC service's: `(context.Context, *Request) (*Reply, error)`, or `(…, stream) error`.
+fn is_service(cx: FileCx<'_>, function: Parent) -> bool {
     let bodies = cx.pkg.bodies;
-    let Some(Type::Struct(fields)) = recv.and_then(|recv| bodies.object(recv)?.underlying().cloned()) else {
-        return false;
-    };
-    name.is_exported()
-        && fields.fields.iter().any(|field| {
-            let name = field.name.as_str();
-            field.embedded
-                && (name.starts_with("Unimplemented") || name.starts_with("Unsafe"))
-                && name.ends_with("Server")
-        })
+    let params = parameters(cx, function);
+    let results = cx.result_types(function);
+    let error = residue_types::error_type();
+    match (&params[..], &results[..]) {
+        ([context, Type::Pointer(_)], [Type::Pointer(_), last]) => {
+            *last == error && bodies.is_named(context, "context", "Context")
+        }
+        ([.., stream], [last]) => *last == error && bodies.is_interface(stream),
+        _ => false,
+    }
 }
 
-/// Where a function defers the call that recovers.
-pub(crate) fn deferred_recover(cx: FileCx<'_>, function: Parent) -> Option<Site> {
+/// The deferred call that recovers.
+fn deferred_call(cx: FileCx<'_>, function: Parent) -> Option<(ExprId, Option<ExprId>)> {
     let ir = cx.ir(function)?;
-    let mut defers = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+    let defers = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
         Op::Defer(call) => Some(ir.call(call)),
         _ => None,
     });
-    let call = defers.find(|call| match call.callee {
-        Callee::Literal(lit) => cx.calls_recover(lit),
-        Callee::Func(id) => cx.pkg.summary(id).is_some_and(|summary| summary.recovers),
-        _ => false,
-    });
-    let span = match (call, function) {
-        (Some(call), _) => {
-            let span = cx.tree().expr_span(call.expr);
-            // Its first line is enough.
-            let line = cx.tree().line_span(cx.tree().line_col(span.start).line);
-            residue_syntax::ast::Span::new(span.start, line.map_or(span.end, |line| line.end.min(span.end)))
+    defers.into_iter().find_map(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
+        (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) if cx.calls_recover(lit) => {
+            Some((call.expr, Some(lit)))
         }
-        (None, Parent::Decl(decl)) => match cx.tree().decl(decl) {
-            Decl::Func(func) => cx.tree().ident_span(func.name),
+        (&Callee::Func(id), _) if cx.pkg.summary(id).is_some_and(|summary| summary.recovers) => Some((call.expr, None)),
+        _ => None,
+    })
+}
+
+/// Where a function defers what recovers: the first line of the deferred call.
+pub(crate) fn deferred_recover(cx: FileCx<'_>, function: Parent) -> Option<Site> {
+    let tree = cx.tree();
+    let span = match (deferred_call(cx, function), function) {
+        (Some((call, _)), _) => {
+            let span = tree.expr_span(call);
+            let line = tree.line_span(tree.line_col(span.start).line);
+            Span::new(span.start, line.map_or(span.end, |line| line.end.min(span.end)))
+        }
+        (None, Parent::Decl(decl)) => match tree.decl(decl) {
+            Decl::Func(func) => tree.ident_span(func.name),
             _ => return None,
         },
         _ => return None,
     };
     Some(cx.site(span))
+}
+
+/// Where a function recovers: the call of `recover` in a deferred literal, or the deferred call of a helper.
+pub(crate) fn recover_call(cx: FileCx<'_>, function: Parent) -> Option<Site> {
+    if let Some((_, Some(lit))) = deferred_call(cx, function)
+        && let Some(ir) = cx.ir(Parent::Expr(lit))
+    {
+        let recover = ir.calls().iter().find(|call| call.callee == Callee::Builtin(residue_types::Builtin::Recover));
+        return recover.map(|call| cx.site_of(call.expr));
+    }
+    deferred_recover(cx, function)
 }
 
 /// The functions that run below a recover, each with the nearest.
@@ -238,6 +279,8 @@ impl Shields {
             }
         }
         let mut starts: Vec<(Shield, Key)> = Vec::new();
+        let of_servers: FxHashSet<Symbol> =
+            packages.iter().flat_map(|calls| calls.of_servers.iter().copied()).collect();
         let interceptor = packages.iter().filter_map(|calls| calls.interceptor.as_ref()).min();
         for calls in packages {
             starts.extend(calls.shielded.iter().map(|(key, shield)| (shield.clone(), *key)));
@@ -247,7 +290,8 @@ impl Shields {
                 starts.extend(called.iter().map(|&callee| (shield.clone(), callee)));
             }
             if let Some(interceptor) = interceptor {
-                starts.extend(calls.services.iter().map(|&key| (interceptor.clone(), key)));
+                let served = calls.services.iter().filter(|(name, _)| of_servers.contains(name));
+                starts.extend(served.map(|&(_, key)| (interceptor.clone(), key)));
             }
         }
         starts.sort();

@@ -93,7 +93,7 @@ fn documented(page: &str, heading: &str) -> String {
     let section = page.split("\n## ").find_map(|part| part.strip_prefix(heading)).expect("the heading is there");
     let code = section.split("```go\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has Go code");
     let mut imports = String::new();
-    for path in ["context", "net/http", "os", "time"] {
+    for path in ["context", "errors", "fmt", "log", "net/http", "os", "syscall", "time"] {
         let name = path.rsplit('/').next().unwrap_or(path);
         if code.contains(&format!("{name}.")) {
             let _ = writeln!(imports, "import \"{path}\"");

@@ -18,6 +18,8 @@
 //! drained = "it is read to its end"  # why it costs little where it was read to its end (optional): then a note
 //! untouched = "it may be empty"     # why it may cost nothing where a test never looks at it (optional): then a note
 //! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
+//! maker_release = ["Wait"]          # methods of what it was acquired from that release it (optional)
+//! maker_fails = ["Start"]           # such methods that release it where they fail (optional)
 //! twice = "the number may be another file's by then"   # what a second release does (optional): then R205 looks for it
 //! severity = "warning"              # error, warning, note
 //! confidence = "high"               # high, medium, low
@@ -37,6 +39,9 @@
 //! cancels = ["WithCancel"]          # one result is a function that must be called
 //! root_context = ["Background"]     # the result is a context that is never cancelled
 //! no_return.exit = ["Exit"]         # also panic, goexit, never
+//! acquire_if.raw-fd = ["Syscall 321 7"]   # acquires the kind where its first arguments are these constants
+//! ends = ["(*Request).Context"]     # the result is a context that is cancelled without the caller's doing
+//! panics = ["MustCompile"]          # panics on arguments that are not right
 //! makes_error = ["Errorf"]          # the result is an error, never nil
 //! outlives = ["RemoveAll"]          # undoes or writes something that the end of the process does not
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
@@ -88,6 +93,10 @@ pub struct Resource {
     pub untouched: Option<String>,
     /// Constants among the arguments with which the acquiring call gives none.
     pub without: Vec<String>,
+    /// Methods of what it was acquired from that release it.
+    pub maker_release: Vec<String>,
+    /// Such methods that release it where they fail.
+    pub maker_fails: Vec<String>,
     /// What releasing it twice does, where that harms.
     pub twice: Option<String>,
     /// How bad that is.
@@ -137,6 +146,12 @@ impl fmt::Display for TypeRef {
 pub struct Roles {
     /// It acquires a resource.
     pub acquire: Option<ResourceId>,
+    /// It acquires a resource where its first arguments are these constants.
+    pub acquire_if: Vec<(Vec<i64>, ResourceId)>,
+    /// Its result is a context that is cancelled without the caller's doing.
+    pub ends: bool,
+    /// It panics on arguments that are not right.
+    pub panics: bool,
     /// It releases these kinds of resources, given as argument or receiver.
     pub release: Vec<ResourceId>,
     /// What it acquires is released when the context among its arguments is cancelled.
@@ -342,6 +357,16 @@ impl Models {
     /// Whether a method of this name releases some kind of resource, or a type that holds one.
     pub fn is_release_name(&self, method: &str) -> bool {
         self.release_names.contains(method)
+    }
+
+    /// Whether functions of a package acquire or release a kind of resource: what it is handed to there uses it.
+    pub fn deals_with(&self, package: &str, kind: ResourceId) -> bool {
+        let Some(package) = self.packages.get(package) else { return false };
+        package
+            .functions
+            .values()
+            .flat_map(FxHashMap::values)
+            .any(|roles| roles.acquire == Some(kind) || roles.release.contains(&kind))
     }
 
     /// What a function does. `recv` is the name of the type that declares a method, empty for a function.

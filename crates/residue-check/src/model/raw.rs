@@ -50,6 +50,10 @@ struct RawResource {
     untouched: Option<String>,
     #[serde(default)]
     without: Vec<String>,
+    #[serde(default)]
+    maker_release: Names,
+    #[serde(default)]
+    maker_fails: Names,
     twice: Option<String>,
     severity: Spanned<String>,
     confidence: Spanned<String>,
@@ -63,6 +67,8 @@ struct RawPackage {
     #[serde(default)]
     acquire: BTreeMap<Spanned<String>, Names>,
     #[serde(default)]
+    acquire_if: BTreeMap<Spanned<String>, Names>,
+    #[serde(default)]
     release: BTreeMap<Spanned<String>, Names>,
     #[serde(default)]
     until_cancelled: Names,
@@ -70,6 +76,10 @@ struct RawPackage {
     drains: Names,
     #[serde(default)]
     makes_error: Names,
+    #[serde(default)]
+    ends: Names,
+    #[serde(default)]
+    panics: Names,
     #[serde(default)]
     outlives: Names,
     #[serde(default)]
@@ -219,7 +229,7 @@ impl Reader<'_> {
         let severity = self.parse::<Severity>(source, &raw.severity).unwrap_or(Severity::Warning);
         let confidence = self.parse::<Confidence>(source, &raw.confidence).unwrap_or(Confidence::Medium);
         let text = |names: &Names| names.iter().map(|name| name.get_ref().clone()).collect();
-        for name in raw.release.iter().chain(&raw.exhaust) {
+        for name in raw.release.iter().chain(&raw.exhaust).chain(&raw.maker_release) {
             self.models.release_names.insert(name.get_ref().clone());
         }
         self.models.resources.push(Resource {
@@ -234,6 +244,8 @@ impl Reader<'_> {
             drained: raw.drained.clone(),
             untouched: raw.untouched.clone(),
             without: raw.without.clone(),
+            maker_release: text(&raw.maker_release),
+            maker_fails: text(&raw.maker_fails),
             twice: raw.twice.clone(),
             severity,
             confidence,
@@ -287,6 +299,23 @@ impl Reader<'_> {
                 });
             }
         }
+        for (kind, names) in &raw.acquire_if {
+            let Some(id) = self.kind(source, kind) else { continue };
+            for name in names {
+                let mut words = name.get_ref().split_whitespace();
+                let function = words.next().unwrap_or_default().to_owned();
+                let Ok(constants) = words.map(str::parse::<i64>).collect::<Result<Vec<_>, _>>() else {
+                    let message = format!("`{}` is not a function and integers: write `Name 1 2`", name.get_ref());
+                    self.error(&source.at(name.span()), message);
+                    continue;
+                };
+                let name = Spanned::new(name.span(), function);
+                self.give(source, path, std::slice::from_ref(&name), |roles| {
+                    roles.acquire_if.push((constants.clone(), id));
+                    true
+                });
+            }
+        }
         for (kind, names) in &raw.no_return {
             let stop = match kind.get_ref().as_str() {
                 "exit" => Stop::Exit,
@@ -301,7 +330,9 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, Flag); 12] = [
+        let flags: [(&Names, Flag); 14] = [
+            (&raw.ends, |roles| &mut roles.ends),
+            (&raw.panics, |roles| &mut roles.panics),
             (&raw.makes_error, |roles| &mut roles.makes_error),
             (&raw.outlives, |roles| &mut roles.outlives),
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
@@ -343,7 +374,7 @@ impl Reader<'_> {
     }
 
     /// Gives functions a role; `set` says whether the role does not contradict one given before.
-    fn give(&mut self, source: &Source<'_>, path: &str, names: &Names, set: impl Fn(&mut Roles) -> bool) {
+    fn give(&mut self, source: &Source<'_>, path: &str, names: &[Spanned<String>], set: impl Fn(&mut Roles) -> bool) {
         for name in names {
             let place = source.at(name.span());
             if name.get_ref() == "*" {

@@ -22,7 +22,7 @@ fn the_embedded_models_are_right() {
     assert!(models.packages().count() > 50);
     let open = models.roles("os", "", "Open").and_then(|roles| roles.acquire).expect("os.Open acquires");
     assert_eq!(models.resource(open).kind, "os-file");
-    assert!(models.roles("os/exec", "", "Command").is_none());
+    assert!(models.roles("net/url", "", "Parse").is_none());
     assert!(models.roles("golang.org/x/sys/unix", "", "Fstat").is_some_and(|roles| roles.borrows));
     assert!(models.roles("golang.org/x/sys/unix", "", "Accept").is_some_and(|r| r.borrows && r.acquire.is_some()));
     assert!(models.is_options("github.com/cilium/ebpf/link", "XDPOptions"));
@@ -113,9 +113,11 @@ borrows = ["Chmod"]
 fn errors_have_file_and_line() {
     assert_eq!(
         errors(&[("m.toml", "[[package]]\npath = \"os\"\nborows = [\"Chmod\"]\n")]),
-        ["m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `release`, `until_cancelled`, \
-          `drains`, `makes_error`, `outlives`, `no_return`, `borrows`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
-          `expects_success`, `options`, `declarations`"]
+        [
+            "m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `acquire_if`, `release`, `until_cancelled`, \
+          `drains`, `makes_error`, `ends`, `panics`, `outlives`, `no_return`, `borrows`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
+          `expects_success`, `options`, `declarations`"
+        ]
     );
     assert_eq!(
         errors(&[("m.toml", "[[package]]\npath = \"os\"\nacquire.os-fil = [\"Open\"]\n")]),

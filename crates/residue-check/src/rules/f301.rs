@@ -6,7 +6,7 @@
 //!   returns a nil error: the result has no name, so it is zero after a recover; or it has one, and nothing sets it.
 //! - A function that decides whether something is allowed (`Authorize`, `CheckAccess`, `Verify`, …) and that after a
 //!   recover answers nil, or true because its named result was preset.
-//! - HTTP middleware or a handler that recovers and writes nothing: net/http answers 200 with an empty body.
+//! - HTTP middleware or a handler that recovers and sets no status: net/http answers 200, with whatever body there is.
 //!
 //! ## Why it leaks
 //!
@@ -52,7 +52,8 @@
 //!
 //! Functions that swallow a panic on purpose, a cleanup that must not fail, are only reported where they pass on what
 //! a handler returns or decide about access. Access functions are known by their names. What a recovering helper does
-//! with a pointer to the error is not looked into: it is taken to set it.
+//! with a pointer to the error is not looked into: it is taken to set it. HTTP code that sets a status on some ways
+//! after a recover is taken to know why it does not on the others.
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 use residue_flow::Parent;
@@ -112,16 +113,20 @@ fn function(executed: &Executed<'_>) -> Option<Finding> {
         return None;
     }
     let job = job(executed)?;
+    if job == Job::Http && exec.events.recoveries.iter().any(|recovery| recovery.state.answered) {
+        return None;
+    }
     let open = exec.events.recoveries.iter().find_map(|recovery| Some((recovery, opens(executed, job, recovery)?)));
     let (recovery, how) = open?;
-    let site = reach::deferred_recover(cx, executed.function)?;
+    let site = reach::recover_call(cx, executed.function)?;
     let name = crate::rules::path::function_name(cx, executed.function);
     let message = match (job, how) {
         (Job::Http, _) | (_, How::Nothing) => {
-            format!("{name} recovers and answers nothing: the client gets an empty 200")
+            format!("{name} recovers and sets no status: the client gets a 200")
         }
         (_, How::Nil { .. }) => format!("{name} recovers and returns a nil error: a panic passes as success"),
-        (_, How::True) => format!("{name} recovers and returns true: a panic passes as permission"),
+        (_, How::True) => format!("{name} recovers and can return true: a panic passes as permission"),
+        (_, How::NotRefused) => format!("{name} recovers and returns false: a panic passes as permission"),
     };
     let mut finding = Finding::new(&META, message, site);
     finding.label = "recovers here".to_owned();
@@ -131,8 +136,9 @@ fn function(executed: &Executed<'_>) -> Option<Finding> {
     let left = match how {
         How::Nil { named: false } => "the results have no names: after a recover they are zero, and the error is nil",
         How::Nil { named: true } => "the named error is nil then, and nothing sets it",
-        How::True => "the result was set to true before, and stays so",
-        How::Nothing => "nothing is written to the response",
+        How::True => "the result is not false then",
+        How::NotRefused => "false says here that nothing is refused",
+        How::Nothing => "no status is written to the response",
     };
     finding.step(StepRole::Left, cx.site(result), left);
     finding.confidence = if job == Job::Guard { Confidence::Medium } else { Confidence::High };
@@ -142,6 +148,7 @@ fn function(executed: &Executed<'_>) -> Option<Finding> {
     let help = match (job, how) {
         (Job::Http, _) => "write an error: `http.Error(w, \"internal error\", http.StatusInternalServerError)`",
         (_, How::True) => "set the result to false where the panic is recovered",
+        (_, How::NotRefused) => "set the result to true where the panic is recovered",
         (_, How::Nil { named: false }) => "name the error result and set it where the panic is recovered",
         _ => "set the error where the panic is recovered",
     };
@@ -155,6 +162,7 @@ fn function(executed: &Executed<'_>) -> Option<Finding> {
 enum How {
     Nil { named: bool },
     True,
+    NotRefused,
     Nothing,
 }
 
@@ -164,58 +172,89 @@ fn job(executed: &Executed<'_>) -> Option<Job> {
     if is_guard(cx, executed.function) {
         return Some(Job::Guard);
     }
-    if reach::is_interceptor(cx, executed.function) || calls_parameter(cx, ir) {
+    if calls_decision(cx, ir) {
+        return Some(Job::Guard);
+    }
+    if reach::is_interceptor(cx, executed.function) || calls_handler(cx, ir) {
         return Some(Job::Wrapper);
     }
     reach::is_handler(cx, executed.function).then_some(Job::Http)
 }
 
-/// Whether a function's name says that it decides about access.
-fn is_guard(cx: FileCx<'_>, function: Parent) -> bool {
-    let Parent::Decl(decl) = function else { return false };
-    let Some(name) = cx.declared(decl).and_then(|id| cx.pkg.bodies.object(id)).map(|object| object.name.as_str())
-    else {
-        return false;
-    };
-    let lower = name.to_ascii_lowercase();
-    let words =
-        ["authoriz", "authoris", "authenticat", "permit", "allow", "isadmin", "hasaccess", "hasrole", "haspermission"];
-    words.iter().any(|word| lower.contains(word))
-        || ["check", "verify", "validate", "require"].iter().any(|verb| {
-            lower.strip_prefix(verb).is_some_and(|what| {
-                [
-                    "access",
-                    "auth",
-                    "token",
-                    "permission",
-                    "signature",
-                    "credential",
-                    "password",
-                    "session",
-                    "role",
-                    "policy",
-                    "owner",
-                ]
-                .iter()
-                .any(|noun| what.contains(noun))
-            })
-        })
+/// The name of a declared function.
+fn name(cx: FileCx<'_>, function: Parent) -> Option<&'static str> {
+    let Parent::Decl(decl) = function else { return None };
+    cx.declared(decl).and_then(|id| cx.pkg.bodies.object(id)).map(|object| object.name.as_str())
 }
 
-/// Whether a function returns what a function that it was given returns: the error of a call of a parameter.
-fn calls_parameter(cx: FileCx<'_>, ir: &ir::Body) -> bool {
-    ir.calls().iter().any(|call| {
-        let of_parameter = match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
-            (Callee::Dynamic, Some(Op::Load(var))) => ir.params.contains(&Some(var)) || is_outer_parameter(cx, var),
-            _ => false,
-        };
-        of_parameter && gives_error(cx, call)
+/// Whether a function's name says that it decides about access.
+fn is_guard(cx: FileCx<'_>, function: Parent) -> bool {
+    name(cx, function).is_some_and(|name| speaks_of_access(name) || says_no(name))
+}
+
+/// Whether a name speaks of permission or proof.
+fn speaks_of_access(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let words =
+        ["authoriz", "authoris", "authentic", "permit", "allow", "isadmin", "hasaccess", "hasrole", "haspermission"];
+    // `mayWrite`, `canRead`.
+    let modal = ["may", "can"]
+        .iter()
+        .any(|modal| lower.starts_with(modal) && name[modal.len()..].starts_with(char::is_uppercase));
+    let nouns = [
+        "access",
+        "auth",
+        "token",
+        "permission",
+        "signature",
+        "credential",
+        "password",
+        "session",
+        "role",
+        "policy",
+        "owner",
+    ];
+    words.iter().any(|word| lower.contains(word))
+        || modal && !name.starts_with("cancel")
+        || ["check", "verify", "validate", "require"]
+            .iter()
+            .any(|verb| lower.strip_prefix(verb).is_some_and(|what| nouns.iter().any(|noun| what.contains(noun))))
+}
+
+/// Whether a name says that true is a refusal: `isDenied`.
+fn says_no(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["denied", "blocked", "forbidden", "banned", "revoked", "expired"].iter().any(|word| lower.contains(word))
+}
+
+/// Whether a function calls one that it was given and that decides about access: `authorize(value)`.
+fn calls_decision(cx: FileCx<'_>, ir: &ir::Body) -> bool {
+    ir.calls().iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
+        (Callee::Dynamic, Some(Op::Load(var))) => {
+            gives_error(cx, call)
+                && cx.pkg.bodies.object(var).is_some_and(|object| speaks_of_access(object.name.as_str()))
+        }
+        _ => false,
     })
 }
 
-/// Whether a variable is a parameter of a function around a literal: `func(next Handler) Handler { return func… }`.
-fn is_outer_parameter(cx: FileCx<'_>, var: residue_types::ObjId) -> bool {
-    cx.var_kind(var) == Some(residue_types::VarKind::Param)
+/// Whether a function returns what a handler that it was given returns: it calls a parameter, its own or that of a
+/// function around it, that is named as one.
+fn calls_handler(cx: FileCx<'_>, ir: &ir::Body) -> bool {
+    let bodies = cx.pkg.bodies;
+    let is_handler = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        ["next", "handler", "endpoint", "interceptor", "middleware", "invoker"].iter().any(|word| lower.contains(word))
+    };
+    ir.calls().iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
+        (Callee::Dynamic, Some(Op::Load(var))) => {
+            let named = bodies.object(var).is_some_and(|object| is_handler(object.name.as_str()));
+            let ty = bodies.type_of(var);
+            let typed = bodies.type_name(&ty).is_some_and(|(_, name)| is_handler(name.as_str()));
+            cx.var_kind(var) == Some(residue_types::VarKind::Param) && (named || typed) && gives_error(cx, call)
+        }
+        _ => false,
+    })
 }
 
 fn gives_error(cx: FileCx<'_>, call: &ir::Call) -> bool {
@@ -231,7 +270,7 @@ fn opens(executed: &Executed<'_>, job: Job, recovery: &Recovery) -> Option<How> 
     let cx = exec.cx;
     let ir = exec.ir(0);
     if job == Job::Http {
-        return (!mentions_writer(executed)).then_some(How::Nothing);
+        return Some(How::Nothing);
     }
     let types = cx.result_types(executed.function);
     let last = types.len().checked_sub(1)?;
@@ -241,48 +280,17 @@ fn opens(executed: &Executed<'_>, job: Job, recovery: &Recovery) -> Option<How> 
         return (exec.is_nil(&recovery.state, sym) == Some(true)).then_some(How::Nil { named });
     }
     let is_bool = cx.pkg.bodies.basic(&types[last]).is_some_and(residue_types::Basic::is_boolean);
-    (job == Job::Guard && is_bool && named && sym == Sym::TRUE).then_some(How::True)
-}
-
-/// Whether what is deferred uses the response writer.
-fn mentions_writer(executed: &Executed<'_>) -> bool {
-    let exec = &executed.exec;
-    let cx = exec.cx;
-    let ir = exec.ir(0);
-    let Some(Some(writer)) = ir.params.iter().find(|p| p.is_some_and(|p| is_writer(cx, p))).copied() else {
-        return false;
-    };
-    ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).any(|(_, instr)| {
-        let Op::Defer(id) = instr.op else { return false };
-        let call = ir.call(id);
-        let operands = ir.values(call.args).iter().chain(&call.recv).chain(&call.fun);
-        let passed = operands.into_iter().any(|&value| match ir.instr(value).op {
-            Op::Load(var) | Op::Addr(var) => var == writer || is_writer(cx, var),
-            Op::ToInterface(x) => matches!(ir.instr(x).op, Op::Load(var) if var == writer),
-            Op::Closure(lit) => cx.captured(lit).iter().any(|&var| var == writer || holds_writer(cx, var)),
-            _ => false,
-        });
-        let literal = match call.callee {
-            Callee::Literal(lit) => cx.captured(lit).iter().any(|&var| var == writer || holds_writer(cx, var)),
-            _ => false,
-        };
-        passed || literal
-    })
-}
-
-fn is_writer(cx: FileCx<'_>, var: residue_types::ObjId) -> bool {
-    cx.pkg.bodies.is_named(&cx.pkg.bodies.type_of(var), "net/http", "ResponseWriter")
-}
-
-/// Whether a variable may be, or lead to, the response writer: one that embeds or wraps it, or the call's context.
-fn holds_writer(cx: FileCx<'_>, var: residue_types::ObjId) -> bool {
-    let bodies = cx.pkg.bodies;
-    let ty = bodies.type_of(var);
-    if is_writer(cx, var) {
-        return true;
+    if job != Job::Guard || !is_bool {
+        return None;
     }
-    let Type::Struct(fields) = bodies.underlying(ty.strip_pointer()) else { return false };
-    fields.fields.iter().any(|field| bodies.is_named(&field.ty, "net/http", "ResponseWriter"))
+    let value = exec.eval(&recovery.state, sym);
+    if name(cx, executed.function).is_some_and(says_no) {
+        // Zero where the result has no name: not refused.
+        return (sym == Sym::NIL || value == Some(false)).then_some(How::NotRefused);
+    }
+    // What the deferred call makes of it, it makes up: the decision was not taken.
+    let made_up = named && sym != Sym::NIL && value != Some(false);
+    made_up.then_some(How::True)
 }
 
 /// Where a function says what it returns.

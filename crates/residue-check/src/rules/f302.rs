@@ -61,7 +61,7 @@
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 use residue_flow::ir::{self, Op};
 use residue_flow::{FunctionKind, Parent};
-use residue_syntax::ast::{Decl, Expr, ExprId, Stmt};
+use residue_syntax::ast::{Expr, ExprId, Stmt};
 use residue_types::{Builtin, Callee, ObjId, Objects};
 
 use crate::context::FileCx;
@@ -109,7 +109,7 @@ fn in_function(cx: FileCx<'_>, function: Parent, ir: &ir::Body, out: &mut Vec<Fi
         for (_, instr) in ir.instrs(block) {
             match instr.op {
                 Op::Call(call) => called(cx, function, ir.call(call), out),
-                Op::Defer(call) if is_recover(ir.call(call)) => deferred(cx, function, ir.call(call), out),
+                Op::Defer(call) => deferred(cx, function, ir.call(call), out),
                 _ => {}
             }
         }
@@ -139,73 +139,124 @@ fn use_of_literal(cx: FileCx<'_>, lit: ExprId) -> Use {
     match tree.expr(call) {
         Expr::Call { fun, .. } if fun == outer => match cx.parents().through_parens(tree, call) {
             (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)) => Use::Deferred,
-            (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Go(_)) => Use::Called(call),
             _ => Use::Called(call),
         },
+        // An argument of a function that does nothing but call it.
+        Expr::Call { args, .. } => match cx.callee(call) {
+            Callee::Func(id) => {
+                let is_method = cx.pkg.bodies.object(id).and_then(|o| o.func()).is_some_and(|f| f.recv().is_some());
+                let index = tree.list(args).position(|arg| arg == outer).map(|i| i + usize::from(is_method));
+                let called = cx.pkg.summary(id).map_or(0, |summary| summary.called);
+                if index.is_some_and(|i| i < 64 && called & (1 << i) != 0) { Use::Called(call) } else { Use::Unknown }
+            }
+            _ => Use::Unknown,
+        },
         _ => Use::Unknown,
+    }
+}
+
+/// Whether a function is deferred: a literal where it stands, a declared one by its name.
+fn is_deferred(cx: FileCx<'_>, function: Parent) -> bool {
+    match function {
+        Parent::Expr(lit) => use_of_literal(cx, lit) == Use::Deferred,
+        Parent::Decl(decl) => {
+            cx.declared(decl).is_some_and(|id| uses(cx, id).iter().any(|use_| use_.how == How::Deferred))
+        }
+        _ => false,
     }
 }
 
 /// A call of `recover`, or of a function that calls it.
 fn called(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Finding>) {
     if is_recover(call) {
-        match function {
-            Parent::Expr(lit) => {
-                if let Use::Called(at) = use_of_literal(cx, lit) {
-                    let mut finding =
-                        report(cx, call.expr, "this recover cannot recover: its function is called, not deferred");
-                    let line = cx.tree().line_col(cx.tree().expr_span(at).end.saturating_sub(1)).line;
-                    if let Some(span) = cx.tree().line_span(line) {
-                        finding.step(StepRole::Note, cx.site(trimmed(cx, span)), "called here");
-                    }
-                    finding.help = advice("defer the function that calls recover");
-                    out.push(finding);
-                }
-            }
-            Parent::Decl(decl) => {
-                if let Some(at) = only_called(cx, decl) {
-                    let mut finding = report(
-                        cx,
-                        call.expr,
-                        "this recover cannot recover: its function is only called, never deferred",
-                    );
-                    finding.step(StepRole::Note, cx.site_of(at), "called here");
-                    finding.help = advice("defer the function that calls recover");
-                    out.push(finding);
-                }
-            }
-            _ => {}
-        }
+        out.extend(recover(cx, function, call));
         return;
     }
     let Callee::Func(id) = call.callee else { return };
-    if !cx.pkg.summary(id).is_some_and(|summary| summary.recovers) {
+    if !cx.pkg.summary(id).is_some_and(|summary| summary.recovers) || !is_deferred(cx, function) {
         return;
     }
-    // Called by a function that is deferred where it stands: the panic is there, and the helper doesn't end it.
-    if let Parent::Expr(lit) = function
-        && use_of_literal(cx, lit) == Use::Deferred
-    {
-        let name = cx.called_text(call.expr);
-        let message = format!("{name} cannot recover here: it is called by the deferred function, not deferred itself");
-        let mut finding = report(cx, call.expr, &message);
-        finding.label = "recover returns nil in there, and the panic goes on".to_owned();
-        finding.help = advice(&format!("`defer {name}(…)`"));
-        out.push(finding);
-    }
+    // Called by a function that is deferred: the panic is there, and the helper doesn't end it.
+    let name = cx.called_text(call.expr);
+    let message = format!("{name} cannot recover here: it is called by the deferred function, not deferred itself");
+    let mut finding = report(cx, call.expr, &message);
+    finding.label = "recover returns nil in there, and the panic goes on".to_owned();
+    finding.help = advice(&format!("`defer {name}(…)`"));
+    out.push(finding);
 }
 
-/// `defer recover()`: the function that defers it would have to be deferred itself.
-fn deferred(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Finding>) {
-    let in_vain = match function {
-        Parent::Expr(lit) => matches!(use_of_literal(cx, lit), Use::Called(_)),
-        Parent::Decl(decl) => is_never_deferred(cx, decl),
-        _ => false,
+/// A call of `recover` itself.
+fn recover(cx: FileCx<'_>, function: Parent, call: &ir::Call) -> Option<Finding> {
+    let (message, at) = match function {
+        Parent::Expr(lit) => match use_of_literal(cx, lit) {
+            Use::Called(at) => ("this recover cannot recover: its function is called, not deferred", Some(at)),
+            Use::Deferred if is_one_too_late(cx, lit) => {
+                ("this recover cannot recover: a deferred function defers it, and nothing can panic in between", None)
+            }
+            _ => return None,
+        },
+        Parent::Decl(decl) => {
+            let uses = uses_of_private(cx, decl)?;
+            // Those in deferred functions are reported where they stand.
+            if uses.iter().any(|use_| use_.how != How::Called || use_.below_defer) {
+                return None;
+            }
+            let here = uses.iter().find(|use_| use_.file == cx.index).map(|use_| use_.expr);
+            ("this recover cannot recover: its function is not deferred", here)
+        }
+        _ => return None,
     };
-    if in_vain {
-        let message = "`defer recover()` cannot recover: recover has to be called by the deferred function";
-        let mut finding = report(cx, call.expr, message);
-        finding.help = advice("`defer func() { recover() }()`, and do something with what it returns");
+    let mut finding = report(cx, call.expr, message);
+    if let Some(at) = at {
+        let end = cx.tree().expr_span(at).end.saturating_sub(1);
+        let line = cx.tree().line_span(cx.tree().line_col(end).line);
+        finding.step(
+            StepRole::Note,
+            cx.site(line.map_or(cx.tree().expr_span(at), |line| trimmed(cx, line))),
+            "called here",
+        );
+    }
+    finding.help = advice("defer the function that calls recover");
+    Some(finding)
+}
+
+/// Whether a deferred literal does nothing but defer another: the panic that is under way is the outer one's to end.
+fn is_one_too_late(cx: FileCx<'_>, lit: ExprId) -> bool {
+    let Some(outer @ Parent::Expr(around)) = cx.parents().function(cx.tree(), Parent::Expr(lit)) else { return false };
+    use_of_literal(cx, around) == Use::Deferred
+        && cx.ir(outer).is_some_and(|ir| {
+            let ops = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
+            !ops.into_iter().any(|op| matches!(op, Op::Call(_) | Op::Go(_)))
+        })
+}
+
+/// `defer recover()`, and `defer f()` where `f` only makes the function that would recover.
+fn deferred(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Finding>) {
+    if is_recover(call) {
+        let in_vain = match function {
+            Parent::Expr(lit) => matches!(use_of_literal(cx, lit), Use::Called(_)),
+            Parent::Decl(decl) => {
+                uses_of_private(cx, decl).is_some_and(|uses| uses.iter().all(|u| u.how == How::Called))
+            }
+            _ => false,
+        };
+        if in_vain {
+            let message = "`defer recover()` cannot recover: recover has to be called by the deferred function";
+            let mut finding = report(cx, call.expr, message);
+            finding.help = advice("`defer func() { recover() }()`, and do something with what it returns");
+            out.push(finding);
+        }
+        return;
+    }
+    if let Callee::Func(id) = call.callee
+        && matches!(cx.info().type_of(call.expr), residue_types::Type::Func(_))
+        && cx.pkg.summary(id).is_some_and(|summary| summary.makes_recoverer)
+    {
+        let name = cx.called_text(call.expr);
+        let message = format!("{name} only makes the function that would recover: what it returns is not called");
+        let mut finding = report(cx, call.expr, &message);
+        finding.label = "what this returns is dropped".to_owned();
+        finding.help = advice(&format!("`defer {name}(…)()`"));
         out.push(finding);
     }
 }
@@ -220,61 +271,79 @@ fn trimmed(cx: FileCx<'_>, span: residue_syntax::ast::Span) -> residue_syntax::a
     residue_syntax::ast::Span::new(span.start + indent as u32, span.end)
 }
 
-/// A call of a function that nobody can defer: it is not exported, and all its uses in the package are plain calls.
-fn only_called(cx: FileCx<'_>, decl: residue_syntax::ast::DeclId) -> Option<ExprId> {
+/// How a declared function is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Called,
+    Deferred,
+    Value,
+}
+
+/// A use of a declared function in its package.
+struct UseSite {
+    how: How,
+    /// Whether a deferred function calls it.
+    below_defer: bool,
+    file: usize,
+    expr: ExprId,
+}
+
+/// The uses of a function that nobody else can use: not exported, no method, which an interface could name.
+fn uses_of_private(cx: FileCx<'_>, decl: residue_syntax::ast::DeclId) -> Option<Vec<UseSite>> {
     let id = cx.declared(decl)?;
     let object = cx.pkg.bodies.object(id)?;
-    if object.name.is_exported() {
-        return None;
-    }
-    let mut first = None;
-    for (is_call, here, expr) in uses(cx, id) {
-        if !is_call {
-            return None;
-        }
-        if here && first.is_none() {
-            first = Some(expr);
-        }
-    }
-    first
+    let is_method = object.func().is_some_and(|func| func.recv().is_some());
+    let unused = || uses(cx, id);
+    (!object.name.is_exported() && !is_method || object.name.as_str() == "main").then(unused)
 }
 
-/// Whether a function's name in this package is never deferred or used as a value, and nobody else can do so.
-fn is_never_deferred(cx: FileCx<'_>, decl: residue_syntax::ast::DeclId) -> bool {
-    let Decl::Func(func) = cx.tree().decl(decl) else { return false };
-    let name = cx.tree().ident_text(func.name);
-    let Some(id) = cx.declared(decl) else { return false };
-    // Nobody exports a function to be deferred that does nothing but defer recover: an exported one is used as it is.
-    let all_calls = uses(cx, id).iter().all(|&(is_call, ..)| is_call);
-    all_calls && (name == "main" || !func.has_recv || uses(cx, id).iter().any(|_| true))
-}
-
-/// The uses of a function in the package: whether a plain call, whether in this file, and where.
-fn uses(cx: FileCx<'_>, id: ObjId) -> Vec<(bool, bool, ExprId)> {
+fn uses(cx: FileCx<'_>, id: ObjId) -> Vec<UseSite> {
     let mut out = Vec::new();
     for file in cx.pkg.files() {
-        for &use_ in file.uses(id) {
-            let tree = file.tree();
+        let tree = file.tree();
+        for &expr in file.uses(id) {
+            let mut at = expr;
             // `x.f`: the whole selector is the function.
-            let mut at = use_;
             if let Some(Parent::Expr(up)) = file.parents().of_expr(at)
                 && matches!(tree.expr(up), Expr::Selector { .. })
             {
                 at = up;
             }
             let (outer, parent) = file.parents().through_parens(tree, at);
-            let is_call = match parent {
-                Some(Parent::Expr(call)) => {
-                    matches!(tree.expr(call), Expr::Call { fun, .. } if fun == outer)
-                        && !matches!(file.parents().through_parens(tree, call),
-                            (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)))
+            let how = match parent {
+                Some(Parent::Expr(call)) if matches!(tree.expr(call), Expr::Call { fun, .. } if fun == outer) => {
+                    match file.parents().through_parens(tree, call) {
+                        (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)) => How::Deferred,
+                        _ => How::Called,
+                    }
                 }
-                _ => false,
+                _ => How::Value,
             };
-            out.push((is_call, file.index == cx.index, use_));
+            let around = file.parents().function(tree, Parent::Expr(expr));
+            let below_defer = how == How::Called && around.is_some_and(|around| is_deferred_shallow(file, around));
+            out.push(UseSite { how, below_defer, file: file.index, expr });
         }
     }
     out
+}
+
+/// As [`is_deferred`], without asking for the uses of declared functions that call each other.
+fn is_deferred_shallow(cx: FileCx<'_>, function: Parent) -> bool {
+    match function {
+        Parent::Expr(lit) => use_of_literal(cx, lit) == Use::Deferred,
+        Parent::Decl(decl) => cx.declared(decl).is_some_and(|id| {
+            cx.pkg.files().any(|file| {
+                let tree = file.tree();
+                file.uses(id).iter().any(|&expr| {
+                    let (_, parent) = file.parents().through_parens(tree, expr);
+                    let Some(Parent::Expr(call)) = parent else { return false };
+                    matches!(file.parents().through_parens(tree, call),
+                        (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)))
+                })
+            })
+        }),
+        _ => false,
+    }
 }
 
 fn report(cx: FileCx<'_>, call: ExprId, message: &str) -> Finding {

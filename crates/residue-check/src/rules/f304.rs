@@ -63,7 +63,7 @@ use crate::rules::{Rule, path};
 use crate::state::Analysis;
 use crate::state::exec::Exec;
 use crate::state::store::Deferred;
-use crate::state::sym::Def;
+use crate::state::sym::{Def, Place};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("F304"),
@@ -92,7 +92,9 @@ impl Rule for F304 {
                 let mut at = Some(&ended.defers);
                 while let Some(deferred) = at {
                     at = deferred.below.as_ref();
-                    if let Some((what, span)) = outlives(exec, deferred) {
+                    if let Some((what, span)) = outlives(exec, deferred)
+                        && !done_before(exec, ended.place, &what)
+                    {
                         out.push(report(exec, path::span(exec, ended.place), span, &what));
                         break;
                     }
@@ -119,6 +121,22 @@ fn outlives(exec: &Exec<'_>, deferred: &Deferred) -> Option<(String, Span)> {
         _ => None,
     }?;
     Some((what, span))
+}
+
+/// Whether the function makes the call itself just before it ends the process.
+fn done_before(exec: &Exec<'_>, exit: Place, what: &str) -> bool {
+    let ir = exec.ir(exit.body);
+    let exit = exit.value as usize;
+    let block = ir.cfg.blocks().map(|(block, _)| block).find(|&block| {
+        let code = ir.code(block);
+        (code.first as usize..code.end as usize).contains(&exit)
+    });
+    block.into_iter().flat_map(|block| ir.instrs(block)).take_while(|(value, _)| value.index() < exit).any(
+        |(_, instr)| match instr.op {
+            Op::Call(call) => exec.cx.called_text(ir.call(call).expr) == what,
+            _ => false,
+        },
+    )
 }
 
 fn report(exec: &Exec<'_>, exit: Span, deferred: Span, what: &str) -> Finding {

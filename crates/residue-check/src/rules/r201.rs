@@ -229,17 +229,23 @@ fn is_itself(owned: &Owned, resource: &Resource) -> bool {
     }
 }
 
-/// The method of a call's result that releases the resource inside it.
-fn closer(cx: FileCx<'_>, call: ExprId, owned: &Owned) -> Option<ObjId> {
+/// The method of a call's result that releases the resource inside it: of a type of the code, the one that does so; of
+/// an interface, the one whose name says so.
+fn closer(cx: FileCx<'_>, call: ExprId, owned: &Owned) -> Option<&'static str> {
     let ty = match cx.info().type_of(call) {
         Type::Tuple(types) => types.get(owned.result).cloned().unwrap_or_default(),
         ty => ty.clone(),
     };
-    let object = cx.pkg.bodies.object(ty.strip_pointer().origin()?)?;
-    object.methods().iter().map(|&(_, method)| method).find(|&method| {
+    let bodies = cx.pkg.bodies;
+    if let Type::Interface(interface) = bodies.underlying(&ty) {
+        return interface.methods.iter().map(|m| m.name.as_str()).find(|name| cx.models().is_release_name(name));
+    }
+    let object = bodies.object(ty.strip_pointer().origin()?)?;
+    let releases = |method: ObjId| {
         let summary = cx.pkg.summary(method);
         summary.is_some_and(|summary| summary.releases.iter().any(|r| r.param == 0 && r.path == owned.path))
-    })
+    };
+    object.methods().iter().find(|&&(_, method)| releases(method)).map(|(name, _)| name.as_str())
 }
 
 /// Whether a function is an example that is never run, but shown in documentation: it says nothing of what it prints.
@@ -345,8 +351,7 @@ pub(super) fn advice(exec: &Exec<'_>, site: SiteId, repeats: bool) -> String {
         return format!("keep the {} in a variable and have it {}", resource.name, resource.verb);
     };
     if let Some(owned) = owned.filter(|owned| !is_itself(owned, resource)) {
-        let closer = closer(cx, call, owned).and_then(|method| cx.pkg.bodies.object(method));
-        let method = closer.map_or("Close", |object| object.name.as_str());
+        let method = closer(cx, call, owned).unwrap_or("Close");
         return format!("`defer {var}.{method}()`: it releases the {}", resource.name);
     }
     let [release] = &resource.release[..] else { return format!("have `{var}` {} on every path", resource.verb) };

@@ -138,7 +138,9 @@ fn skipped<'e>(executed: &'e Executed<'_>, recovered: bool) -> Vec<&'e Unwind> {
         .filter(|unwind| {
             let site = &exec.events.sites[unwind.site.0 as usize];
             let either = recovered || exec.events.unwinds.iter().all(|u| u.site != unwind.site || !u.recovered);
-            either && site.released.is_some() && !r201::leaks(executed, unwind.site)
+            // What comes after a literal that recovers runs.
+            let inside = unwind.body == 0 || site.released.is_some_and(|release| release.body == unwind.body);
+            either && inside && site.released.is_some() && !r201::leaks(executed, unwind.site)
         })
         .collect()
 }

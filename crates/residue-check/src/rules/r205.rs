@@ -65,7 +65,7 @@ use residue_types::{Callee, ObjId, Objects, Symbol, Type};
 
 use crate::context::FileCx;
 use crate::rules::{Rule, path, r201};
-use crate::state::events::Again;
+use crate::state::events::{Again, Second};
 use crate::state::exec::Exec;
 use crate::state::{Analysis, summary};
 
@@ -121,18 +121,39 @@ fn twice(exec: &Exec<'_>, again: &Again) -> Option<Finding> {
     let acquired = r201::acquired(exec, again.site);
     let second = path::span(exec, again.second);
     let verb = &resource.verb;
-    let message = if again.release {
-        format!("the {} is {verb} twice", resource.name)
-    } else {
-        format!("the {} is used after it was {verb}", resource.name)
+    let name = &resource.name;
+    let (message, label, first, help) = match again.kind {
+        Second::Release => (
+            format!("the {name} is {verb} twice"),
+            format!("{verb} again here"),
+            format!("{verb} here first"),
+            "leave the release to one of the two",
+        ),
+        Second::Use => (
+            format!("the {name} is used after it was {verb}"),
+            "used here".to_owned(),
+            format!("{verb} here"),
+            "release it after its last use",
+        ),
+        Second::Owner => (
+            format!("the {name} has two owners: it is {verb} here, and again by what was made of it"),
+            format!("{verb} here"),
+            "made of it here: its `Close` or its finalizer releases it".to_owned(),
+            "leave the release to the owner, or have no owner",
+        ),
+        Second::Finalizer => (
+            format!("the {name} has two owners: this function and the finalizer both release it"),
+            "the finalizer releases it".to_owned(),
+            format!("{verb} here, and the finalizer stays"),
+            "take the finalizer away before the release (`runtime.SetFinalizer(x, nil)`), or have none",
+        ),
     };
     let mut finding = Finding::new(&META, message, cx.site(second));
-    finding.label = if again.release { format!("{verb} again here") } else { "used here".to_owned() };
-    finding.step(StepRole::Acquired, cx.site_of(acquired.call), format!("{} acquired here", resource.name));
-    finding.step(StepRole::Released, cx.site(path::span(exec, again.first)), format!("{verb} here first"));
+    finding.label = label;
+    finding.step(StepRole::Acquired, cx.site_of(acquired.call), format!("{name} acquired here"));
+    finding.step(StepRole::Released, cx.site(path::span(exec, again.first)), first);
     path::branches(exec, again.trail.as_ref(), Some(cx.tree().expr_span(acquired.call)), &mut finding);
     finding.notes.push(harm.clone());
-    let help = if again.release { "leave the release to one of the two" } else { "release it after its last use" };
     finding.help = Some(Help { message: help.to_owned(), edits: Vec::new() });
     finding.resource = r201::shown(exec, again.site);
     finding.acquire = Some(cx.acquire_site(acquired.call));
@@ -156,7 +177,7 @@ fn two_owners(cx: FileCx<'_>, call: ExprId) -> Option<Finding> {
         }
         ("AddCleanup", &[object, release, arg]) => {
             let released = released_by(cx, release)?;
-            let mut path = field_path(cx, arg)?;
+            let mut path = field_path(cx, arg).or_else(|| field_with(cx, object, arg))?;
             path.extend(released.path);
             (object, path, "cleanup")
         }
@@ -167,7 +188,7 @@ fn two_owners(cx: FileCx<'_>, call: ExprId) -> Option<Finding> {
     let other = methods.iter().find_map(|&(_, method)| {
         let summary = cx.pkg.summary(method)?;
         let release = summary.releases.iter().find(|r| r.param == 0 && r.path == path && r.kind.is_some())?;
-        (!release.guarded).then(|| (method, release.kind))
+        (!(release.guarded || (how == "finalizer" && release.sets_field))).then(|| (method, release.kind))
     });
     // Where the object is made, a deferred close of the same number is a second owner as well.
     let (what, place, kind) = match other {
@@ -211,7 +232,7 @@ fn released_by(cx: FileCx<'_>, function: ExprId) -> Option<Released> {
     let tree = cx.tree();
     let function = residue_flow::walk::unparen(tree, function);
     let of = |summary: &summary::Summary| {
-        let release = summary.releases.iter().find(|r| r.param == 0 && r.kind.is_some() && !r.guarded)?;
+        let release = summary.releases.iter().find(|r| r.param == 0 && r.kind.is_some())?;
         Some(Released { path: release.path.clone() })
     };
     match tree.expr(function) {
@@ -233,6 +254,26 @@ fn declared_function(cx: FileCx<'_>, function: ExprId) -> Option<ObjId> {
         _ => return None,
     };
     cx.pkg.bodies.object(id)?.func().map(|_| id)
+}
+
+/// The field of an object in which its composite literal puts a variable.
+fn field_with(cx: FileCx<'_>, object: ExprId, value: ExprId) -> Option<Vec<Symbol>> {
+    let tree = cx.tree();
+    let var = cx.variable(value)?;
+    let mut made = cx.only_value(object)?;
+    if let Expr::Unary { op: residue_syntax::ast::UnaryOp::Addr, x } = tree.expr(made) {
+        made = residue_flow::walk::unparen(tree, x);
+    }
+    let Expr::CompositeLit { elts, .. } = tree.expr(made) else { return None };
+    let Type::Struct(fields) = cx.pkg.bodies.underlying(cx.info().type_of(made).strip_pointer()) else { return None };
+    tree.list(elts).enumerate().find_map(|(i, element)| match tree.expr(element) {
+        Expr::KeyValue { key, value } if cx.variable(value) == Some(var) => match tree.expr(key) {
+            Expr::Ident(name) => Some(vec![Symbol::new(tree.ident_text(name))]),
+            _ => None,
+        },
+        _ if cx.variable(element) == Some(var) => fields.fields.get(i).map(|field| vec![field.name]),
+        _ => None,
+    })
 }
 
 /// The fields of `x.a.b` after `x`.

@@ -5,10 +5,10 @@ use residue_flow::ir;
 use residue_syntax::ast::ExprId;
 use residue_types::{Builtin, Callee, ObjId, Objects, Symbol, Type};
 
-use super::events::{Again, Origin, Why};
+use super::events::{Again, Origin, Second, Why};
 use super::exec::Exec;
 use super::store::{Deferred, Escape, Fact, Field, SiteId, State, Status};
-use super::summary::{Effect, Summary, When};
+use super::summary::{Effect, Release, Summary, When};
 use super::sym::{Def, Place, Sym};
 use crate::model::{ResourceId, Roles};
 
@@ -197,7 +197,16 @@ impl<'a> Exec<'a> {
         }
         if let Some(panics) = summary.as_ref().and_then(|summary| summary.panics.as_ref()) {
             let name = self.name(function);
-            self.panic(&state, place, Why::Callee { name, panics: panics.clone() });
+            // What the callee takes over, it may have deferred the release of.
+            let mut without = state.clone();
+            for release in summary.iter().flat_map(|summary| &summary.releases) {
+                if let Some(site) = self.released_part(&state, release, ops) {
+                    without.resource_mut(site).status = Status::Escaped(Escape::Passed);
+                }
+            }
+            self.panic(&without, place, Why::Callee { name, panics: panics.clone() });
+        } else if roles.is_some_and(|roles| roles.panics) && self.cx.has_variable_argument(function.expr) {
+            self.panic(&state, place, Why::Here("an argument that is not right"));
         } else if self.wants_recovery && self.deferring == 0 {
             self.panic(&state, place, Why::Any);
         }
@@ -208,6 +217,8 @@ impl<'a> Exec<'a> {
             state.panicking = false;
         }
         self.uses_after_release(&state, function, ops);
+        self.finalizers(&mut state, function, ops);
+        self.answers(&mut state, function, ops);
         self.new_results(&mut state, place);
         let mut states = self.releases(state, function, ops);
         for state in &mut states {
@@ -291,18 +302,60 @@ impl<'a> Exec<'a> {
         }
     }
 
+    /// A deferred call that gives an HTTP request a status. Writing a body alone, or setting headers, gives it a 200.
+    fn answers(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let Some(writer) = self.writer.filter(|_| self.deferring > 0) else { return };
+        let is_writer = |state: &State, sym: Sym| {
+            sym == writer || state.fields.iter().any(|((base, _), held)| base == sym && held == writer)
+        };
+        if ops.recv.is_some_and(|recv| is_writer(state, recv)) {
+            state.answered |= !matches!(function.method, "Write" | "WriteString" | "Header");
+        }
+        let only_writes = function.roles.is_some_and(|roles| roles.borrows || roles.wraps);
+        state.answered |= !only_writes && ops.args.iter().any(|&arg| is_writer(state, arg));
+    }
+
+    /// `runtime.SetFinalizer(x, release)`: what `release` releases of `x` has a second owner from here on.
+    fn finalizers(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let Some(id) = function.id else { return };
+        let bodies = self.cx.pkg.bodies;
+        if bodies.program().package_path(id.pkg) != "runtime"
+            || bodies.object(id).is_none_or(|object| object.name.as_str() != "SetFinalizer")
+        {
+            return;
+        }
+        let &[object, release] = &ops.args[..] else { return };
+        if release == Sym::NIL {
+            state.finalized = super::store::Map::default();
+            return;
+        }
+        let Def::Closure(lit) = self.syms.def(release) else { return };
+        for path in self.cx.released_by_literal(lit) {
+            let mut sym = object;
+            for &name in &path {
+                sym = self.field(state, sym, name);
+            }
+            if let Some(site) = self.site_of(sym) {
+                state.finalized.set(site, ops.place);
+            }
+        }
+    }
+
     // Releases.
 
-    /// The resource that a method of `recv` releases: `recv` itself, or what releasing it releases.
-    fn released_by(&self, state: &State, recv: Sym, method: &str) -> Option<SiteId> {
+    /// The resources that a method of `recv` releases: `recv` itself, and what releasing it releases.
+    fn released_by(&self, state: &State, recv: Sym, method: &str) -> Vec<SiteId> {
+        let mut sites = Vec::new();
         let mut seen = vec![recv];
         let mut at = 0;
         while let Some(&object) = seen.get(at) {
-            at += 1;
             // Closing an owner closes what it owns, whatever that would be closed by itself.
-            let by_owner = at > 1 && self.cx.models().is_release_name(method);
-            if let Some(site) = self.site_of(object).filter(|&site| by_owner || self.is_release(site, method)) {
-                return Some(site);
+            let by_owner = at > 0 && self.cx.models().is_release_name(method);
+            at += 1;
+            if let Some(site) = self.site_of(object)
+                && (by_owner || self.is_release(site, method))
+            {
+                sites.push(site);
             }
             for ((base, field), held) in state.fields.iter() {
                 if base == object && matches!(field, Field::Owns(_)) && !seen.contains(&held) {
@@ -310,7 +363,25 @@ impl<'a> Exec<'a> {
                 }
             }
         }
-        None
+        sites
+    }
+
+    /// A call on what something was acquired from that releases it where it fails: `cmd.Start()`.
+    fn maker_fails(&mut self, state: &State, function: &Function<'_>, recv: Sym, place: Place) {
+        let owned = state.fields.iter().filter(|&((base, field), _)| base == recv && matches!(field, Field::Owns(_)));
+        let sites: Vec<SiteId> = owned.filter_map(|(_, held)| self.site_of(held)).collect();
+        for site in sites {
+            let Some(kind) = self.events.sites[site.0 as usize].kind else { continue };
+            if self.cx.models().resource(kind).maker_fails.iter().any(|name| name == function.method)
+                && let Some(error) = self.error_result(function.expr)
+            {
+                let error = self.syms.of(Def::Out(place, error as u32));
+                let known = self.sites_by_error.entry(error).or_default();
+                if !known.contains(&site) {
+                    known.push(site);
+                }
+            }
+        }
     }
 
     fn is_release(&self, site: SiteId, method: &str) -> bool {
@@ -325,11 +396,28 @@ impl<'a> Exec<'a> {
         let status = state.status(site);
         if let Status::Released(first) = status {
             let trail = state.trail.clone();
-            self.events.again(Again { site, first, second: place, release: true, trail });
+            self.events.again(Again { site, first, second: place, kind: Second::Release, trail });
+        } else if let Some(owner) = self.owner_of(state, site, place) {
+            let trail = state.trail.clone();
+            self.events.again(Again { site, first: owner, second: place, kind: Second::Owner, trail });
+        }
+        if let Some(finalizer) = state.finalized.get(site) {
+            let trail = state.trail.clone();
+            self.events.again(Again { site, first: place, second: finalizer, kind: Second::Finalizer, trail });
         }
         if matches!(status, Status::Open | Status::Escaped(_) | Status::Released(_)) {
             state.resource_mut(site).status = Status::Released(place);
         }
+    }
+
+    /// The call that made an object which owns a resource, where something else than the object releases it.
+    fn owner_of(&self, state: &State, site: SiteId, place: Place) -> Option<Place> {
+        let sym = self.events.sites[site.0 as usize].sym;
+        let owners = state.fields.iter().filter(|&((_, field), held)| held == sym && matches!(field, Field::Owns(_)));
+        owners.map(|((base, _), _)| base).find_map(|base| match self.syms.def(base) {
+            Def::Out(made, _) if made != place && !self.by_owner => Some(made),
+            _ => None,
+        })
     }
 
     fn uses_after_release(&mut self, state: &State, function: &Function<'_>, ops: &Operands) {
@@ -338,9 +426,13 @@ impl<'a> Exec<'a> {
             let Status::Released(first) = state.status(site) else { continue };
             let releases =
                 self.is_release(site, function.method) || function.roles.is_some_and(|r| !r.release.is_empty());
-            if !releases {
+            let package = function.id.map_or("", |id| self.cx.pkg.bodies.program().package_path(id.pkg));
+            let package = if self.cx.cgo_name(function.expr).is_some() { "C" } else { package };
+            let kind = self.events.sites[site.0 as usize].kind;
+            // To print a number that was closed harms nobody.
+            if !releases && kind.is_some_and(|kind| self.cx.models().deals_with(package, kind)) {
                 let trail = state.trail.clone();
-                self.events.again(Again { site, first, second: ops.place, release: false, trail });
+                self.events.again(Again { site, first, second: ops.place, kind: Second::Use, trail });
             }
         }
     }
@@ -364,10 +456,16 @@ impl<'a> Exec<'a> {
             }
         }
         let Some(recv) = ops.recv else { return vec![state] };
-        if let Some(site) = self.released_by(&state, recv, function.method) {
-            self.release(&mut state, site, place);
+        let released = self.released_by(&state, recv, function.method);
+        if !released.is_empty() {
+            for site in released {
+                self.by_owner = self.site_of(recv) != Some(site);
+                self.release(&mut state, site, place);
+            }
+            self.by_owner = false;
             return vec![state];
         }
+        self.maker_fails(&state, function, recv, place);
         if let Some(site) = self.site_of(recv)
             && let Some(kind) = self.events.sites[site.0 as usize].kind
             && self.cx.models().resource(kind).exhaust.iter().any(|name| name == function.method)
@@ -494,10 +592,13 @@ impl<'a> Exec<'a> {
 
     /// The index of the error among a call's results.
     fn error_result(&self, expr: ExprId) -> Option<usize> {
-        let error = residue_types::error_type();
+        let bodies = self.cx.pkg.bodies;
+        let is_error = |ty: &Type| {
+            *ty == residue_types::error_type() || bodies.type_name(ty).is_some_and(|(_, name)| name.as_str() == "Errno")
+        };
         match self.cx.info().type_of(expr) {
-            Type::Tuple(types) => types.iter().rposition(|ty| *ty == error),
-            ty => (*ty == error).then_some(0),
+            Type::Tuple(types) => types.iter().rposition(is_error),
+            ty => is_error(ty).then_some(0),
         }
     }
 
@@ -524,17 +625,20 @@ impl<'a> Exec<'a> {
                     state.fields.set((result, Field::Owns(param as u32)), sym);
                 }
             }
-            let released: Vec<(SiteId, When)> = summary
-                .releases
-                .iter()
-                .filter_map(|release| {
-                    let mut sym = operand(release.param)?;
-                    for &name in &release.path {
-                        sym = self.field(&state, sym, name);
+            let mut released: Vec<(SiteId, When)> = Vec::new();
+            for release in &summary.releases {
+                if release.path.first() == Some(&super::sym::element()) {
+                    // Each argument of a variadic parameter, or what the slice holds.
+                    let first = release.param.saturating_sub(usize::from(ops.recv.is_some()));
+                    for &arg in ops.args.iter().skip(first) {
+                        let held = state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, held)| held);
+                        let sites = std::iter::once(arg).chain(held).filter_map(|sym| self.site_of(sym));
+                        released.extend(sites.map(|site| (site, release.when)));
                     }
-                    Some((self.site_of(sym)?, release.when))
-                })
-                .collect();
+                } else if let Some(site) = self.released_part(&state, release, ops) {
+                    released.push((site, release.when));
+                }
+            }
             let depends = released.iter().any(|&(_, when)| when != When::Always);
             let error = self.error_result(function.expr).filter(|_| depends);
             let Some(error) = error else {
@@ -548,15 +652,48 @@ impl<'a> Exec<'a> {
             for nil in [true, false] {
                 let mut state = state.clone();
                 self.set_nil(&mut state, error, nil);
+                let mut perhaps = false;
+                let mut not = state.clone();
                 for &(site, when) in &released {
-                    if when == When::Always || (when == When::Success) == nil {
+                    let releases = match when {
+                        When::Always => true,
+                        When::Success => nil,
+                        When::Failure => !nil,
+                        When::SuccessPerhapsFailure => {
+                            perhaps |= !nil;
+                            if nil {
+                                true
+                            } else {
+                                self.release(&mut state, site, place);
+                                continue;
+                            }
+                        }
+                    };
+                    if releases {
                         self.release(&mut state, site, place);
+                        self.release(&mut not, site, place);
                     }
                 }
                 out.push(state);
+                if perhaps {
+                    out.push(not);
+                }
             }
         }
         out
+    }
+
+    /// The resource that a function releases of what it was given.
+    fn released_part(&mut self, state: &State, release: &Release, ops: &Operands) -> Option<SiteId> {
+        let mut sym = match ops.recv {
+            Some(recv) if release.param == 0 => recv,
+            Some(_) => *ops.args.get(release.param - 1)?,
+            None => *ops.args.get(release.param)?,
+        };
+        for &name in &release.path {
+            sym = self.field(state, sym, name);
+        }
+        self.site_of(sym)
     }
 
     // Acquisitions.
@@ -575,7 +712,7 @@ impl<'a> Exec<'a> {
         }
         let expr = function.expr;
         let error = self.error_result(expr).map(|i| self.syms.of(Def::Out(place, i as u32)));
-        if let Some(kind) = function.roles.and_then(|roles| roles.acquire) {
+        if let Some(kind) = function.roles.and_then(|roles| self.cx.acquired_kind(expr, roles)) {
             if !self.cx.really_acquires(expr, kind) {
                 return;
             }
@@ -584,6 +721,11 @@ impl<'a> Exec<'a> {
                 let value = self.syms.of(Def::Out(place, result as u32));
                 let path: Vec<Symbol> = resource.field.iter().map(|name| Symbol::new(name)).collect();
                 self.acquire(state, place, kind, error, value, &path, Origin::Call { place, expr, result });
+                if let Some(recv) = ops.recv
+                    && !resource.maker_release.is_empty()
+                {
+                    state.fields.set((recv, Field::Owns(place.value)), value);
+                }
             }
         }
         let Some((summary, by)) = summary.zip(function.id) else { return };
@@ -591,6 +733,14 @@ impl<'a> Exec<'a> {
             let value = self.syms.of(Def::Out(place, owned.result as u32));
             let origin = Origin::Made { place, expr, by, owned: owned.clone() };
             self.acquire(state, place, owned.kind, error, value, &owned.path, origin);
+            if let Some(ok) = owned.ok {
+                let ok = self.syms.of(Def::Out(place, ok as u32));
+                let last = SiteId(self.events.sites.len().saturating_sub(1) as u16);
+                let known = self.sites_by_ok.entry(ok).or_default();
+                if !known.contains(&last) {
+                    known.push(last);
+                }
+            }
         }
     }
 

@@ -64,7 +64,7 @@ pub(crate) enum Why {
 }
 
 impl Why {
-    fn rank(&self) -> u8 {
+    pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Here(_) => 0,
             Self::Callee { .. } => 1,
@@ -80,8 +80,10 @@ pub(crate) struct Unwind {
     pub(crate) site: SiteId,
     pub(crate) place: Place,
     pub(crate) why: Why,
-    /// Whether a deferred call of this function recovers.
+    /// Whether a deferred call of this function, or of a literal that it calls, recovers.
     pub(crate) recovered: bool,
+    /// Which body recovers: 0 for the function, else a literal, after which the function goes on.
+    pub(crate) body: u16,
     pub(crate) trail: Option<Rc<Trail>>,
 }
 
@@ -102,9 +104,22 @@ pub(crate) struct Again {
     /// The release before.
     pub(crate) first: Place,
     pub(crate) second: Place,
-    /// Whether the second is a release too, not a use.
-    pub(crate) release: bool,
+    /// What the second is.
+    pub(crate) kind: Second,
     pub(crate) trail: Option<Rc<Trail>>,
+}
+
+/// What touches a resource after its release.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Second {
+    /// A release.
+    Release,
+    /// A use.
+    Use,
+    /// A release of what an object owns, whose finalizer releases it too.
+    Owner,
+    /// A finalizer: the first is the release that this function makes.
+    Finalizer,
 }
 
 /// A resource that the next round of a loop loses.
@@ -142,7 +157,7 @@ impl Events {
         exits.len() >= EXITS_MAX
     }
 
-    fn of_panic(&mut self, state: &State, place: Place, why: &Why, recovered: bool) {
+    fn of_panic(&mut self, state: &State, place: Place, why: &Why, recovered: bool, body: u16) {
         if *why == Why::Any {
             return;
         }
@@ -150,8 +165,11 @@ impl Events {
             if self.sites[site.0 as usize].kind.is_none() {
                 continue;
             }
-            let known = self.unwinds.iter_mut().find(|unwind| unwind.site == site && unwind.recovered == recovered);
-            let new = || Unwind { site, place, why: why.clone(), recovered, trail: state.trail.clone() };
+            let known = self
+                .unwinds
+                .iter_mut()
+                .find(|unwind| unwind.site == site && unwind.recovered == recovered && unwind.body == body);
+            let new = || Unwind { site, place, why: why.clone(), recovered, body, trail: state.trail.clone() };
             match known {
                 Some(known) if why.rank() < known.why.rank() => *known = new(),
                 Some(_) => {}
@@ -160,12 +178,17 @@ impl Events {
         }
     }
 
+    /// A literal that was called recovered: what it would have released itself is open.
+    pub(super) fn recovered_inside(&mut self, state: &State, place: Place, why: &Why, body: u16) {
+        self.of_panic(state, place, why, true, body);
+    }
+
     pub(super) fn unwound(&mut self, state: &State, place: Place, why: &Why) {
-        self.of_panic(state, place, why, false);
+        self.of_panic(state, place, why, false, 0);
     }
 
     pub(super) fn recovered(&mut self, state: State, results: Vec<Sym>, place: Place, why: &Why) {
-        self.of_panic(&state, place, why, true);
+        self.of_panic(&state, place, why, true, 0);
         if self.recoveries.len() < KEPT_MAX {
             self.recoveries.push(Recovery { state, results, place, why: why.clone() });
         }

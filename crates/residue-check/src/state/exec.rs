@@ -67,7 +67,9 @@ pub(crate) struct Exec<'a> {
     bodies: Vec<Loaded>,
     body_of: FxHashMap<Parent, u16>,
     site_by_sym: FxHashMap<Sym, SiteId>,
-    sites_by_error: FxHashMap<Sym, Vec<SiteId>>,
+    pub(super) sites_by_error: FxHashMap<Sym, Vec<SiteId>>,
+    /// Resources by the boolean that came with them.
+    pub(super) sites_by_ok: FxHashMap<Sym, Vec<SiteId>>,
     ownership: FxHashMap<ObjId, bool>,
     /// The types of values that were made interfaces.
     dynamic: FxHashMap<Sym, Type>,
@@ -79,6 +81,10 @@ pub(crate) struct Exec<'a> {
     pub(super) directly_deferred: bool,
     /// Whether a deferred call of this function may recover, so that every call matters that may panic.
     pub(super) wants_recovery: bool,
+    /// The response writer, where the function handles HTTP requests.
+    pub(super) writer: Option<Sym>,
+    /// Whether what is being released is released by what owns it.
+    pub(super) by_owner: bool,
     unwound: FxHashSet<u64>,
     steps: u32,
     pub(crate) events: Events,
@@ -94,6 +100,7 @@ impl<'a> Exec<'a> {
             body_of: FxHashMap::default(),
             site_by_sym: FxHashMap::default(),
             sites_by_error: FxHashMap::default(),
+            sites_by_ok: FxHashMap::default(),
             ownership: FxHashMap::default(),
             dynamic: FxHashMap::default(),
             frames: Vec::new(),
@@ -101,12 +108,19 @@ impl<'a> Exec<'a> {
             deferring: 0,
             directly_deferred: false,
             wants_recovery: false,
+            writer: None,
+            by_owner: false,
             unwound: FxHashSet::default(),
             steps: 0,
             events: Events::default(),
         };
         this.load(root)?;
         this.wants_recovery = this.may_recover();
+        if this.wants_recovery && crate::reach::is_handler(cx, root) {
+            let ir = this.ir(0);
+            let writer = ir.params.get(usize::from(ir.has_receiver)).copied().flatten();
+            this.writer = writer.map(|writer| this.syms.of(Def::Var(writer)));
+        }
         Some(this)
     }
 
@@ -456,7 +470,7 @@ impl<'a> Exec<'a> {
             return;
         }
         let mut hasher = rustc_hash::FxHasher::default();
-        std::hash::Hash::hash(&(state.property_digest(), place, self.frames.len()), &mut hasher);
+        std::hash::Hash::hash(&(state.property_digest(), place, self.frames.len(), why.rank()), &mut hasher);
         if !self.unwound.insert(std::hash::Hasher::finish(&hasher)) {
             return;
         }
@@ -475,6 +489,10 @@ impl<'a> Exec<'a> {
                         next.push(state);
                     } else if frame == 0 {
                         self.recovered(state, place, &why);
+                    } else {
+                        // A literal that is called here recovers: what it was to release itself stays.
+                        let body = self.active[frame];
+                        self.events.recovered_inside(&state, place, &why, body);
                     }
                 }
             }
@@ -537,6 +555,9 @@ impl<'a> Exec<'a> {
     fn step(&mut self, body: u16, ir: &ir::Body, value: ir::Value, state: &mut State) -> Flow {
         let instr = ir.instr(value);
         let place = Place { body, value: value.index() as u32 };
+        if self.wants_recovery && instr.panic.is_some() && self.deferring == 0 {
+            self.panic(state, place, super::events::Why::Any);
+        }
         if let Some(reason) = instr.panic
             && let Some(what) = super::events::strong(reason)
             && !matches!(instr.op, Op::Call(_))
@@ -596,8 +617,12 @@ impl<'a> Exec<'a> {
             }
             Op::Index { x, .. } | Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } => {
                 let base = self.temp(state, body, x);
+                if instr.panic == Some(ir::Panic::Index) && matches!(ir.instr(x).op, Op::Call(_)) {
+                    // What a call returned is as long as what it was given makes it.
+                    self.panic(state, place, super::events::Why::Here("an index into what a call returned"));
+                }
                 self.release_elements(state, base);
-                self.new_value(state, place)
+                self.element(state, base, place)
             }
             Op::ToInterface(x) => {
                 let sym = self.temp(state, body, x);
@@ -634,6 +659,8 @@ impl<'a> Exec<'a> {
             Op::RangeNext(x) => {
                 let base = self.temp(state, body, x);
                 self.release_elements(state, base);
+                let element = self.element(state, base, place);
+                state.temps.set((place, 2), element);
                 self.new_value(state, place)
             }
             Op::Extract { tuple, index } => self.extract(state, body, ir, tuple, index),
@@ -680,9 +707,24 @@ impl<'a> Exec<'a> {
             Op::Go(call) => {
                 let call = ir.call(call);
                 let operands = call.fun.iter().chain(&call.recv).chain(ir.values(call.args));
-                for &operand in operands {
+                let operands: Vec<ir::Value> = operands.copied().collect();
+                let own = ir.values(call.args).len();
+                let summary = match call.callee {
+                    Callee::Func(id) => self.cx.pkg.summary(id),
+                    _ => None,
+                };
+                for (i, &operand) in operands.iter().enumerate() {
                     let sym = self.temp(state, body, operand);
-                    self.escape(state, sym, Escape::Stored);
+                    let param = (i + own + usize::from(call.recv.is_some())).checked_sub(operands.len());
+                    let borrows = summary.as_ref().zip(param).is_some_and(|(summary, param)| {
+                        summary.params.get(param) == Some(&super::summary::Effect::Borrowed)
+                    });
+                    // A goroutine that only uses something leaves its release to this function.
+                    if matches!(self.syms.def(sym), Def::Closure(_)) {
+                        self.escape(state, sym, Escape::Passed);
+                    } else if !borrows {
+                        self.escape(state, sym, Escape::Stored);
+                    }
                 }
                 self.started(state, call, place);
                 return Flow::Next;
@@ -905,6 +947,12 @@ impl<'a> Exec<'a> {
             }
         }
         state.fields.set((base, Field::Named(name)), value);
+        // A struct inside a struct: what holds the outer one holds it.
+        let mut inner = base;
+        while let Def::Field(outer, name) = self.syms.def(inner) {
+            state.fields.set((outer, Field::Named(name)), inner);
+            inner = outer;
+        }
     }
 
     /// Whether a call gave an object that nobody else sees: one with a resource in it that the call made.
@@ -966,6 +1014,14 @@ impl<'a> Exec<'a> {
                 Def::Closure(_) | Def::Method(..) | Def::InterfaceMethod(..) | Def::Addr(_) | Def::Field(..)
             )
             || state.fields.iter().any(|((base, _), _)| base == sym)
+    }
+
+    /// An element of a collection: those of a parameter's slice are one.
+    fn element(&mut self, state: &mut State, base: Sym, place: Place) -> Sym {
+        match self.syms.def(base) {
+            Def::Var(var) if self.is_parameter(var) => self.syms.of(Def::Field(base, super::sym::element())),
+            _ => self.new_value(state, place),
+        }
     }
 
     /// Elements are not told apart: who takes one out of a collection may release it.
@@ -1089,7 +1145,7 @@ impl<'a> Exec<'a> {
     }
 
     /// The truth of a condition, where it is known.
-    pub(super) fn eval(&self, state: &State, sym: Sym) -> Option<bool> {
+    pub(crate) fn eval(&self, state: &State, sym: Sym) -> Option<bool> {
         match state.facts.get(sym) {
             Some(Fact::True) => return Some(true),
             Some(Fact::False) => return Some(false),
@@ -1156,6 +1212,12 @@ impl<'a> Exec<'a> {
                 self.set_nil(state, x, truth);
                 return true;
             }
+            Def::Compare(BinaryOp::Eq, x, y)
+                if self.sites_by_error.contains_key(&x) && self.syms.def(y) == Def::Int(0) =>
+            {
+                // An error number.
+                self.set_nil(state, x, truth);
+            }
             Def::Compare(BinaryOp::Eq, x, y) if truth => {
                 // Equal to an error that is declared: `err == io.EOF`.
                 if matches!(self.syms.def(y), Def::Var(_)) || self.is_nil(state, y) == Some(false) {
@@ -1181,6 +1243,11 @@ impl<'a> Exec<'a> {
             }
             Def::ErrorTest(_, error) if truth => self.set_nil(state, error, false),
             _ => {}
+        }
+        if !truth {
+            for site in self.sites_by_ok.get(&cond).cloned().unwrap_or_default() {
+                self.fail(state, site);
+            }
         }
         state.facts.set(cond, if truth { Fact::True } else { Fact::False });
         true
@@ -1215,13 +1282,18 @@ impl<'a> Exec<'a> {
         }
         if nil {
             // What is nil holds nothing.
-            let held: Vec<Sym> =
-                state.fields.iter().filter(|&((base, _), _)| base == sym).map(|(_, held)| held).collect();
+            let held: Vec<Sym> = state
+                .fields
+                .iter()
+                .filter(|&((base, field), _)| base == sym && matches!(field, Field::Named(_)))
+                .map(|(_, held)| held)
+                .collect();
             for held in held {
                 if let Some(site) = self.site_of(held) {
                     self.fail(state, site);
                 }
             }
+            state.fields.retain(|(base, _), _| base != sym);
         }
         if !nil
             && let Some(error) = self.site_of(sym).and_then(|site| self.events.sites[site.0 as usize].error)

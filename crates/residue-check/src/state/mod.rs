@@ -125,6 +125,8 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         params: effects.collect(),
         recovers: quick.recovers,
         outlives: quick.outlives,
+        makes_recoverer: quick.makes_recoverer,
+        called: quick.called,
         panics: quick.panics,
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
         ..Summary::default()
@@ -134,7 +136,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         let params = ir.params.iter().zip(&summary.params);
         let released = params.filter(|&(_, &effect)| effect == Effect::Released).filter_map(|(param, _)| *param);
         exec.run_root(&released.collect::<Vec<_>>());
-        read(&exec, ir, quick.guards, &mut summary);
+        read(&exec, ir, (quick.sets_field, quick.guards), &mut summary);
         exec
     });
     match (unit.id, unit.function) {
@@ -146,7 +148,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
 }
 
 /// Reads what callers need to know off the ways in which a function returns.
-fn read(exec: &Exec<'_>, ir: &ir::Body, guards: bool, summary: &mut Summary) {
+fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), summary: &mut Summary) {
     let events = &exec.events;
     let exits = &events.exits;
     let error = exec.own_error(ir);
@@ -163,7 +165,7 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, guards: bool, summary: &mut Summary) {
         match fate {
             Some(Some(when)) => {
                 let kind = site.released.and_then(|place| exec.released_kind(place));
-                summary.releases.push(Release { param: index, path, when, kind, guarded: guards });
+                summary.releases.push(Release { param: index, path, when, kind, sets_field, guarded });
             }
             Some(None) => {
                 if summary.params[index] == Effect::Released && path.is_empty() {
@@ -202,7 +204,14 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, guards: bool, summary: &mut Summary) {
 /// On which returns a parameter is released: none where that is not told apart, or it gets to somebody else.
 fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> Option<Option<When>> {
     let (mut success, mut failure) = ((0, 0), (0, 0));
+    let data = &exec.events.sites[site.0 as usize];
+    let of_elements = matches!(&data.origin, Origin::ParamField(_, path) if path.contains(&sym::element()));
     for exit in exits {
+        // Elements that there are not need no release; nor does what is nil.
+        let untouched = exit.state.status(site) == Status::Absent;
+        if (untouched && of_elements) || exec.is_nil(&exit.state, data.sym) == Some(true) {
+            continue;
+        }
         let released = match exit.state.status(site) {
             Status::Released(_) => true,
             Status::Open | Status::Absent => false,
@@ -229,6 +238,7 @@ fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> 
         ((_, 0), (_, 0)) => Some(Some(When::Always)),
         ((_, 0), (0, _)) => Some(Some(When::Success)),
         ((0, _), (_, 0)) => Some(Some(When::Failure)),
+        ((_, 0), _) => Some(Some(When::SuccessPerhapsFailure)),
         _ => None,
     }
 }
@@ -243,15 +253,11 @@ fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Su
         if failed {
             continue;
         }
-        // A result that is nil owes nothing.
-        if exit
-            .results
-            .iter()
-            .enumerate()
-            .all(|(i, &sym)| Some(i) == error || exec.is_nil(&exit.state, sym) == Some(true))
-            && !exit.results.is_empty()
-            && error != Some(0)
-        {
+        // Nothing but nil and booleans owes nothing.
+        let is_nothing = |(i, &sym): (usize, &Sym)| {
+            Some(i) == error || exec.is_nil(&exit.state, sym) == Some(true) || matches!(exec.def(sym), Def::Bool(_))
+        };
+        if !exit.results.is_empty() && error != Some(0) && exit.results.iter().enumerate().all(is_nothing) {
             continue;
         }
         let here = held_by_results(exec, exit);
@@ -286,7 +292,12 @@ fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<(Owned, SiteId)> {
                     && ours
                 {
                     // The name under which a resource of a library's type is found is the model's to say.
-                    found.push((Owned { result, path, kind, made_by: exec.made_by(site) }, site));
+                    let ok = exit.results.iter().position(|&sym| {
+                        data.error.is_some_and(|error| {
+                            exec.def(sym) == Def::Compare(residue_syntax::ast::BinaryOp::Eq, error, Sym::NIL)
+                        })
+                    });
+                    found.push((Owned { result, path, kind, ok, made_by: exec.made_by(site) }, site));
                     continue;
                 }
             }

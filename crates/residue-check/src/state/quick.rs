@@ -50,13 +50,21 @@ pub(crate) struct Quick {
     pub(crate) releases: bool,
     /// Whether it calls `recover` itself.
     pub(crate) recovers: bool,
+    /// Whether it returns a literal that calls `recover`.
+    pub(crate) makes_recoverer: bool,
+    /// Which variables are function values that it calls, and only calls: not deferred, not passed on.
+    pub(crate) called: u64,
+    /// Which are deferred or started.
+    called_elsewhere: u64,
     /// Whether it defers anything.
     pub(crate) defers: bool,
     /// Whether a call ends the process.
     pub(crate) exits: bool,
     /// The call that undoes or writes something that the end of the process does not.
     pub(crate) outlives: Option<String>,
-    /// Whether it takes care that a release is made once: it sets a field, swaps, or takes a finalizer away.
+    /// Whether it sets a field.
+    pub(crate) sets_field: bool,
+    /// Whether it takes care that a release is made once: it swaps, goes through a `sync.Once`, or takes a finalizer away.
     pub(crate) guards: bool,
     /// Why it can panic by what it does itself or calls.
     pub(crate) panics: Option<Panics>,
@@ -86,6 +94,7 @@ pub(crate) fn look(cx: FileCx<'_>, ir: &ir::Body, roots: &[Option<ObjId>]) -> Qu
     if !settled {
         look.out.fates.escaped = u64::MAX;
     }
+    look.out.called &= !(look.out.called_elsewhere | look.out.fates.escaped | look.out.fates.returned);
     look.out
 }
 
@@ -181,7 +190,7 @@ impl Look<'_, '_> {
             }
             Op::StoreDeref { ptr, value } => self.stored(ptr, value),
             Op::StoreField { x, value, .. } => {
-                self.out.guards = true;
+                self.out.sets_field = true;
                 self.stored(x, value)
             }
             Op::StoreIndex { x, value, .. } => self.stored(x, value),
@@ -195,6 +204,7 @@ impl Look<'_, '_> {
                 let bits = self.operands(call);
                 self.escape(bits);
                 self.out.acquires |= self.cx.roles(call.expr).is_some_and(|roles| roles.acquire.is_some());
+                self.out.called_elsewhere |= bits;
                 0
             }
             Op::Defer(id) => {
@@ -205,6 +215,11 @@ impl Look<'_, '_> {
             Op::Call(id) => self.call(id, instr, false),
             Op::Return(values) => {
                 self.out.fates.returned |= self.all(values);
+                for &value in self.ir.values(values) {
+                    if let Op::Closure(lit) = self.ir.instr(value).op {
+                        self.out.makes_recoverer |= self.cx.calls_recover(lit);
+                    }
+                }
                 0
             }
         }
@@ -269,13 +284,23 @@ impl Look<'_, '_> {
             return self.builtin(builtin, call, instr);
         }
         self.out.guards |= self.cx.guards(call);
+        if let (Callee::Dynamic, Some(fun)) = (&call.callee, call.fun) {
+            if deferred {
+                self.out.called_elsewhere |= self.of(fun);
+            } else {
+                self.out.called |= self.of(fun);
+            }
+        }
         let roles = self.cx.roles(call.expr);
         let summary = match (&call.callee, roles) {
             (&Callee::Func(id), None) => self.cx.pkg.summary(id),
             _ => None,
         };
         if let Some(roles) = roles {
-            self.out.acquires |= roles.acquire.is_some();
+            self.out.acquires |= self.cx.acquired_kind(call.expr, roles).is_some();
+            if roles.panics && self.cx.has_variable_argument(call.expr) {
+                self.panics("an argument that is not right", instr.at);
+            }
             self.out.exits |= roles.no_return == Some(Stop::Exit);
             if roles.outlives && self.out.outlives.is_none() {
                 self.out.outlives = Some(self.cx.called_text(call.expr));

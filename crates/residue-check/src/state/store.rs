@@ -174,11 +174,15 @@ pub(crate) struct State {
     pub(crate) facts: Map<Sym, Fact>,
     /// Objects made here that others see by now.
     pub(crate) shared: Map<Sym, ()>,
+    /// Resources that a finalizer releases, with the place that sets it.
+    pub(crate) finalized: Map<SiteId, Place>,
     /// By [`SiteId`]; those beyond the end are absent.
     resources: Vec<Resource>,
     pub(crate) defers: Option<Rc<Deferred>>,
     /// Whether a panic unwinds the stack.
     pub(crate) panicking: bool,
+    /// Whether a deferred call gave the HTTP request that the function handles a status.
+    pub(crate) answered: bool,
     /// Whether a deferred call just panicked: its frame is to be left.
     pub(crate) unwinds: bool,
     pub(crate) trail: Option<Rc<Trail>>,
@@ -246,7 +250,7 @@ impl State {
     /// Equal for states that go on alike.
     pub(crate) fn digest(&self) -> u64 {
         let mut hasher = FxHasher::default();
-        (&self.env, &self.fields, &self.temps, &self.facts, &self.shared).hash(&mut hasher);
+        (&self.env, &self.fields, &self.temps, &self.facts, &self.shared, &self.finalized).hash(&mut hasher);
         self.property(&mut hasher);
         hasher.finish()
     }
@@ -260,7 +264,7 @@ impl State {
 
     fn property(&self, hasher: &mut FxHasher) {
         let known = self.resources.iter().rposition(|r| *r != Resource::default()).map_or(0, |last| last + 1);
-        (&self.resources[..known], self.panicking, self.defers.as_ref().map(|d| d.hash)).hash(hasher);
+        (&self.resources[..known], self.panicking, self.answered, self.defers.as_ref().map(|d| d.hash)).hash(hasher);
     }
 
     /// Drops what this state knows and another doesn't. `phi` gives the symbol of a variable that holds different

@@ -25,6 +25,10 @@ pub(crate) struct Summary {
     pub(crate) stops: Option<Stop>,
     /// Whether it calls `recover` itself, so that it recovers for a function that defers it.
     pub(crate) recovers: bool,
+    /// Whether it returns a literal that calls `recover` itself.
+    pub(crate) makes_recoverer: bool,
+    /// Parameters that are functions which it calls, and does nothing else with; a bit each.
+    pub(crate) called: u64,
     /// Whether the error it returns is never nil.
     pub(crate) makes_error: bool,
     /// The call in it that undoes or writes something that the end of the process does not.
@@ -53,7 +57,9 @@ pub(crate) struct Release {
     pub(crate) when: When,
     /// The kind whose release it is, where a model says so and a second one harms.
     pub(crate) kind: Option<ResourceId>,
-    /// Whether the function also sees to it that nobody does so again: it sets the field, or takes the finalizer away.
+    /// Whether the function also sets a field: the one it releases may say then that it is gone.
+    pub(crate) sets_field: bool,
+    /// Whether it sees to it that nobody does so again: it takes the finalizer away, or goes through a `sync.Once`.
     pub(crate) guarded: bool,
 }
 
@@ -65,6 +71,8 @@ pub(crate) enum When {
     Success,
     /// Where the error it returns is not nil.
     Failure,
+    /// Where the error it returns is nil, and on some of the other returns.
+    SuccessPerhapsFailure,
 }
 
 /// A resource that a result is or holds.
@@ -74,6 +82,8 @@ pub(crate) struct Owned {
     /// Fields from the result to the resource.
     pub(crate) path: Vec<Symbol>,
     pub(crate) kind: ResourceId,
+    /// The boolean result that says whether there is one.
+    pub(crate) ok: Option<usize>,
     /// The call that acquires it, as `os.Open`.
     pub(crate) made_by: String,
 }

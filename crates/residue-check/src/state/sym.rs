@@ -166,3 +166,8 @@ impl Syms {
         }
     }
 }
+
+/// The name under which the elements of a slice are filed, taken as one.
+pub(crate) fn element() -> Symbol {
+    Symbol::new("[]")
+}
