@@ -2,9 +2,10 @@
 //!
 //! A [`Body`] has the blocks and edges of the function's [`Cfg`]; each block holds [`Instr`]s in the order of
 //! evaluation that the Go specification gives (operands left to right, calls and receives in lexical order; see
-//! [`crate::lower`] for what it leaves open). An instruction computes at most one [`Value`], which is the instruction's own index, and each value is computed by one
-//! instruction. Variables are not values: they are read and written by [`Op::Load`] and [`Op::Store`], wherever they
-//! live, so that a function literal and the function around it name a captured variable alike.
+//! [`crate::lower`] for what it leaves open). An instruction computes at most one [`Value`], which is the instruction's
+//! own index, and each value is computed by one instruction. Variables are not values: they are read and written by
+//! [`Op::Load`] and [`Op::Store`], wherever they live, so that a function literal and the function around it name a
+//! captured variable alike.
 //!
 //! Nothing is hidden in an instruction: copies, dereferences, conversions to interfaces, the receivers of methods found
 //! through embedded fields are instructions of their own. What may panic says why ([`Panic`]); that a callee may panic
