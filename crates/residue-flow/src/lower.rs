@@ -3,8 +3,8 @@
 //! The order of evaluation is that of the Go specification ("Order of evaluation", "Assignment statements", "For
 //! statements", "Calls"): operands left to right, calls, receives and short-circuit operators as written, and
 //! assignments in two phases. Where the specification leaves it open whether a variable is read before or after a call
-//! that sets it, the operands of one list are read after its calls, as Go's compiler does, and all else from left to
-//! right.
+//! that sets it, the operands of one list, and those of what is assigned to, are read after the calls, as Go's compiler
+//! does, and all else from left to right.
 //!
 //! Everything is total: what is broken or untyped becomes [`Op::Opaque`], with the operands that it has.
 

@@ -94,7 +94,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Whether evaluating an expression calls or waits.
-    fn may_call(&self, expr: ExprId) -> bool {
+    pub(super) fn may_call(&self, expr: ExprId) -> bool {
         if let Expr::Ident(_) | Expr::BasicLit(_) = self.tree.expr(expr) {
             return false;
         }

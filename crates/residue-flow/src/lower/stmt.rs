@@ -95,8 +95,14 @@ impl<'a> Lower<'a> {
         if let (1, 1, Some(target), Some(value)) =
             (lhs.len(), rhs.len(), self.tree.list_get(lhs, 0), self.tree.list_get(rhs, 0))
         {
-            let place = self.place(target, define);
-            let value = self.eval_as(value, self.target_type(target));
+            // What is assigned to is found after the calls on the right, too, unless it calls itself.
+            let named = matches!(self.tree.expr(target), Expr::Ident(_));
+            let (place, value) = if !named && self.may_call(value) && !self.may_call(target) {
+                let value = self.eval_as(value, self.target_type(target));
+                (self.place(target, define), value)
+            } else {
+                (self.place(target, define), self.eval_as(value, self.target_type(target)))
+            };
             self.store(place, value, at);
             return;
         }

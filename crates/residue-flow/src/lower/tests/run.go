@@ -323,6 +323,13 @@ func late() (point, int, int) {
 	x = 0
 	var v, w = x + 1, set(&x)
 	println(y, z, v, w)
+	x = 0
+	var a [8]int
+	a[x] = set(&x)
+	q := &p
+	r := q
+	q.y = func() int { q = &point{}; return 5 }()
+	println(a[0], a[7], p.y, q.y, r.y)
 	return p, p.x + 1, setAt(&p)
 }
 
