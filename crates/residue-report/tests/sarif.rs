@@ -42,7 +42,7 @@ fn a_result_has_its_place_its_path_and_its_fingerprints() {
     assert_eq!(place["artifactLocation"]["uriBaseId"], "%SRCROOT%");
     let region = |line: u32, start: u32, end: u32| serde_json::json!({"startLine": line, "startColumn": start, "endLine": line, "endColumn": end});
     assert_eq!(place["region"], region(6, 15, 29));
-    assert_eq!(place["contextRegion"]["snippet"]["text"], "resp, err := client.Do(req)");
+    assert_eq!(place["contextRegion"]["snippet"]["text"], "\tresp, err := client.Do(req)");
     let flow = result["codeFlows"][0]["threadFlows"][0]["locations"].as_array().unwrap();
     let kinds: Vec<&str> = flow.iter().map(|step| step["kinds"][0].as_str().unwrap()).collect();
     assert_eq!(kinds, ["acquire", "branch", "exit"]);
@@ -50,7 +50,7 @@ fn a_result_has_its_place_its_path_and_its_fingerprints() {
     assert_eq!(related.len(), 2);
     assert_eq!(
         result["message"]["text"],
-        "the response body is never closed.\n[when `v.(map'string'(int))` fails](1), then [returns here](2).\n\
+        "the response body is never closed.\nPath: [when `v.(map'string'(int))` fails](1), then [returns here](2).\n\
          each time: one connection."
     );
     // Made by GitHub's own program from the same text.

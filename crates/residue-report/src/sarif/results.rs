@@ -145,10 +145,13 @@ impl<'a> Results<'a> {
                 region["endColumn"] = json!(end_column);
             }
             physical["region"] = region;
-            let excerpt = if context && end.line == site.start.line { self.sources.excerpt(site) } else { None };
-            if let Some(excerpt) = excerpt.filter(|excerpt| !excerpt.is_empty()) {
+            // With its indentation: readers count columns in it.
+            let line = text
+                .filter(|_| context && end.line == site.start.line)
+                .map(|text| text.show(end.line as usize - 1).text);
+            if let Some(line) = line.filter(|line| !line.trim().is_empty()) {
                 physical["contextRegion"] =
-                    json!({"startLine": site.start.line, "endLine": end.line, "snippet": {"text": excerpt}});
+                    json!({"startLine": site.start.line, "endLine": end.line, "snippet": {"text": line}});
             }
         }
         let mut location = json!({"physicalLocation": physical});
@@ -208,7 +211,7 @@ fn message(finding: &Finding) -> String {
         })
         .collect();
     if !links.is_empty() {
-        lines.push(format!("{}.", links.join(", then ")));
+        lines.push(format!("Path: {}.", links.join(", then ")));
     }
     lines.extend(finding.notes.iter().map(|note| format!("{}.", plain(note))));
     if let Some(help) = &finding.help {
