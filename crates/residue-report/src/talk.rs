@@ -140,7 +140,7 @@ fn hints(report: &Report<'_>, all: bool) -> Vec<String> {
         }
     }
     for (by, patterns) in by_place {
-        hints.push(format!("{} is left out by {}", clean(&patterns.join(", ")), clean(by)));
+        hints.push(format!("{} leaves out {}", clean(by), clean(&patterns.join(", "))));
     }
     if let Some(used) = outcome.summary.baseline.as_ref().filter(|used| !used.stale.is_empty()) {
         let stale = plural(used.stale.len(), "entry");

@@ -3,7 +3,7 @@
 //! Entries are matched as a multiset of fingerprints. The file can only shrink unless somebody writes it anew: an entry
 //! whose finding is gone is stale, and then hides the next equal leak until it is pruned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use residue_finding::{BaselineUse, Finding, Fingerprint, Outcome, RuleCode, StaleEntry, Suppressed, SuppressedBy};
@@ -119,9 +119,13 @@ impl Baseline {
             let entry = known.get_mut(&finding.fingerprint)?.pop()?;
             Some(SuppressedBy::Baseline { why: entry.why.clone() })
         });
-        // Where not everything was analysed, nothing is known to be gone.
+        // Where not everything was analysed, nothing is known to be gone. Nor is one of several equals: which of them was
+        // matched is an accident of their order, and the one that is left may be one that was not looked at.
         let complete = outcome.summary.complete();
-        let gone = known.into_values().flatten().filter(|entry| complete && self.is_gone(entry, settings, looked_at));
+        let equals = |entry: &Entry| (entry.rule, entry.package.clone(), entry.declaration.clone());
+        let unseen = self.entries.iter().filter(|entry| !self.is_seen(entry, settings, looked_at)).map(equals);
+        let unseen: BTreeSet<_> = unseen.collect();
+        let gone = known.into_values().flatten().filter(|entry| complete && !unseen.contains(&equals(entry)));
         let stale = gone.map(|entry| StaleEntry {
             fingerprint: entry.fingerprint,
             rule: entry.rule,
@@ -134,7 +138,7 @@ impl Baseline {
     }
 
     /// Whether a run would have found what an entry stands for, were it still there.
-    fn is_gone(&self, entry: &Entry, settings: &Settings, looked_at: &LookedAt) -> bool {
+    fn is_seen(&self, entry: &Entry, settings: &Settings, looked_at: &LookedAt) -> bool {
         if !settings.rules.iter().any(|rule| rule.code == entry.rule) {
             return false;
         }

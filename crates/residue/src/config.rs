@@ -69,10 +69,11 @@ enum Origin {
 }
 
 impl Config {
-    /// The configuration for a tree: the nearest [`FILE_NAME`] at or above it.
+    /// The configuration for a tree: the nearest [`FILE_NAME`] at or above it, and not above its repository.
     pub(crate) fn find(start: &Path) -> Result<Self, Error> {
         let start = std::path::absolute(start).unwrap_or_else(|_| start.to_owned());
-        for dir in start.ancestors() {
+        let root = paths::controlled(&start);
+        for dir in start.ancestors().take_while(|dir| root.as_ref().is_none_or(|root| dir.starts_with(root))) {
             let path = dir.join(FILE_NAME);
             // What isn't a file, a directory of that name say, is not ours.
             if path.metadata().is_ok_and(|metadata| metadata.is_file()) {

@@ -16,10 +16,15 @@ pub(crate) fn slashed(path: &Path) -> String {
 /// The repository around a directory: the nearest directory upward that is under version control, else with a `go.work`,
 /// else with a `go.mod`, else itself.
 pub(crate) fn repository(dir: &Path) -> PathBuf {
-    let nearest = |names: &[&str]| dir.ancestors().find(|dir| names.iter().any(|name| dir.join(name).exists()));
-    let found =
-        nearest(&[".git", ".hg", ".svn", ".jj"]).or_else(|| nearest(&["go.work"])).or_else(|| nearest(&["go.mod"]));
-    found.unwrap_or(dir).to_owned()
+    let nearest = |name: &str| dir.ancestors().find(|dir| dir.join(name).exists()).map(Path::to_owned);
+    let found = controlled(dir).or_else(|| nearest("go.work")).or_else(|| nearest("go.mod"));
+    found.unwrap_or_else(|| dir.to_owned())
+}
+
+/// The nearest directory upward that is under version control.
+pub(crate) fn controlled(dir: &Path) -> Option<PathBuf> {
+    let controlled = |dir: &&Path| [".git", ".hg", ".svn", ".jj"].iter().any(|name| dir.join(name).exists());
+    dir.ancestors().find(controlled).map(Path::to_owned)
 }
 
 /// Whether a path, links followed as far as it exists, lies in a directory.

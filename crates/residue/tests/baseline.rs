@@ -108,6 +108,17 @@ fn what_was_not_looked_at_is_not_gone() {
         let written = run(dir.path(), &[&["baseline", "write"], args].concat());
         assert!(err(&written).contains("4 findings in .residue-baseline.toml, 0 of them new"), "{}", err(&written));
     }
+    // The same function for two systems: on one of them, one of two equals is found.
+    for (path, os) in [("a/os_linux.go", "linux"), ("a/os_windows.go", "windows")] {
+        write(dir.path(), path, &leaks(&["Same"]));
+        assert_eq!(found(dir.path(), &["--goos", os, "--baseline", FILE]), ["Same"]);
+    }
+    assert!(err(&run(dir.path(), &all)).contains("6 findings"));
+    for os in ["linux", "windows", "darwin"] {
+        let report = json(dir.path(), &["--goos", os, "--baseline", FILE]);
+        assert_eq!(report["findings"], serde_json::json!([]), "{os}");
+        assert_eq!(report["summary"]["baseline"]["stale"], serde_json::json!([]), "{os}");
+    }
     // Nothing is known to be gone where something could not be analysed.
     write(dir.path(), "a/a.go", "package data\n\nfunc A( {\n");
     let pruned = run(dir.path(), &["baseline", "prune"]);

@@ -119,7 +119,7 @@ fn a_comment_ends_on_its_day() {
 fn what_is_left_out_is_said_in_every_report() {
     let dir = module(&[("gen/a.go", &leaks(&["A"])), (".residue.toml", "\nexclude = ['gen/**', '*.pb.go']\n")]);
     let output = run(dir.path(), &["check"]);
-    assert!(err(&output).contains("hint: gen/**, *.pb.go is left out by .residue.toml:2"), "{}", err(&output));
+    assert!(err(&output).contains("hint: .residue.toml:2 leaves out gen/**, *.pb.go"), "{}", err(&output));
     assert_eq!(json(dir.path(), &[])["left_out"][1]["pattern"], "*.pb.go");
     let sarif = out(&run(dir.path(), &["check", "--format", "sarif"]));
     assert!(sarif.contains("*.pb.go is left out by .residue.toml:2"), "{sarif}");
@@ -131,6 +131,16 @@ fn what_is_left_out_is_said_in_every_report() {
     let outside = module(&[("ci.toml", "")]);
     let config = outside.path().join("ci.toml");
     assert_eq!(found(dir.path(), &["--config", config.to_str().expect("UTF-8")]), ["A"]);
+}
+
+#[test]
+fn what_lies_above_the_repository_is_not_of_it() {
+    let dir = module(&[("repo/a.go", &leaks(&["A"])), (".residue.toml", "[rules]\ndisable = ['R201']\n")]);
+    write(dir.path(), "repo/go.mod", "module example.com/r\n\ngo 1.25\n");
+    let repo = dir.path().join("repo");
+    assert_eq!(found(&repo, &[]), [""; 0]);
+    std::fs::create_dir(repo.join(".git")).expect("it is writable");
+    assert_eq!(found(&repo, &[]), ["A"]);
 }
 
 #[cfg(unix)]
