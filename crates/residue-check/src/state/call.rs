@@ -465,6 +465,13 @@ impl<'a> Exec<'a> {
             self.by_owner = false;
             return vec![state];
         }
+        if self.site_of(recv).is_none()
+            && self.cx.models().is_release_name(function.method)
+            && !function.id.is_some_and(|id| self.cx.pkg.summary(id).is_some())
+        {
+            // Something that may hold a resource is closed, by a method that is not looked into.
+            self.escape(&mut state, recv, Escape::Passed);
+        }
         self.maker_fails(&state, function, recv, place);
         if let Some(site) = self.site_of(recv)
             && let Some(kind) = self.events.sites[site.0 as usize].kind
@@ -630,13 +637,25 @@ impl<'a> Exec<'a> {
                 if release.path.first() == Some(&super::sym::element()) {
                     // Each argument of a variadic parameter, or what the slice holds.
                     let first = release.param.saturating_sub(usize::from(ops.recv.is_some()));
+                    let mut unknown = Vec::new();
                     for &arg in ops.args.iter().skip(first) {
                         let held = state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, held)| held);
-                        let sites = std::iter::once(arg).chain(held).filter_map(|sym| self.site_of(sym));
-                        released.extend(sites.map(|site| (site, release.when)));
+                        for sym in std::iter::once(arg).chain(held) {
+                            match self.site_of(sym) {
+                                Some(site) => released.push((site, release.when)),
+                                None => unknown.push(sym),
+                            }
+                        }
                     }
-                } else if let Some(site) = self.released_part(&state, release, ops) {
-                    released.push((site, release.when));
+                    for sym in unknown {
+                        self.escape(&mut state, sym, Escape::Passed);
+                    }
+                } else if let Some(sym) = self.part(&state, release, ops) {
+                    match self.site_of(sym) {
+                        Some(site) => released.push((site, release.when)),
+                        // What holds a resource is closed: that may release it.
+                        None => self.escape(&mut state, sym, Escape::Passed),
+                    }
                 }
             }
             let depends = released.iter().any(|&(_, when)| when != When::Always);
@@ -685,6 +704,12 @@ impl<'a> Exec<'a> {
 
     /// The resource that a function releases of what it was given.
     fn released_part(&mut self, state: &State, release: &Release, ops: &Operands) -> Option<SiteId> {
+        let sym = self.part(state, release, ops)?;
+        self.site_of(sym)
+    }
+
+    /// What a function releases of what it was given.
+    fn part(&mut self, state: &State, release: &Release, ops: &Operands) -> Option<Sym> {
         let mut sym = match ops.recv {
             Some(recv) if release.param == 0 => recv,
             Some(_) => *ops.args.get(release.param - 1)?,
@@ -693,7 +718,7 @@ impl<'a> Exec<'a> {
         for &name in &release.path {
             sym = self.field(state, sym, name);
         }
-        self.site_of(sym)
+        Some(sym)
     }
 
     // Acquisitions.

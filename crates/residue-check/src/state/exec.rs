@@ -12,40 +12,35 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use residue_flow::ir::{self, At, Op};
-use residue_flow::{BlockId, EdgeKind, Parent, graph};
+use residue_flow::{BlockId, EdgeKind, Parent};
 use residue_syntax::ast::{BinaryOp, ExprId, UnaryOp};
 use residue_types::{Callee, ObjId, ObjKind, Objects, Symbol, Type, VarKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::events::{Events, Exit, Origin, Site};
+use super::objects::star;
+use super::prepared::Prepared;
 use super::store::{Deferred, Escape, Fact, Field, SiteId, State, Status, Trail};
 use super::sym::{Def, Place, Sym, Syms};
 use crate::context::FileCx;
 use crate::model::ResourceId;
 
-/// States kept apart at the start of a block.
+/// States kept apart at the start of a block, of those in which the same has become of each resource.
 const STATES_MAX: usize = 12;
+/// The same, inside a function literal that is called.
+const INLINED_MAX: usize = 4;
+/// The same, where no resource is open: little hangs on what is known.
+const IDLE_MAX: usize = 3;
 /// Kinds of states kept apart at the start of a block, however they differ.
 const KINDS_MAX: usize = 48;
 /// Visits of one block before the function is given up.
-const VISITS_MAX: usize = 400;
+const VISITS_MAX: usize = 160;
 /// Instructions executed before the function is given up.
-const STEPS_MAX: u32 = 400_000;
+const STEPS_MAX: u32 = 100_000;
 /// Function literals called inside each other.
 const DEPTH_MAX: usize = 4;
 /// Resources of one function.
 const SITES_MAX: usize = 400;
-/// Values of a composite literal that are remembered one by one.
-const FIELDS_MAX: usize = 32;
-
-/// A body that takes part, with what is asked of it again and again.
-struct Loaded {
-    ir: Rc<ir::Body>,
-    /// Rank of each block in reverse postorder.
-    rank: Rc<[u32]>,
-    /// Whether a value is used outside of the block that computes it.
-    crosses: Rc<[bool]>,
-}
 
 /// How an instruction goes on.
 pub(super) enum Flow {
@@ -62,17 +57,17 @@ struct Frame {
 
 pub(crate) struct Exec<'a> {
     pub(crate) cx: FileCx<'a>,
-    root: Parent,
+    pub(super) root: Parent,
     pub(super) syms: Syms,
-    bodies: Vec<Loaded>,
+    bodies: Vec<Rc<Prepared>>,
     body_of: FxHashMap<Parent, u16>,
-    site_by_sym: FxHashMap<Sym, SiteId>,
+    pub(super) site_by_sym: FxHashMap<Sym, SiteId>,
     pub(super) sites_by_error: FxHashMap<Sym, Vec<SiteId>>,
     /// Resources by the boolean that came with them.
     pub(super) sites_by_ok: FxHashMap<Sym, Vec<SiteId>>,
-    ownership: FxHashMap<ObjId, bool>,
+    pub(super) ownership: FxHashMap<ObjId, bool>,
     /// The types of values that were made interfaces.
-    dynamic: FxHashMap<Sym, Type>,
+    pub(super) dynamic: FxHashMap<Sym, Type>,
     frames: Vec<Frame>,
     active: Vec<u16>,
     /// How many frames' deferred calls are being run.
@@ -133,13 +128,8 @@ impl<'a> Exec<'a> {
             return Some(known);
         }
         let ir = self.cx.ir(function)?;
-        let mut rank = vec![u32::MAX; ir.cfg.len()];
-        for (i, block) in graph::reverse_postorder(&ir.cfg).into_iter().enumerate() {
-            rank[block.index()] = i as u32;
-        }
-        let crosses = crossing(&ir);
         let index = u16::try_from(self.bodies.len()).ok()?;
-        self.bodies.push(Loaded { ir, rank: rank.into(), crosses: crosses.into() });
+        self.bodies.push(Rc::new(Prepared::new(self.cx, ir)));
         self.body_of.insert(function, index);
         Some(index)
     }
@@ -208,15 +198,16 @@ impl<'a> Exec<'a> {
 
     /// Executes a body from its start. Gives where and how it returns, its deferred calls made.
     pub(super) fn run(&mut self, body: u16, entry: State) -> Vec<Exit> {
-        let Loaded { ir, rank, crosses } = &self.bodies[body as usize];
-        let (ir, rank, crosses) = (Rc::clone(ir), Rc::clone(rank), Rc::clone(crosses));
+        let prepared = Rc::clone(&self.bodies[body as usize]);
+        let Prepared { ir, rank, crosses, .. } = &*prepared;
         let mut pending: BTreeMap<u32, (BlockId, Vec<State>)> = BTreeMap::new();
         let mut seen: Vec<FxHashSet<u64>> = vec![FxHashSet::default(); ir.cfg.len()];
         let mut exits = Vec::new();
         self.active.push(body);
         pending.insert(0, (ir.cfg.entry(), vec![entry]));
         while let Some((_, (block, states))) = pending.pop_first() {
-            for state in self.joined(body, block, states) {
+            for mut state in self.joined(body, block, states) {
+                self.prune(&prepared, block, &mut state);
                 let seen = &mut seen[block.index()];
                 if !seen.insert(state.digest()) {
                     continue;
@@ -225,7 +216,7 @@ impl<'a> Exec<'a> {
                     self.events.gave_up = true;
                     continue;
                 }
-                for (to, mut state) in self.block(body, &ir, block, state, &mut exits) {
+                for (to, mut state) in self.block(body, ir, block, state, &mut exits) {
                     if rank[to.index()] <= rank[block.index()] {
                         // A new round: what a field or a variable of others held may have changed.
                         let this = &*self;
@@ -239,35 +230,82 @@ impl<'a> Exec<'a> {
         self.active.pop();
         for exit in &mut exits {
             exit.state.temps.retain(|(place, _), _| place.body != body);
+            if body != 0 {
+                exit.state.env.retain(|var, _| !prepared.is_own(var));
+            }
         }
         exits
     }
 
+    /// Drops what nothing on the way from a block can ask for, so that states that go on alike are alike.
+    fn prune(&self, prepared: &Prepared, block: BlockId, state: &mut State) {
+        state.env.retain(|var, _| !prepared.is_dead(block, var));
+        let held: FxHashSet<Sym> = (state.env.iter().map(|(_, sym)| sym))
+            .chain(state.temps.iter().map(|(_, sym)| sym))
+            .chain(state.fields.iter().flat_map(|((base, _), sym)| [base, sym]))
+            .collect();
+        let mut facts = std::mem::take(&mut state.facts);
+        facts.retain(|sym, _| self.is_askable(&held, sym));
+        state.facts = facts;
+    }
+
+    /// Whether a condition can come up again: it is held, or can be made again of what is.
+    fn is_askable(&self, held: &FxHashSet<Sym>, sym: Sym) -> bool {
+        if held.contains(&sym) || self.site_of(sym).is_some() || self.is_known_error(sym) {
+            return true;
+        }
+        match self.syms.def(sym) {
+            Def::Out(..) | Def::Alloc(_) | Def::Phi(..) => false,
+            Def::Not(x) | Def::ErrorTest(_, x) | Def::Len(x) | Def::Field(x, _) => self.is_askable(held, x),
+            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => {
+                self.is_askable(held, x) && self.is_askable(held, y)
+            }
+            _ => true,
+        }
+    }
+
+    fn is_known_error(&self, sym: Sym) -> bool {
+        self.sites_by_error.contains_key(&sym) || self.sites_by_ok.contains_key(&sym)
+    }
+
     /// The states to execute a block with: joined where they are too many.
     fn joined(&mut self, body: u16, block: BlockId, states: Vec<State>) -> Vec<State> {
-        if states.len() <= STATES_MAX {
+        if states.len() <= IDLE_MAX {
             return states;
         }
-        let mut kinds: Vec<(u64, State)> = Vec::new();
+        let mut kinds: Vec<(u64, Vec<State>)> = Vec::new();
         for state in states {
             let kind = state.property_digest();
             match kinds.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, into)) => {
-                    let place = Place { body, value: u32::MAX - block.index() as u32 };
-                    let syms = &mut self.syms;
-                    let lost = into.join(&state, |var| syms.of(Def::Phi(place, var)));
-                    for sym in lost {
-                        self.escape(into, sym, Escape::Stored);
-                    }
-                }
-                None => kinds.push((kind, state)),
+                Some((_, alike)) => alike.push(state),
+                None => kinds.push((kind, vec![state])),
             }
         }
         if kinds.len() > KINDS_MAX {
             self.events.gave_up = true;
             kinds.truncate(KINDS_MAX);
         }
-        kinds.into_iter().map(|(_, state)| state).collect()
+        let most = if self.frames.is_empty() { STATES_MAX } else { INLINED_MAX };
+        let mut joined = Vec::new();
+        for (_, mut alike) in kinds {
+            let idle = alike[0].open().next().is_none();
+            if alike.len() > if idle { IDLE_MAX } else { most } {
+                let place = Place { body, value: u32::MAX - block.index() as u32 };
+                let rest = alike.split_off(1);
+                let Some(mut into) = alike.pop() else { continue };
+                for state in rest {
+                    let syms = &mut self.syms;
+                    let lost = into.join(&state, |var| syms.of(Def::Phi(place, var)));
+                    for sym in lost {
+                        self.escape(&mut into, sym, Escape::Stored);
+                    }
+                }
+                joined.push(into);
+            } else {
+                joined.append(&mut alike);
+            }
+        }
+        joined
     }
 
     /// Executes a block. Gives the states with which others are entered.
@@ -819,513 +857,4 @@ impl<'a> Exec<'a> {
         let right = self.temp(state, body, y);
         self.syms.of(if and { Def::And(left, right) } else { Def::Or(left, right) })
     }
-
-    // Variables and objects.
-
-    /// Whether a variable belongs to the function that is analysed, literals inside it included.
-    fn is_own(&mut self, var: ObjId) -> bool {
-        if let Some(&known) = self.ownership.get(&var) {
-            return known;
-        }
-        let tree = self.cx.tree();
-        let span = match self.root {
-            Parent::Decl(decl) => tree.decl_span(decl),
-            Parent::Expr(lit) => tree.expr_span(lit),
-            _ => Default::default(),
-        };
-        let object = self.cx.pkg.bodies.object(var);
-        let own = object.is_some_and(|object| {
-            !matches!(object.kind, ObjKind::Var(VarKind::Package))
-                && object.site.is_some_and(|site| {
-                    site.file as usize == self.cx.index && span.contains(tree.ident_span(site.ident))
-                })
-        });
-        self.ownership.insert(var, own);
-        own
-    }
-
-    fn load_var(&mut self, state: &State, var: ObjId) -> Sym {
-        state.env.get(var).unwrap_or_else(|| self.syms.of(Def::Var(var)))
-    }
-
-    /// What a variable of struct type is to its fields.
-    fn struct_var(&mut self, state: &State, var: ObjId) -> Sym {
-        let addr = self.syms.of(Def::Addr(var));
-        if state.fields.iter().any(|((base, _), _)| base == addr) { addr } else { self.load_var(state, var) }
-    }
-
-    /// The zero value of a variable's type.
-    fn zero(&mut self, var: ObjId) -> Sym {
-        let bodies = self.cx.pkg.bodies;
-        let ty = bodies.type_of(var);
-        match bodies.underlying(&ty) {
-            Type::Basic(basic) if basic.is_boolean() => Sym::FALSE,
-            Type::Basic(basic) if basic.is_integer() => self.syms.of(Def::Int(0)),
-            Type::Basic(_) | Type::Struct(_) | Type::Array(_) | Type::Unknown => {
-                self.syms.of(Def::Phi(Place { body: u16::MAX, value: 0 }, var))
-            }
-            _ if matches!(ty, Type::Param(_)) => self.syms.of(Def::Phi(Place { body: u16::MAX, value: 0 }, var)),
-            _ => Sym::NIL,
-        }
-    }
-
-    fn store_var(&mut self, state: &mut State, var: ObjId, sym: Sym) {
-        if !self.is_own(var) {
-            self.escape(state, sym, Escape::Stored);
-        }
-        let addr = self.syms.of(Def::Addr(var));
-        state.fields.retain(|(base, _), _| base != addr);
-        state.env.set(var, sym);
-    }
-
-    /// Whether a symbol stands for what is in memory that others can set.
-    fn is_memory(&self, sym: Sym) -> bool {
-        match self.syms.def(sym) {
-            Def::Field(..) | Def::Var(_) | Def::Len(_) => true,
-            Def::Not(x) | Def::ErrorTest(_, x) => self.is_memory(x),
-            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => self.is_memory(x) || self.is_memory(y),
-            _ => false,
-        }
-    }
-
-    /// What a field of an object holds.
-    pub(super) fn field(&mut self, state: &State, base: Sym, name: Symbol) -> Sym {
-        if let Some(sym) = state.fields.get((base, Field::Named(name))) {
-            return sym;
-        }
-        let mut base = base;
-        if let Def::Addr(var) = self.syms.def(base)
-            && let Some(content) = state.env.get(var)
-        {
-            if let Some(sym) = state.fields.get((content, Field::Named(name))) {
-                return sym;
-            }
-            base = content;
-        }
-        // The next of the next is as good as the next: a list is not followed to its end.
-        if matches!(self.syms.def(base), Def::Field(_, of) if of == name) {
-            return base;
-        }
-        self.syms.of(Def::Field(base, name))
-    }
-
-    fn deref(&mut self, state: &State, ptr: Sym) -> Sym {
-        match self.syms.def(ptr) {
-            Def::Addr(var) => self.load_var(state, var),
-            // A copy of an object is as good as the object.
-            _ => state.fields.get((ptr, Field::Named(star()))).unwrap_or(ptr),
-        }
-    }
-
-    /// Whether an object was made here and nobody else sees it.
-    pub(super) fn is_local(&mut self, state: &State, object: Sym) -> bool {
-        if state.shared.get(object).is_some() {
-            return false;
-        }
-        match self.syms.def(object) {
-            Def::Alloc(_) => true,
-            Def::Addr(var) => self.is_own(var),
-            Def::Field(base, _) => self.is_local(state, base),
-            Def::Phi(place, _) => place.body == u16::MAX,
-            _ => false,
-        }
-    }
-
-    fn store_field(&mut self, state: &mut State, base: Sym, name: Symbol, value: Sym) {
-        let mut base = base;
-        if let Def::Addr(var) = self.syms.def(base)
-            && let Some(content) = state.env.get(var)
-            && matches!(self.syms.def(content), Def::Alloc(_))
-        {
-            base = content;
-        }
-        if !self.is_local(state, base) {
-            // An object that a call here gave is this function's while nobody else has it.
-            let ours = self.is_fresh(state, base);
-            if !ours {
-                self.escape(state, value, Escape::Stored);
-            }
-        }
-        state.fields.set((base, Field::Named(name)), value);
-        // A struct inside a struct: what holds the outer one holds it.
-        let mut inner = base;
-        while let Def::Field(outer, name) = self.syms.def(inner) {
-            state.fields.set((outer, Field::Named(name)), inner);
-            inner = outer;
-        }
-    }
-
-    /// Whether a call gave an object that nobody else sees: one with a resource in it that the call made.
-    fn is_fresh(&self, state: &State, object: Sym) -> bool {
-        let Def::Out(place, _) = self.syms.def(object) else { return false };
-        let made = |held: Sym| self.site_of(held).is_some() && self.syms.rests_on(held, place);
-        state.shared.get(object).is_none() && state.fields.iter().any(|((base, _), held)| base == object && made(held))
-    }
-
-    fn store_element(&mut self, state: &mut State, base: Sym, place: Place, value: Sym) {
-        if self.is_local(state, base) {
-            if self.carries(state, value) {
-                state.fields.set((base, Field::Element(place.value)), value);
-            }
-        } else {
-            self.escape(state, value, Escape::Stored);
-        }
-    }
-
-    fn composite(
-        &mut self,
-        state: &mut State,
-        object: Sym,
-        body: u16,
-        ir: &ir::Body,
-        (values, fields, map): (ir::Values, ir::Values, bool),
-    ) {
-        let given = ir.values(values);
-        let indices = ir.field_indices(fields);
-        let names = self.field_names(ir, object);
-        for (i, &value) in given.iter().enumerate() {
-            let sym = self.temp(state, body, value);
-            if (given.len() > FIELDS_MAX || map || indices.is_empty()) && !self.carries(state, sym) {
-                continue;
-            }
-            let name = indices.get(i).and_then(|&index| names.get(index as usize));
-            let field = name.map_or(Field::Element(i as u32), |&name| Field::Named(name));
-            state.fields.set((object, field), sym);
-        }
-    }
-
-    /// The names of the fields of the struct that a composite literal makes.
-    fn field_names(&self, ir: &ir::Body, object: Sym) -> Vec<Symbol> {
-        let Def::Alloc(place) = self.syms.def(object) else { return Vec::new() };
-        let At::Expr(expr) = ir.instr(ir::Value::new(place.value as usize)).at else { return Vec::new() };
-        let bodies = self.cx.pkg.bodies;
-        let ty = self.cx.info().type_of(expr);
-        match bodies.underlying(ty.strip_pointer()) {
-            Type::Struct(fields) => fields.fields.iter().map(|field| field.name).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether a value is, holds or can reach something that is followed.
-    pub(super) fn carries(&self, state: &State, sym: Sym) -> bool {
-        self.site_of(sym).is_some()
-            || matches!(
-                self.syms.def(sym),
-                Def::Closure(_) | Def::Method(..) | Def::InterfaceMethod(..) | Def::Addr(_) | Def::Field(..)
-            )
-            || state.fields.iter().any(|((base, _), _)| base == sym)
-    }
-
-    /// An element of a collection: those of a parameter's slice are one.
-    fn element(&mut self, state: &mut State, base: Sym, place: Place) -> Sym {
-        match self.syms.def(base) {
-            Def::Var(var) if self.is_parameter(var) => self.syms.of(Def::Field(base, super::sym::element())),
-            _ => self.new_value(state, place),
-        }
-    }
-
-    /// Elements are not told apart: who takes one out of a collection may release it.
-    fn release_elements(&mut self, state: &mut State, collection: Sym) {
-        let held: Vec<Sym> = state
-            .fields
-            .iter()
-            .filter(|&((base, field), _)| base == collection && matches!(field, Field::Element(_)))
-            .map(|(_, sym)| sym)
-            .collect();
-        for sym in held {
-            self.escape(state, sym, Escape::Stored);
-        }
-    }
-
-    /// What is compared with something other than nil or a constant may be that: `resp.Body == http.NoBody`.
-    fn compared(&mut self, state: &mut State, x: Sym, y: Sym) {
-        if self.syms.is_constant(x) || self.syms.is_constant(y) {
-            return;
-        }
-        for sym in [x, y] {
-            if let Some(site) = self.site_of(sym)
-                && state.status(site) == Status::Open
-            {
-                state.resource_mut(site).status = Status::Escaped(Escape::Stored);
-            }
-        }
-    }
-
-    /// A value gets to somebody else, with everything that can be reached from it.
-    pub(super) fn escape(&mut self, state: &mut State, sym: Sym, how: Escape) {
-        let mut work = vec![sym];
-        let mut seen = FxHashSet::default();
-        while let Some(sym) = work.pop() {
-            if !seen.insert(sym) {
-                continue;
-            }
-            if let Some(site) = self.site_of(sym)
-                && state.status(site) == Status::Open
-            {
-                state.resource_mut(site).status = Status::Escaped(how);
-            }
-            for ((base, field), held) in state.fields.iter() {
-                // Who gets a reader to read from can't close what it reads from.
-                if base == sym && !(matches!(field, Field::Wraps(_)) && how == Escape::Passed) {
-                    work.push(held);
-                }
-            }
-            match self.syms.def(sym) {
-                Def::Alloc(_) | Def::Out(..) | Def::Phi(..) => state.shared.set(sym, ()),
-                Def::Addr(var) => {
-                    state.shared.set(sym, ());
-                    work.extend(state.env.get(var));
-                }
-                Def::Field(base, _) | Def::Method(base, _) | Def::InterfaceMethod(base, _) => {
-                    // A part of a resource may be all that is needed to release it; a number is not.
-                    let is_resource = self.site_of(base).is_some();
-                    if is_resource || !matches!(self.syms.def(sym), Def::Field(..)) {
-                        work.push(base);
-                    }
-                }
-                Def::Closure(lit) => {
-                    for var in self.cx.captured(lit) {
-                        let effect = self.cx.capture_effect(lit, var);
-                        if effect == super::summary::Effect::Borrowed && how == Escape::Passed {
-                            continue;
-                        }
-                        let addr = self.syms.of(Def::Addr(var));
-                        work.extend(state.env.get(var));
-                        work.push(addr);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Variables whose address, or a literal that sets them, was passed to a call can hold anything after it.
-    pub(super) fn havoc(&mut self, state: &mut State, sym: Sym, place: Place) {
-        match self.syms.def(sym) {
-            Def::Addr(var) => {
-                let fresh = self.syms.of(Def::Phi(place, var));
-                let is_struct =
-                    matches!(self.cx.pkg.bodies.underlying(&self.cx.pkg.bodies.type_of(var)), Type::Struct(_));
-                if !is_struct {
-                    state.facts.retain(|known, _| known != fresh);
-                    state.env.set(var, fresh);
-                }
-            }
-            Def::Closure(lit) => {
-                for var in self.cx.stored_captures(lit) {
-                    let fresh = self.syms.of(Def::Phi(place, var));
-                    state.facts.retain(|known, _| known != fresh);
-                    state.env.set(var, fresh);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    // Conditions.
-
-    /// Whether a symbol is nil, where that is known.
-    pub(crate) fn is_nil(&self, state: &State, sym: Sym) -> Option<bool> {
-        match state.facts.get(sym) {
-            Some(Fact::Nil) => return Some(true),
-            Some(Fact::NotNil) => return Some(false),
-            _ => {}
-        }
-        match self.syms.def(sym) {
-            Def::Nil => Some(true),
-            Def::Const(_)
-            | Def::Int(_)
-            | Def::Alloc(_)
-            | Def::Addr(_)
-            | Def::Func(_)
-            | Def::Closure(_)
-            | Def::Method(..) => Some(false),
-            _ => None,
-        }
-    }
-
-    /// The truth of a condition, where it is known.
-    pub(crate) fn eval(&self, state: &State, sym: Sym) -> Option<bool> {
-        match state.facts.get(sym) {
-            Some(Fact::True) => return Some(true),
-            Some(Fact::False) => return Some(false),
-            _ => {}
-        }
-        match self.syms.def(sym) {
-            Def::Bool(value) => Some(value),
-            Def::Not(inner) => self.eval(state, inner).map(|value| !value),
-            Def::And(x, y) => match (self.eval(state, x), self.eval(state, y)) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), other) => other,
-                _ => None,
-            },
-            Def::Or(x, y) => match (self.eval(state, x), self.eval(state, y)) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), other) => other,
-                _ => None,
-            },
-            Def::Compare(BinaryOp::Eq, x, y) => {
-                if y == Sym::NIL {
-                    return self.is_nil(state, x);
-                }
-                if let (Some(a), Some(b)) = (self.is_nil(state, x), self.is_nil(state, y))
-                    && a != b
-                {
-                    return Some(false);
-                }
-                if !self.syms.is_constant(y) {
-                    return None;
-                }
-                // Equal to another constant.
-                let other = state.facts.iter().any(|(known, fact)| {
-                    fact == Fact::True
-                        && matches!(self.syms.def(known), Def::Compare(BinaryOp::Eq, a, b) if a == x && b != y && self.syms.is_constant(b))
-                });
-                if other { Some(false) } else { self.descriptor(state, BinaryOp::Eq, x, y) }
-            }
-            Def::Compare(op, x, y) => self.descriptor(state, op, x, y),
-            Def::ErrorTest(_, error) => (self.is_nil(state, error) == Some(true)).then_some(false),
-            _ => None,
-        }
-    }
-
-    /// A comparison of a descriptor that is open with a number: it is not negative.
-    fn descriptor(&self, state: &State, op: BinaryOp, x: Sym, y: Sym) -> Option<bool> {
-        let site = self.site_of(x)?;
-        let open = state.status(site) == Status::Open && state.facts.get(x) == Some(Fact::NotNil);
-        match (op, self.syms.def(y)) {
-            (BinaryOp::Lt, Def::Int(0)) | (BinaryOp::Le | BinaryOp::Eq, Def::Int(-1)) if open => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Takes a branch: adds what follows from a condition's truth. False where the path is impossible.
-    pub(super) fn assume(&mut self, state: &mut State, cond: Sym, truth: bool) -> bool {
-        if let Some(known) = self.eval(state, cond) {
-            return known == truth;
-        }
-        match self.syms.def(cond) {
-            Def::Not(inner) => return self.assume(state, inner, !truth),
-            Def::And(x, y) if truth => return self.assume(state, x, true) && self.assume(state, y, true),
-            Def::Or(x, y) if !truth => return self.assume(state, x, false) && self.assume(state, y, false),
-            Def::Compare(BinaryOp::Eq, x, Sym::NIL) => {
-                self.set_nil(state, x, truth);
-                return true;
-            }
-            Def::Compare(BinaryOp::Eq, x, y)
-                if self.sites_by_error.contains_key(&x) && self.syms.def(y) == Def::Int(0) =>
-            {
-                // An error number.
-                self.set_nil(state, x, truth);
-            }
-            Def::Compare(BinaryOp::Eq, x, y) if truth => {
-                // Equal to an error that is declared: `err == io.EOF`.
-                if matches!(self.syms.def(y), Def::Var(_)) || self.is_nil(state, y) == Some(false) {
-                    self.set_nil(state, x, false);
-                }
-                if matches!(self.syms.def(x), Def::Var(_)) {
-                    self.set_nil(state, y, false);
-                }
-                if let (Some(site), Def::Int(-1)) = (self.site_of(x), self.syms.def(y)) {
-                    self.fail(state, site);
-                }
-            }
-            Def::Compare(op @ (BinaryOp::Lt | BinaryOp::Le), x, y) => {
-                if let Some(site) = self.site_of(x)
-                    && matches!((op, self.syms.def(y)), (BinaryOp::Lt, Def::Int(0)) | (BinaryOp::Le, Def::Int(-1)))
-                {
-                    if truth {
-                        self.fail(state, site);
-                    } else {
-                        state.facts.set(x, Fact::NotNil);
-                    }
-                }
-            }
-            Def::ErrorTest(_, error) if truth => self.set_nil(state, error, false),
-            _ => {}
-        }
-        if !truth {
-            for site in self.sites_by_ok.get(&cond).cloned().unwrap_or_default() {
-                self.fail(state, site);
-            }
-        }
-        state.facts.set(cond, if truth { Fact::True } else { Fact::False });
-        true
-    }
-
-    fn fail(&mut self, state: &mut State, site: SiteId) {
-        let resource = state.resource_mut(site);
-        if matches!(resource.status, Status::Open | Status::Escaped(_)) {
-            resource.status = Status::Failed;
-        }
-    }
-
-    /// Learns whether something is nil, and what follows for the resources that came with it.
-    pub(super) fn set_nil(&mut self, state: &mut State, sym: Sym, nil: bool) {
-        if self.is_nil(state, sym).is_some() {
-            return;
-        }
-        state.facts.set(sym, if nil { Fact::Nil } else { Fact::NotNil });
-        let of_error = self.sites_by_error.get(&sym).cloned().unwrap_or_default();
-        for site in of_error {
-            if nil {
-                let resource = self.events.sites[site.0 as usize].sym;
-                if !state.facts.get(resource).is_some_and(|fact| fact == Fact::Nil) {
-                    state.facts.set(resource, Fact::NotNil);
-                }
-            } else {
-                self.fail(state, site);
-            }
-        }
-        if nil && let Some(site) = self.site_of(sym) {
-            self.fail(state, site);
-        }
-        if nil {
-            // What is nil holds nothing.
-            let held: Vec<Sym> = state
-                .fields
-                .iter()
-                .filter(|&((base, field), _)| base == sym && matches!(field, Field::Named(_)))
-                .map(|(_, held)| held)
-                .collect();
-            for held in held {
-                if let Some(site) = self.site_of(held) {
-                    self.fail(state, site);
-                }
-            }
-            state.fields.retain(|(base, _), _| base != sym);
-        }
-        if !nil
-            && let Some(error) = self.site_of(sym).and_then(|site| self.events.sites[site.0 as usize].error)
-            && self.is_nil(state, error).is_none()
-        {
-            state.facts.set(error, Fact::Nil);
-        }
-    }
-}
-
-/// The name under which what a pointer points to is filed.
-pub(super) fn star() -> Symbol {
-    Symbol::new("*")
-}
-
-/// Which values are used in another block than the one that computes them.
-fn crossing(ir: &ir::Body) -> Vec<bool> {
-    let mut crosses = vec![false; ir.len()];
-    for (block, _) in ir.cfg.blocks() {
-        let code = ir.code(block);
-        let inside = code.first..code.end;
-        let mut used = |value: ir::Value| {
-            if !inside.contains(&(value.index() as u32)) {
-                crosses[value.index()] = true;
-            }
-        };
-        for (_, instr) in ir.instrs(block) {
-            ir.operands(instr.op, &mut used);
-        }
-        if let Some(cond) = code.cond {
-            used(cond);
-        }
-    }
-    crosses
 }

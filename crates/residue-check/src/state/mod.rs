@@ -6,8 +6,11 @@
 //! defers a call that recovers. What it learns goes into a [`summary::Summary`], by which its callers know it.
 
 mod call;
+mod conditions;
 pub(crate) mod events;
 pub(crate) mod exec;
+mod objects;
+mod prepared;
 mod quick;
 pub(crate) mod store;
 pub(crate) mod summary;
