@@ -1,9 +1,10 @@
-//! Tasks of the workspace: `cargo xtask docs | tidy | new-rule | conformance | stdlib`.
+//! Tasks of the workspace: `cargo xtask docs | tidy | new-rule | conformance | stdlib | layouts`.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read and write the files of the workspace")]
 
 mod conformance;
 mod docs;
+mod layouts;
 mod new_rule;
 mod stdlib;
 mod tidy;
@@ -28,6 +29,8 @@ enum Task {
     Conformance(conformance::Conformance),
     /// Make the embedded declarations of the standard library from a Go tree
     Stdlib(StdlibArgs),
+    /// Make the table of layouts of the runtime's structs from releases of Go
+    Layouts(layouts::LayoutsArgs),
 }
 
 /// Arguments of `stdlib`.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Conformance(task) => {
             conformance::run(&task).and_then(|agree| if agree { Ok(()) } else { Err("they differ".into()) })
         }
+        Task::Layouts(args) => layouts::run(&args, &root()).map(|said| say(&said)),
         Task::Stdlib(args) => stdlib::run(&args.goroot, &root(), args.check).map(|said| say(&said)),
     };
     match result {

@@ -12,7 +12,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-flow", &["residue-syntax", "residue-types"]),
     ("residue-check", &["residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"]),
     ("residue-report", &["residue-finding"]),
-    ("residue", &["residue-check", "residue-finding", "residue-flow", "residue-project", "residue-report", "residue-types"]),
+    ("residue-gobin", &[]),
+    (
+        "residue",
+        &["residue-check", "residue-finding", "residue-flow", "residue-project", "residue-report", "residue-types"],
+    ),
     ("residue-testkit", &[]),
     (
         "xtask",
@@ -21,6 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "residue-check",
             "residue-finding",
             "residue-flow",
+            "residue-gobin",
             "residue-project",
             "residue-syntax",
             "residue-types",

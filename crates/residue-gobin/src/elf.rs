@@ -1,0 +1,261 @@
+//! ELF files: segments, sections, relocations, notes.
+//!
+//! Only what a 64-bit little-endian Linux program needs; the `object` crate reads the headers.
+
+use std::borrow::Cow;
+
+use object::elf::{self, FileHeader64};
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _, SectionHeader as _, Sym as _};
+use object::{LittleEndian, SymbolIndex};
+
+use crate::{Error, bytes};
+
+/// Relocations beyond are not looked at: Kubernetes has 400,000.
+const RELOCATIONS_MAX: usize = 16 << 20;
+/// Compressed sections may not grow beyond: the DWARF of the largest programs.
+const SECTION_BYTES_MAX: u64 = 2 << 30;
+
+/// A processor architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Arch {
+    /// 64-bit x86.
+    Amd64,
+    /// 64-bit Arm.
+    Arm64,
+}
+
+impl Arch {
+    /// As Go names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The least distance of two instructions.
+    pub(crate) fn quantum(self) -> u8 {
+        match self {
+            Self::Amd64 => 1,
+            Self::Arm64 => 4,
+        }
+    }
+}
+
+/// A part of the file that is mapped into memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// Its first address.
+    pub address: u64,
+    /// Bytes in memory; what the file doesn't have is zero.
+    pub size: u64,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Bytes in the file.
+    pub data: &'a [u8],
+    /// It may be written to.
+    pub writable: bool,
+    /// It may be executed.
+    pub executable: bool,
+}
+
+/// A named part of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    /// Its address, 0 when it isn't mapped.
+    pub address: u64,
+    /// As in the file, perhaps compressed.
+    data: &'a [u8],
+    compressed: bool,
+}
+
+impl<'a> Section<'a> {
+    /// The bytes of the section, with `SHF_COMPRESSED` undone. Empty when that fails.
+    pub fn data(&self) -> Cow<'a, [u8]> {
+        if !self.compressed {
+            return Cow::Borrowed(self.data);
+        }
+        // Elf64_Chdr: type, reserved, size, alignment.
+        let inflated = || {
+            let size = bytes::u64(self.data, 8).filter(|size| *size <= SECTION_BYTES_MAX)?;
+            if bytes::u32(self.data, 0)? != elf::ELFCOMPRESS_ZLIB.0 {
+                return None;
+            }
+            miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(self.data.get(24..)?, size as usize).ok()
+        };
+        Cow::Owned(inflated().unwrap_or_default())
+    }
+}
+
+type Header = FileHeader64<LittleEndian>;
+
+/// An ELF file.
+pub struct Elf<'a> {
+    /// What it runs on.
+    pub arch: Arch,
+    /// It is position-independent: its addresses in memory are these plus a slide.
+    pub pie: bool,
+    /// The address of its first instruction.
+    pub entry: u64,
+    data: &'a [u8],
+    header: &'a Header,
+    segments: Vec<Segment<'a>>,
+    /// What the dynamic linker writes into words: address, value. Sorted.
+    relative: Vec<(u64, u64)>,
+}
+
+impl<'a> Elf<'a> {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    /// It isn't an ELF program for a supported machine.
+    pub fn parse(data: &'a [u8]) -> Result<Self, Error> {
+        if data.get(..4) != Some(b"\x7fELF") {
+            return Err(Error::NotElf("it doesn't begin as one"));
+        }
+        match data.get(4..6) {
+            Some([2, 1]) => {}
+            Some([1, _]) => return Err(Error::Machine("32-bit machines")),
+            _ => return Err(Error::Machine("big-endian machines")),
+        }
+        let header = Header::parse(data).map_err(|_| Error::NotElf("its header is cut off"))?;
+        let little = LittleEndian;
+        let arch = match header.e_machine(little) {
+            elf::EM_X86_64 => Arch::Amd64,
+            elf::EM_AARCH64 => Arch::Arm64,
+            _ => return Err(Error::Machine("this machine")),
+        };
+        let mut segments = Vec::new();
+        let mut dynamic: &[u8] = &[];
+        for segment in header.program_headers(little, data).map_err(|_| Error::NotElf("no program headers"))? {
+            let offset = segment.p_offset(little);
+            let wanted = segment.p_filesz(little);
+            let from = usize::try_from(offset).ok().and_then(|offset| data.get(offset..)).unwrap_or_default();
+            let bytes = &from[..from.len().min(wanted as usize)];
+            let flags = segment.p_flags(little);
+            match segment.p_type(little) {
+                elf::PT_LOAD => segments.push(Segment {
+                    address: segment.p_vaddr(little),
+                    size: segment.p_memsz(little),
+                    offset,
+                    data: bytes,
+                    writable: flags & elf::PF_W != elf::ProgramFlags(0),
+                    executable: flags & elf::PF_X != elf::ProgramFlags(0),
+                }),
+                elf::PT_DYNAMIC => dynamic = bytes,
+                _ => {}
+            }
+        }
+        segments.sort_by_key(|segment| segment.address);
+        let mut parsed = Self {
+            arch,
+            pie: header.e_type(little) == elf::ET_DYN,
+            entry: header.e_entry(little),
+            data,
+            header,
+            segments,
+            relative: Vec::new(),
+        };
+        parsed.relative = parsed.relocations(dynamic);
+        Ok(parsed)
+    }
+
+    /// What is mapped, by address.
+    pub fn segments(&self) -> &[Segment<'a>] {
+        &self.segments
+    }
+
+    /// Words that the dynamic linker sets to addresses of the program itself: where they are, and to what.
+    pub(crate) fn relative(&self) -> &[(u64, u64)] {
+        &self.relative
+    }
+
+    fn relocations(&self, dynamic: &'a [u8]) -> Vec<(u64, u64)> {
+        let Ok((entries, _)) = object::pod::slice_from_bytes::<elf::Dyn64<LittleEndian>>(
+            dynamic,
+            dynamic.len() / size_of::<elf::Dyn64<LittleEndian>>(),
+        ) else {
+            return Vec::new();
+        };
+        let tag = |tag: elf::DynamicTag| {
+            entries.iter().find(|entry| entry.tag(LittleEndian) == tag).map(|entry| entry.d_val(LittleEndian))
+        };
+        let (Some(table), Some(size)) = (tag(elf::DT_RELA), tag(elf::DT_RELASZ)) else { return Vec::new() };
+        let bytes = self.bytes_from(table).unwrap_or_default();
+        let count = (bytes.len().min(size as usize) / size_of::<elf::Rela64<LittleEndian>>()).min(RELOCATIONS_MAX);
+        let Ok((relocations, _)) = object::pod::slice_from_bytes::<elf::Rela64<LittleEndian>>(bytes, count) else {
+            return Vec::new();
+        };
+        let relative = match self.arch {
+            Arch::Amd64 => elf::R_X86_64_RELATIVE,
+            Arch::Arm64 => elf::R_AARCH64_RELATIVE,
+        };
+        let mut found: Vec<_> = relocations
+            .iter()
+            .filter(|entry| entry.r_type(LittleEndian, false) == relative)
+            .map(|entry| (entry.r_offset(LittleEndian), entry.r_addend(LittleEndian).cast_unsigned()))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// A section by name.
+    pub fn section(&self, name: &str) -> Option<Section<'a>> {
+        let sections = self.header.sections(LittleEndian, self.data).ok()?;
+        let (_, section) = sections.section_by_name(LittleEndian, name.as_bytes())?;
+        Some(Section {
+            address: section.sh_addr(LittleEndian),
+            data: section.data(LittleEndian, self.data).ok()?,
+            compressed: section.sh_flags(LittleEndian) & elf::SHF_COMPRESSED != elf::SectionFlags(0),
+        })
+    }
+
+    /// Address and size of a symbol, when the file still has symbols.
+    pub fn symbol(&self, name: &str) -> Option<(u64, u64)> {
+        let sections = self.header.sections(LittleEndian, self.data).ok()?;
+        let symbols = sections.symbols(LittleEndian, self.data, elf::SHT_SYMTAB).ok()?;
+        let found = symbols.iter().enumerate().find(|(index, symbol)| {
+            symbol.st_name(LittleEndian) != 0
+                && symbols.symbol_name(LittleEndian, symbol).is_ok_and(|found| found == name.as_bytes())
+                && *index != SymbolIndex(0).0
+        });
+        found.map(|(_, symbol)| (symbol.st_value(LittleEndian), symbol.st_size(LittleEndian)))
+    }
+
+    /// The identity that the linker gave the file (`NT_GNU_BUILD_ID`).
+    pub fn build_id(&self) -> Option<&'a [u8]> {
+        let section = self.section(".note.gnu.build-id")?.data;
+        let (name, size) = (bytes::u32(section, 0)? as usize, bytes::u32(section, 4)? as usize);
+        let start = 12_usize.checked_add(name.checked_next_multiple_of(4)?)?;
+        section.get(start..start.checked_add(size)?)
+    }
+
+    /// The segment that holds an address.
+    fn segment(&self, address: u64) -> Option<&Segment<'a>> {
+        let after = self.segments.partition_point(|segment| segment.address <= address);
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        (address - segment.address < segment.size).then_some(segment)
+    }
+
+    /// The bytes from an address to the end of what the file has of its segment, relocations not applied.
+    pub fn bytes_from(&self, address: u64) -> Option<&'a [u8]> {
+        let segment = self.segment(address)?;
+        segment.data.get(usize::try_from(address - segment.address).ok()?..)
+    }
+
+    /// A word of memory as the program sees it when it starts.
+    pub fn word(&self, address: u64) -> Option<u64> {
+        if let Ok(found) = self.relative.binary_search_by_key(&address, |(at, _)| *at) {
+            return Some(self.relative[found].1);
+        }
+        let segment = self.segment(address)?;
+        let at = usize::try_from(address - segment.address).ok()?;
+        // Behind what the file has, memory is zero.
+        bytes::u64(segment.data, at).or_else(|| (at >= segment.data.len()).then_some(0))
+    }
+
+    /// Whether an address is mapped by the program itself.
+    pub fn is_mapped(&self, address: u64) -> bool {
+        self.segment(address).is_some()
+    }
+}

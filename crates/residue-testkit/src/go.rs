@@ -1,0 +1,133 @@
+//! Go programs for tests: built by each release at hand, run under a guard.
+//!
+//! The releases are the `go` on PATH and those whose GOROOTs `RESIDUE_TEST_GOROOTS` lists, as PATH does. `./test` sets it.
+
+#![allow(clippy::disallowed_methods, reason = "the releases to test with come from the environment")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A release of Go.
+#[derive(Clone, Debug)]
+pub struct Go {
+    /// Its GOROOT.
+    pub root: PathBuf,
+    /// `go1.26.6`.
+    pub version: String,
+}
+
+/// The releases to test with, at least one.
+///
+/// # Panics
+/// When there is no Go: tests that need one fail without it.
+pub fn releases() -> Vec<Go> {
+    let listed = std::env::var_os("RESIDUE_TEST_GOROOTS").unwrap_or_default();
+    let mut roots: Vec<PathBuf> = std::env::split_paths(&listed).filter(|root| root.is_absolute()).collect();
+    if roots.is_empty() {
+        let output = Command::new("go").args(["env", "GOROOT"]).output().expect("`go` on PATH");
+        roots.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    let read = |root: PathBuf| {
+        let version = std::fs::read_to_string(root.join("VERSION")).expect("a GOROOT has its version");
+        let version = version.lines().next().unwrap_or_default().to_owned();
+        Go { root, version }
+    };
+    roots.into_iter().map(read).collect()
+}
+
+impl Go {
+    /// A command of this release: `build`, `tool nm`.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.root.join("bin/go"));
+        command.args(args).env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("GOFLAGS", "");
+        command.env("GO111MODULE", "off");
+        command
+    }
+
+    /// Builds the program in `source` (a file, or a folder's files), with `flags` for `go build`.
+    ///
+    /// # Panics
+    /// When it doesn't build.
+    pub fn build(&self, source: &Path, flags: &[&str], program: &Path) {
+        let mut command = self.command(&["build"]);
+        command.args(flags).arg("-o").arg(program).arg(source);
+        if !flags.contains(&"-race") {
+            command.env("CGO_ENABLED", "0");
+        }
+        let output = command.output().expect("the go command runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} doesn't build {}: {said}", self.version, source.display());
+    }
+
+    /// The minor number: 26 of `go1.26.6`.
+    pub fn minor(&self) -> u32 {
+        self.version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// A program that runs until it is dropped.
+pub struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Starts a program with its output in a pipe.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, out }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line it prints; none when it has ended.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.out.read_line(&mut line).unwrap_or(0);
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Its lines up to one that is `end`.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub fn lines_until(&mut self, end: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.line() {
+                Some(line) if line == end => return lines,
+                Some(line) => lines.push(line),
+                None => panic!("the program ended before it said {end:?}: {lines:?}"),
+            }
+        }
+    }
+
+    /// What it reads.
+    ///
+    /// # Panics
+    /// When asked twice.
+    pub fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("not taken before")
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
