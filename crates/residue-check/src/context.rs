@@ -1,6 +1,6 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +36,12 @@ pub(crate) struct PackageCx<'a> {
     summaries: RefCell<FxHashMap<ObjId, Arc<Summary>>>,
     /// Whether functions of this package never return, as far as known.
     never: RefCell<FxHashMap<ObjId, Option<Stop>>>,
+    /// How many functions are being asked whether they return, each for the sake of the one before.
+    depth: Cell<usize>,
 }
+
+/// Calls that are followed to find out whether a function never returns.
+const CALLS_MAX: usize = 40;
 
 #[derive(Default)]
 struct FileData {
@@ -95,7 +100,16 @@ impl Flow {
 impl<'a> PackageCx<'a> {
     pub(crate) fn new(package: &'a Package, bodies: &'a Bodies<'a>, models: &'a Models, before: &'a Summaries) -> Self {
         let files = package.files.iter().map(|_| FileData::default()).collect();
-        Self { package, bodies, models, files, before, summaries: RefCell::default(), never: RefCell::default() }
+        Self {
+            package,
+            bodies,
+            models,
+            files,
+            before,
+            summaries: RefCell::default(),
+            never: RefCell::default(),
+            depth: Cell::new(0),
+        }
     }
 
     /// A file of the package.
@@ -121,9 +135,13 @@ impl<'a> PackageCx<'a> {
         self.summaries.borrow().clone()
     }
 
-    /// Functions by their full names.
-    pub(crate) fn by_name(&self, functions: &FxHashMap<ObjId, Arc<Summary>>) -> FxHashMap<String, ObjId> {
-        functions.keys().map(|&id| (self.bodies.func_name(id), id)).collect()
+    /// The package's functions by their full names.
+    pub(crate) fn by_name(&self) -> FxHashMap<String, ObjId> {
+        let declared = self.bodies.program().declarations(self.bodies.package());
+        let count = declared.map_or(0, |declared| declared.objects().len());
+        let ids = (0..count).map(|index| ObjId { pkg: self.bodies.package(), index: index as u32 });
+        let functions = ids.filter(|&id| self.bodies.object(id).is_some_and(|object| object.func().is_some()));
+        functions.map(|id| (self.bodies.func_name(id), id)).collect()
     }
 
     /// Whether a function's body is among what is analysed.
@@ -143,9 +161,15 @@ impl<'a> PackageCx<'a> {
         if let Some(&known) = self.never.borrow().get(&func) {
             return known;
         }
+        // A longer chain of calls is taken to return.
+        if self.depth.get() >= CALLS_MAX {
+            return None;
+        }
         // A function that calls itself returns unless something else tells.
         self.never.borrow_mut().insert(func, None);
+        self.depth.set(self.depth.get() + 1);
         let how = self.find_never_returns(func);
+        self.depth.set(self.depth.get() - 1);
         self.never.borrow_mut().insert(func, how);
         how
     }
@@ -599,6 +623,27 @@ impl<'a> FileCx<'a> {
     /// The call in a literal that undoes or writes something that the end of the process does not.
     pub(crate) fn literal_outlives(self, lit: ExprId) -> Option<String> {
         self.literal(lit).outlives.clone()
+    }
+
+    /// A function's full name with the package's last element only: `(*sql.Stmt).Exec`.
+    pub(crate) fn short_name(self, function: ObjId) -> String {
+        let name = self.pkg.bodies.func_name(function);
+        let opening = ["(*", "("].iter().find(|opening| name.starts_with(**opening)).map_or("", |opening| opening);
+        let rest = &name[opening.len()..];
+        format!("{opening}{}", rest.rsplit('/').next().unwrap_or(rest))
+    }
+
+    /// Whether a function belongs to the standard library and not to the package that is looked at: that its invariants
+    /// hold is not for callers to doubt.
+    pub(crate) fn is_std_of_others(self, function: ObjId) -> bool {
+        let path = self.pkg.bodies.program().package_path(function.pkg);
+        path != &*self.pkg.package.import_path
+            && residue_project::stdlib::embedded().is_ok_and(|std| std.contains(path))
+    }
+
+    /// Whether a call's function is such a one.
+    pub(crate) fn is_foreign_std(self, call: &ir::Call) -> bool {
+        matches!(call.callee, Callee::Func(id) if self.is_std_of_others(id))
     }
 
     /// Whether an argument of a call is not constant.

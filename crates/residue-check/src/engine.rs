@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use residue_finding::{Diagnostic, Finding, Outcome, RuleCode, RuleMeta, Severity, Suppressed, SuppressedBy};
+use residue_finding::{Diagnostic, Finding, Outcome, Position, RuleCode, RuleMeta, Severity, Suppressed, SuppressedBy};
 use residue_project::{Package, PackageId, Project};
 use residue_types::{ObjId, Objects, PkgId, Program};
 use rustc_hash::FxHashMap;
@@ -16,8 +16,8 @@ use crate::reach::{self, Calls, Shields};
 use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
-use crate::state;
 use crate::state::summary::Summaries;
+use crate::state::{self, Executed};
 use crate::suppress::{self, Directive};
 
 /// Checks the root packages of a program, on the current thread pool.
@@ -29,7 +29,8 @@ pub fn check(program: &Program, models: &Models, rules: &[&RuleMeta]) -> Outcome
     let rules = rules::RULES.iter().copied().filter(|rule| on.contains(&rule.meta().code)).collect();
     let summaries = Summaries::new(program.project().packages.len());
     let run = Run { program, models, rules, on, summaries };
-    run.all()
+    // On the pool's threads, whose stacks are made for it, also where there is but one package.
+    rayon::scope(|_| run.all())
 }
 
 /// What looking at one package gives, before it is known what is above its functions.
@@ -38,7 +39,9 @@ struct Look {
     /// By file, what was found there, and what is one only if something above recovers.
     files: Vec<(Vec<Finding>, Vec<Pending>)>,
     calls: Calls,
-    diagnostic: Option<Diagnostic>,
+    bodies: usize,
+    executed: usize,
+    diagnostics: Vec<Diagnostic>,
 }
 
 /// What one package gives.
@@ -46,7 +49,6 @@ struct Look {
 struct Part {
     findings: Vec<Finding>,
     suppressed: Vec<Suppressed>,
-    diagnostic: Option<Diagnostic>,
 }
 
 /// What all packages share.
@@ -118,9 +120,25 @@ fn levels(project: &Project) -> Vec<Vec<usize>> {
     levels
 }
 
+/// What is said of a function with more paths than are looked at.
+fn given_up(executed: &Executed<'_>) -> Diagnostic {
+    let cx = executed.exec.cx;
+    let name = rules::path::function_name(cx, executed.function);
+    let start = cx.function(executed.function).map_or(0, |function| cx.tree().block(function.body).span.start);
+    let at = cx.tree().line_col(start);
+    Diagnostic {
+        severity: Severity::Note,
+        path: Some(cx.source().path.to_string()),
+        position: Some(Position { line: at.line, column: at.column }),
+        message: format!("{name} has more paths than are looked at: findings in it may be missing"),
+        hint: None,
+    }
+}
+
 impl Run<'_> {
     fn all(&self) -> Outcome {
         let roots: Vec<(PackageId, &Package)> = self.program.project().roots().collect();
+        let mut outcome = Outcome::default();
         // Callees before callers: what is learnt of a package is known to those that import it.
         let mut looks: Vec<Look> = roots.iter().map(|_| Look::default()).collect();
         for level in levels(self.program.project()) {
@@ -131,10 +149,14 @@ impl Run<'_> {
             }
         }
         let shields = Shields::new(&looks.iter().map(|look| &look.calls).collect::<Vec<_>>());
+        for look in &mut looks {
+            outcome.summary.bodies += look.bodies;
+            outcome.summary.executed += look.executed;
+            outcome.summary.diagnostics.append(&mut look.diagnostics);
+        }
         let parts: Vec<Part> =
             roots.iter().zip(looks).map(|(&(_, package), look)| self.settle(package, look, &shields)).collect();
 
-        let mut outcome = Outcome::default();
         outcome.summary.packages = roots.len();
         let mut files = BTreeSet::new();
         for &(_, package) in &roots {
@@ -144,7 +166,6 @@ impl Run<'_> {
         for part in parts {
             outcome.findings.extend(part.findings);
             outcome.suppressed.extend(part.suppressed);
-            outcome.summary.diagnostics.extend(part.diagnostic);
         }
         outcome.finish();
         outcome
@@ -164,7 +185,7 @@ impl Run<'_> {
                 message: format!("package {package} was not analysed: residue failed on it ({what})"),
                 hint: Some("this is a bug of residue; please report it with the package".to_owned()),
             };
-            Look { diagnostic: Some(diagnostic), ..Look::default() }
+            Look { diagnostics: vec![diagnostic], ..Look::default() }
         })
     }
 
@@ -173,7 +194,13 @@ impl Run<'_> {
         let cx = PackageCx::new(package, &bodies, self.models, &self.summaries);
         let analysis = state::analyse(&cx);
         self.learn(id, &cx);
-        let mut look = Look { calls: reach::calls(&cx, &analysis), ..Look::default() };
+        let mut look = Look {
+            calls: reach::calls(&cx, &analysis),
+            bodies: analysis.bodies,
+            executed: analysis.executed.len(),
+            ..Look::default()
+        };
+        look.diagnostics.extend(analysis.executed.iter().filter(|executed| executed.exec.events.gave_up).map(given_up));
         for file in cx.files() {
             let mut found = Vec::new();
             for rule in &self.rules {
@@ -188,7 +215,7 @@ impl Run<'_> {
 
     /// Decides what is pending, and sorts out suppressions.
     fn settle(&self, package: &Package, look: Look, shields: &Shields) -> Part {
-        let mut part = Part { diagnostic: look.diagnostic, ..Part::default() };
+        let mut part = Part::default();
         for (index, (mut found, pending)) in look.files.into_iter().enumerate() {
             found.extend(pending.into_iter().filter_map(|p| p.settle(|function| shields.above(function).cloned())));
             self.hold_back(SourceCx { package, index }, found, &mut part);
@@ -205,14 +232,14 @@ impl Run<'_> {
         let others = project
             .packages()
             .filter(|(other, package)| *other != id && !package.analyse && package.import_path == own.import_path);
-        let by_name = cx.by_name(&learnt);
+        let by_name = cx.by_name();
         for (other, _) in others {
             let other = PkgId(other.0);
             let Some(declared) = self.program.declarations(other) else { continue };
             let same = declared.objects().enumerate().filter_map(|(index, _)| {
                 let there = ObjId { pkg: other, index: index as u32 };
                 let here = by_name.get(&self.program.func_name(there))?;
-                Some((there, Arc::clone(&learnt[here])))
+                Some((there, Arc::clone(learnt.get(here)?)))
             });
             self.summaries.set(other, same.collect());
         }

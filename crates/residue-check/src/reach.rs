@@ -89,7 +89,7 @@ pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
         }
     }
     let declared = pkg.bodies.program().declarations(pkg.bodies.package());
-    for object in declared.into_iter().flat_map(|declared| declared.objects()) {
+    for object in declared.into_iter().flat_map(residue_types::Declarations::objects) {
         if object.name.as_str().ends_with("Server")
             && let Some(Type::Interface(interface)) = object.underlying()
         {

@@ -77,36 +77,10 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// How the results of an acquiring call have to do with the resource.
-    pub(crate) fn mode(&self) -> Mode {
-        if self.resource.field.is_some() { Mode::Holder } else { Mode::Value }
-    }
-
-    /// What becomes of the `result`-th result of a call.
-    pub(crate) fn of_call(&mut self, call: ExprId, result: usize) -> Fate {
-        let mode = self.mode();
-        let first = self.climb(call, mode, result);
-        self.finish(first)
-    }
-
     /// What becomes of a variable's value in one of its uses, without following it into other variables.
     pub(crate) fn of_single_use(&mut self, use_: ExprId, mode: Mode) -> Fate {
         let fate = self.climb(use_, mode, 0);
         if self.work.is_empty() { fate } else { Fate::Moved(use_, Move::Stored) }
-    }
-
-    fn finish(&mut self, first: Fate) -> Fate {
-        let mut fate = first;
-        while fate == Fate::Kept {
-            let Some((var, mode)) = self.work.pop() else { break };
-            for &use_ in self.cx.uses(var) {
-                fate = self.climb(use_, mode, 0);
-                if fate != Fate::Kept {
-                    break;
-                }
-            }
-        }
-        fate
     }
 
     fn follow(&mut self, var: ObjId, mode: Mode) {

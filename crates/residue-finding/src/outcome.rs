@@ -131,6 +131,10 @@ pub struct Summary {
     pub packages: usize,
     /// Files of these packages.
     pub files: usize,
+    /// Function bodies of these files, literals included, that were lowered and summed up.
+    pub bodies: usize,
+    /// Those of them that were executed path by path.
+    pub executed: usize,
     /// Rules that a configuration file switched off.
     pub disabled: Vec<DisabledRule>,
     /// Paths that a configuration file leaves out.

@@ -88,6 +88,8 @@ pub(crate) fn merge(parts: Vec<Part>) -> Outcome {
         merged.summary.platforms.extend(summary.platforms);
         merged.summary.diagnostics.extend(summary.diagnostics);
         merged.summary.disabled.extend(summary.disabled);
+        merged.summary.bodies += summary.bodies;
+        merged.summary.executed += summary.executed;
         packages.extend(part.packages);
         files.extend(part.files);
     }

@@ -189,6 +189,8 @@ struct PackageModel {
     /// What functions that are not listed do.
     default: Roles,
     options: FxHashSet<String>,
+    /// Kinds that some of its functions acquire or release.
+    kinds: Vec<ResourceId>,
     /// Kinds that all functions leave to the caller.
     leaves: Vec<ResourceId>,
     /// The stub source with the place of its file, for messages.
@@ -361,12 +363,7 @@ impl Models {
 
     /// Whether functions of a package acquire or release a kind of resource: what it is handed to there uses it.
     pub fn deals_with(&self, package: &str, kind: ResourceId) -> bool {
-        let Some(package) = self.packages.get(package) else { return false };
-        package
-            .functions
-            .values()
-            .flat_map(FxHashMap::values)
-            .any(|roles| roles.acquire == Some(kind) || roles.release.contains(&kind))
+        self.packages.get(package).is_some_and(|package| package.kinds.contains(&kind))
     }
 
     /// What a function does. `recv` is the name of the type that declares a method, empty for a function.

@@ -288,11 +288,13 @@ impl Reader<'_> {
         }
         for (kind, names) in &raw.acquire {
             if let Some(id) = self.kind(source, kind) {
+                self.model(path).kinds.push(id);
                 self.give(source, path, names, |roles| roles.acquire.replace(id).is_none_or(|old| old == id));
             }
         }
         for (kind, names) in &raw.release {
             if let Some(id) = self.kind(source, kind) {
+                self.model(path).kinds.push(id);
                 self.give(source, path, names, |roles| {
                     roles.release.push(id);
                     true

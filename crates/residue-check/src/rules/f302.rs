@@ -181,7 +181,7 @@ fn called(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Findi
     let message = format!("{name} cannot recover here: it is called by the deferred function, not deferred itself");
     let mut finding = report(cx, call.expr, &message);
     finding.label = "recover returns nil in there, and the panic goes on".to_owned();
-    finding.help = advice(&format!("`defer {name}(…)`"));
+    finding.help = Some(advice(&format!("`defer {name}(…)`")));
     out.push(finding);
 }
 
@@ -216,7 +216,7 @@ fn recover(cx: FileCx<'_>, function: Parent, call: &ir::Call) -> Option<Finding>
             "called here",
         );
     }
-    finding.help = advice("defer the function that calls recover");
+    finding.help = Some(advice("defer the function that calls recover"));
     Some(finding)
 }
 
@@ -226,7 +226,12 @@ fn is_one_too_late(cx: FileCx<'_>, lit: ExprId) -> bool {
     use_of_literal(cx, around) == Use::Deferred
         && cx.ir(outer).is_some_and(|ir| {
             let ops = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
-            !ops.into_iter().any(|op| matches!(op, Op::Call(_) | Op::Go(_)))
+            let (mut calls, mut defers) = (0, 0);
+            for op in ops {
+                calls += usize::from(matches!(op, Op::Call(_) | Op::Go(_)));
+                defers += usize::from(matches!(op, Op::Defer(_)));
+            }
+            calls == 0 && defers == 1
         })
 }
 
@@ -243,7 +248,7 @@ fn deferred(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Fin
         if in_vain {
             let message = "`defer recover()` cannot recover: recover has to be called by the deferred function";
             let mut finding = report(cx, call.expr, message);
-            finding.help = advice("`defer func() { recover() }()`, and do something with what it returns");
+            finding.help = Some(advice("`defer func() { recover() }()`, and do something with what it returns"));
             out.push(finding);
         }
         return;
@@ -256,13 +261,13 @@ fn deferred(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Fin
         let message = format!("{name} only makes the function that would recover: what it returns is not called");
         let mut finding = report(cx, call.expr, &message);
         finding.label = "what this returns is dropped".to_owned();
-        finding.help = advice(&format!("`defer {name}(…)()`"));
+        finding.help = Some(advice(&format!("`defer {name}(…)()`")));
         out.push(finding);
     }
 }
 
-fn advice(message: &str) -> Option<Help> {
-    Some(Help { message: message.to_owned(), edits: Vec::new() })
+fn advice(message: &str) -> Help {
+    Help { message: message.to_owned(), edits: Vec::new() }
 }
 
 fn trimmed(cx: FileCx<'_>, span: residue_syntax::ast::Span) -> residue_syntax::ast::Span {

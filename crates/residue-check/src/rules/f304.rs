@@ -87,20 +87,32 @@ impl Rule for F304 {
 
     fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         for executed in analysis.executed.iter().filter(|executed| executed.file == cx.index) {
-            let exec = &executed.exec;
-            for ended in &exec.events.ended {
-                let mut at = Some(&ended.defers);
-                while let Some(deferred) = at {
-                    at = deferred.below.as_ref();
-                    if let Some((what, span)) = outlives(exec, deferred)
-                        && !done_before(exec, ended.place, &what)
-                    {
-                        out.push(report(exec, path::span(exec, ended.place), span, &what));
-                        break;
-                    }
-                }
+            function(&executed.exec, out);
+        }
+    }
+}
+
+/// Finds one deferred call at a time, with all the exits that skip it.
+fn function(exec: &Exec<'_>, out: &mut Vec<Finding>) {
+    let mut skipped: Vec<(Span, String, Vec<Span>)> = Vec::new();
+    for ended in &exec.events.ended {
+        let mut at = Some(&ended.defers);
+        while let Some(deferred) = at {
+            at = deferred.below.as_ref();
+            let Some((what, span)) = outlives(exec, deferred) else { continue };
+            if done_before(exec, ended.place, &what) {
+                continue;
+            }
+            let exit = path::span(exec, ended.place);
+            match skipped.iter_mut().find(|(known, ..)| *known == span) {
+                Some((.., exits)) => exits.push(exit),
+                None => skipped.push((span, what, vec![exit])),
             }
         }
+    }
+    for (deferred, what, mut exits) in skipped {
+        exits.sort_unstable();
+        out.push(report(exec, &exits, deferred, &what));
     }
 }
 
@@ -139,9 +151,10 @@ fn done_before(exec: &Exec<'_>, exit: Place, what: &str) -> bool {
     )
 }
 
-fn report(exec: &Exec<'_>, exit: Span, deferred: Span, what: &str) -> Finding {
+fn report(exec: &Exec<'_>, exits: &[Span], deferred: Span, what: &str) -> Finding {
     let cx = exec.cx;
     let tree = cx.tree();
+    let exit = exits.first().copied().unwrap_or_default();
     let text = residue_finding::normalise_expression(&tree.text(exit));
     let called = text.split('(').next().unwrap_or(&text).to_owned();
     let message = format!("{called} ends the process, and the deferred {what} never runs");

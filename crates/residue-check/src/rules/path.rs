@@ -3,10 +3,8 @@
 use std::rc::Rc;
 
 use residue_finding::{Finding, StepRole};
-use residue_flow::ir::At;
 use residue_flow::{EdgeKind, Node, Parent};
-use residue_syntax::ast::{Expr, ExprId, Span};
-use residue_types::Objects;
+use residue_syntax::ast::{Expr, Span};
 
 use crate::context::FileCx;
 use crate::state::exec::Exec;
@@ -22,14 +20,6 @@ const CONDITION_MAX: usize = 60;
 pub(crate) fn span(exec: &Exec<'_>, place: Place) -> Span {
     let at = exec.ir(place.body).instr(residue_flow::ir::Value::new(place.value as usize)).at;
     exec.cx.span_of(at)
-}
-
-/// The expression that an instruction comes from.
-pub(crate) fn expr(exec: &Exec<'_>, place: Place) -> Option<ExprId> {
-    match exec.ir(place.body).instr(residue_flow::ir::Value::new(place.value as usize)).at {
-        At::Expr(expr) => Some(expr),
-        _ => None,
-    }
 }
 
 /// Adds the last branches that a path took after `start`, in the order in which it took them.
@@ -87,10 +77,7 @@ pub(crate) fn shorten(text: &str) -> String {
 /// How a function is called: its name, or where the literal stands.
 pub(crate) fn function_name(cx: FileCx<'_>, function: Parent) -> String {
     match function {
-        Parent::Decl(decl) => cx.declared(decl).map_or_else(String::new, |id| {
-            let name = cx.pkg.bodies.func_name(id);
-            format!("`{}`", name.rsplit('/').next().unwrap_or(&name))
-        }),
+        Parent::Decl(decl) => cx.declared(decl).map_or_else(String::new, |id| format!("`{}`", cx.short_name(id))),
         Parent::Expr(lit) => {
             let line = match cx.tree().expr(lit) {
                 Expr::FuncLit { .. } => cx.tree().line_col(cx.tree().expr_span(lit).start).line,

@@ -60,9 +60,9 @@ use std::rc::Rc;
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
-use residue_flow::ir::At;
+use residue_flow::ir::{At, Op};
 use residue_flow::{Parent, Stop};
-use residue_syntax::ast::{Decl, Expr, ExprId, Stmt, StmtId};
+use residue_syntax::ast::{Decl, ExprId};
 use residue_types::{ObjId, Objects, Type};
 
 use crate::assume::Assumptions;
@@ -71,8 +71,9 @@ use crate::model::Resource;
 use crate::rules::{Rule, path};
 use crate::state::events::{Exit, Origin};
 use crate::state::exec::Exec;
-use crate::state::store::{SiteId, Status, Trail};
+use crate::state::store::{self, SiteId, Status, Trail};
 use crate::state::summary::Owned;
+use crate::state::sym::Place;
 use crate::state::{Analysis, Executed};
 use crate::value::{Target, Targets};
 
@@ -113,6 +114,8 @@ struct Leak {
     trail: Option<Rc<Trail>>,
     drained: bool,
     touched: bool,
+    /// Where the last variable that held it was set to something else.
+    overwritten: Option<Place>,
 }
 
 fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &mut Vec<Finding>) {
@@ -122,7 +125,7 @@ fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &
     if is_fragment(cx, function) {
         return;
     }
-    let process_ends = cx.is_main(function) || exits(cx, function);
+    let process_ends = cx.is_main(function) || exits(exec);
     for (i, site) in exec.events.sites.iter().enumerate() {
         let site_id = SiteId(i as u16);
         let (Some(kind), Origin::Call { expr, result, .. } | Origin::Made { expr, owned: Owned { result, .. }, .. }) =
@@ -172,9 +175,8 @@ pub(super) fn acquired<'a>(exec: &'a Exec<'_>, site: SiteId) -> Acquired<'a> {
 /// A path on which the resource is left open: the shortest of those that lead to a return.
 fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
     let of_exit = |exit: &Exit| {
-        let resource = exit.state.resource(site);
-        let (drained, touched) = (resource.drained, resource.touched);
-        Leak { site, at: Some(exit.at), trail: exit.state.trail.clone(), drained, touched }
+        let store::Resource { drained, touched, overwritten, .. } = exit.state.resource(site);
+        Leak { site, at: Some(exit.at), trail: exit.state.trail.clone(), drained, touched, overwritten }
     };
     let lost = exec.events.lost.iter().find(|lost| lost.site == site);
     let lost = lost.map(|lost| Leak {
@@ -183,6 +185,7 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
         trail: lost.trail.clone(),
         drained: lost.drained,
         touched: lost.touched,
+        overwritten: None,
     });
     let exits = exec.events.exits.iter().filter(|exit| !process_ends && exit.state.status(site) == Status::Open);
     let shortest = exits.min_by_key(|exit| (length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
@@ -265,13 +268,10 @@ fn is_fragment(cx: FileCx<'_>, function: Enclosing) -> bool {
 }
 
 /// Whether a function defers the end of the process, so that nothing outlives it.
-fn exits(cx: FileCx<'_>, function: Enclosing) -> bool {
-    let tree = cx.tree();
-    (0..tree.stmt_count()).map(StmtId::new).any(|stmt| match tree.stmt(stmt) {
-        Stmt::Defer(call) => {
-            cx.roles(call).is_some_and(|roles| roles.no_return == Some(Stop::Exit))
-                && cx.parents().function(tree, Parent::Stmt(stmt)) == Some(function.key)
-        }
+fn exits(exec: &Exec<'_>) -> bool {
+    let ir = exec.ir(0);
+    ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).any(|(_, instr)| match instr.op {
+        Op::Defer(call) => exec.cx.roles(ir.call(call).expr).is_some_and(|roles| roles.no_return == Some(Stop::Exit)),
         _ => false,
     })
 }
@@ -283,10 +283,13 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     let Resource { name, verb, .. } = resource;
     let dropped = Targets::of(cx, call, result).value == Target::Dropped;
     let called = cx.called_text(call);
-    let message = match (dropped, site.released.is_some()) {
-        (true, _) => format!("the {name} that {called} returns is dropped: it can never be {verb}"),
-        (false, false) => format!("the {name} is never {verb}"),
-        (false, true) => format!("the {name} is not {verb} on every path"),
+    let be = be(name);
+    // On another path it is released, or goes to somebody who may.
+    let elsewhere = site.released.is_some() || handed_on(exec, leak.site);
+    let message = match (dropped, elsewhere) {
+        (true, _) => format!("the {name} that {called} returns {be} dropped: it can never be {verb}"),
+        (false, false) => format!("the {name} {be} never {verb}"),
+        (false, true) => format!("the {name} {be} not {verb} on every path"),
     };
     let span = cx.tree().expr_span(call);
     let mut finding = Finding::new(&META, message, cx.site_of(call));
@@ -296,11 +299,18 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
         Some(owned) => format!("{name} acquired here: {called} gives one from {}", owned.made_by),
         None => format!("{name} acquired here"),
     };
-    path::branches(exec, leak.trail.as_ref(), Some(span), &mut finding);
+    // Where no path releases it, no branch decides.
+    if elsewhere {
+        path::branches(exec, leak.trail.as_ref(), Some(span), &mut finding);
+    }
     match leak.at {
+        Some(_) if leak.overwritten.is_some() => {
+            let span = leak.overwritten.map(|place| path::span(exec, place)).unwrap_or_default();
+            finding.step(StepRole::Left, cx.site(span), format!("overwritten here, and it {be} not {verb}"));
+        }
         Some(at) => {
             let span = cx.span_of(at);
-            finding.step(StepRole::Left, cx.site(span), format!("returns here, and it is not {verb}"));
+            finding.step(StepRole::Left, cx.site(span), format!("returns here, and it {be} not {verb}"));
         }
         None => {
             let round = cx.loop_around(call).map_or(span, |stmt| cx.loop_head(stmt));
@@ -314,11 +324,29 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
         }
         None => finding.notes.push(resource.cost.clone()),
     }
-    finding.help = Some(Help { message: advice(exec, leak.site, leak.at.is_none()), edits: Vec::new() });
+    let help = match leak.at {
+        // A deferred release would take it away from whoever has it on the other paths.
+        Some(at) if handed_on(exec, leak.site) && leak.overwritten.is_none() => {
+            let line = cx.tree().line_col(cx.span_of(at).start).line;
+            format!("have it {verb} before the return in line {line}")
+        }
+        at => advice(exec, leak.site, at.is_none()),
+    };
+    finding.help = Some(Help { message: help, edits: Vec::new() });
     finding.resource = shown(exec, leak.site);
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
     finding
+}
+
+/// Whether some return gives the resource to the caller, or leaves it with somebody who keeps it.
+fn handed_on(exec: &Exec<'_>, site: SiteId) -> bool {
+    exec.events.exits.iter().any(|exit| matches!(exit.state.status(site), Status::Escaped(_)))
+}
+
+/// The verb that goes with a resource's name.
+pub(super) fn be(name: &str) -> &'static str {
+    if name.ends_with('s') && !name.ends_with("ss") { "are" } else { "is" }
 }
 
 /// Why the loss is a small one, or may be none.

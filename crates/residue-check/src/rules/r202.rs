@@ -157,7 +157,12 @@ fn report(exec: &Exec<'_>, unwind: &Unwind) -> Finding {
     let verb = &acquired.resource.verb;
     let span = path::span(exec, unwind.place);
     let what = normalise_expression(&cx.tree().text(span));
-    let message = format!("the {name} is not {verb} when {} panics: its release is not deferred", path::shorten(&what));
+    let when = match unwind.why {
+        Why::Here("panic") => "a panic is recovered".to_owned(),
+        _ => format!("{} panics", path::shorten(&what)),
+    };
+    let be = r201::be(name);
+    let message = format!("the {name} {be} not {verb} when {when}: its release is not deferred");
     let mut finding = Finding::new(&META, message, cx.site_of(acquired.call));
     finding.severity = acquired.resource.severity.min(Severity::Warning);
     finding.confidence = match unwind.why {
@@ -186,6 +191,7 @@ fn report(exec: &Exec<'_>, unwind: &Unwind) -> Finding {
 /// Why something panics, in words.
 fn why(why: &Why) -> String {
     match why {
+        Why::Here("panic") => "panics here".to_owned(),
         Why::Here(what) => format!("can panic: {what}"),
         Why::Callee { name, panics } if panics.through.is_empty() => {
             format!("{name} can panic: {} at {}", panics.what, panics.place)

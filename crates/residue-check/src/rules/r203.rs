@@ -75,7 +75,7 @@
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
-use residue_flow::paths::Step;
+use residue_flow::paths::{Step, search};
 use residue_flow::{Parent, walk};
 use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, List, Span, Spec, Stmt, StmtId};
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
@@ -149,6 +149,9 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
     if !flow.cfg.repeats(at.block) || is_small(cx, around) {
         return None;
     }
+    // Where no way leads to a return, the process ends first, and no deferred call ever runs.
+    let returns = |_, node| if cx.is_return(node) { Step::Hit } else { Step::Pass };
+    search(&flow.cfg, at, returns, |_, _| true)?;
     let released = releases(cx, call)?;
     // Tests make a context a round all the time, with a deadline that is over before the test is.
     if cx.source().test && matches!(released.what, What::Context) {

@@ -59,7 +59,6 @@
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
-use residue_flow::ir::{self, Op};
 use residue_syntax::ast::{Expr, ExprId};
 use residue_types::{Callee, ObjId, Objects, Symbol, Type};
 
@@ -188,18 +187,15 @@ fn two_owners(cx: FileCx<'_>, call: ExprId) -> Option<Finding> {
     let other = methods.iter().find_map(|&(_, method)| {
         let summary = cx.pkg.summary(method)?;
         let release = summary.releases.iter().find(|r| r.param == 0 && r.path == path && r.kind.is_some())?;
-        (!(release.guarded || (how == "finalizer" && release.sets_field))).then(|| (method, release.kind))
+        // A cleanup has a copy of the number: it does not see what the field says.
+        let harmless = release.guarded || (how == "finalizer" && release.sets_field);
+        if harmless { None } else { Some((method, release.kind?)) }
     });
-    // Where the object is made, a deferred close of the same number is a second owner as well.
-    let (what, place, kind) = match other {
-        Some((method, kind)) => {
-            let object = bodies.object(method)?;
-            let site = object.site?;
-            let file = cx.pkg.file(site.file as usize);
-            (format!("`{}`", object.name.as_str()), file.site(file.tree().ident_span(site.ident)), kind?)
-        }
-        None => return None,
-    };
+    let (method, kind) = other?;
+    let method = bodies.object(method)?;
+    let site = method.site?;
+    let file = cx.pkg.file(site.file as usize);
+    let (what, place) = (format!("`{}`", method.name.as_str()), file.site(file.tree().ident_span(site.ident)));
     let resource = cx.models().resource(kind);
     let harm = resource.twice.as_ref()?;
     let field: Vec<&str> = path.iter().map(|name| name.as_str()).collect();

@@ -66,7 +66,7 @@ impl<'a> Exec<'a> {
             _ => {
                 let roles = self.cx.roles(call.expr);
                 if roles.is_none() && call.callee == Callee::Dynamic {
-                    self.panic(&state, ops.place, Why::Callback);
+                    self.panic(&state, ops.place, &Why::Callback);
                 }
                 if let Some(fun) = ops.fun {
                     // What a function value does when called is not known; it may be what cancels or closes.
@@ -84,7 +84,7 @@ impl<'a> Exec<'a> {
                 self.escape(&mut state, fun, Escape::Stored);
                 self.havoc(&mut state, fun, ops.place);
             }
-            self.unknown(state, ops)
+            self.unknown(*state, ops)
         })
     }
 
@@ -115,7 +115,7 @@ impl<'a> Exec<'a> {
                     state.unwinds = true;
                     return vec![state];
                 }
-                self.panic(&state, place, Why::Here("panic"));
+                self.panic(&state, place, &Why::Here("panic"));
                 return Vec::new();
             }
             Builtin::Recover if state.panicking && self.directly_deferred => {
@@ -186,7 +186,7 @@ impl<'a> Exec<'a> {
                 return Vec::new();
             }
             Some(Stop::Panic) => {
-                self.panic(&state, place, Why::Here("a call that panics"));
+                self.panic(&state, place, &Why::Here("a call that panics"));
                 return Vec::new();
             }
             Some(Stop::Goexit | Stop::Never) => return Vec::new(),
@@ -195,7 +195,8 @@ impl<'a> Exec<'a> {
         if roles.is_some_and(|roles| roles.test_fails) {
             return Vec::new();
         }
-        if let Some(panics) = summary.as_ref().and_then(|summary| summary.panics.as_ref()) {
+        let panics = summary.as_ref().and_then(|summary| summary.panics.as_ref());
+        if let Some(panics) = panics.filter(|_| !function.id.is_some_and(|id| self.cx.is_std_of_others(id))) {
             let name = self.name(function);
             // What the callee takes over, it may have deferred the release of.
             let mut without = state.clone();
@@ -204,11 +205,15 @@ impl<'a> Exec<'a> {
                     without.resource_mut(site).status = Status::Escaped(Escape::Passed);
                 }
             }
-            self.panic(&without, place, Why::Callee { name, panics: panics.clone() });
+            // Nor is a release skipped that panics itself.
+            for site in ops.recv.map_or_else(Vec::new, |recv| self.released_by(&state, recv, function.method)) {
+                without.resource_mut(site).status = Status::Escaped(Escape::Passed);
+            }
+            self.panic(&without, place, &Why::Callee { name, panics: panics.clone() });
         } else if roles.is_some_and(|roles| roles.panics) && self.cx.has_variable_argument(function.expr) {
-            self.panic(&state, place, Why::Here("an argument that is not right"));
+            self.panic(&state, place, &Why::Here("an argument that is not right"));
         } else if self.wants_recovery && self.deferring == 0 {
-            self.panic(&state, place, Why::Any);
+            self.panic(&state, place, &Why::Any);
         }
         if !self.expectations(&mut state, function, ops) {
             return Vec::new();
@@ -243,10 +248,7 @@ impl<'a> Exec<'a> {
 
     fn name(&self, function: &Function<'_>) -> String {
         match function.id {
-            Some(id) => {
-                let name = self.cx.pkg.bodies.func_name(id);
-                name.rsplit('/').next().unwrap_or(&name).to_owned()
-            }
+            Some(id) => self.cx.short_name(id),
             None => function.method.to_owned(),
         }
     }
@@ -467,7 +469,7 @@ impl<'a> Exec<'a> {
         }
         if self.site_of(recv).is_none()
             && self.cx.models().is_release_name(function.method)
-            && !function.id.is_some_and(|id| self.cx.pkg.summary(id).is_some())
+            && function.id.is_none_or(|id| self.cx.pkg.summary(id).is_none())
         {
             // Something that may hold a resource is closed, by a method that is not looked into.
             self.escape(&mut state, recv, Escape::Passed);
@@ -745,7 +747,7 @@ impl<'a> Exec<'a> {
             for result in self.cx.acquired(expr, resource) {
                 let value = self.syms.of(Def::Out(place, result as u32));
                 let path: Vec<Symbol> = resource.field.iter().map(|name| Symbol::new(name)).collect();
-                self.acquire(state, place, kind, error, value, &path, Origin::Call { place, expr, result });
+                self.acquire(state, place, kind, error, value, &path, Origin::Call { expr, result });
                 if let Some(recv) = ops.recv
                     && !resource.maker_release.is_empty()
                 {
@@ -753,10 +755,10 @@ impl<'a> Exec<'a> {
                 }
             }
         }
-        let Some((summary, by)) = summary.zip(function.id) else { return };
+        let Some(summary) = summary else { return };
         for owned in &summary.owned {
             let value = self.syms.of(Def::Out(place, owned.result as u32));
-            let origin = Origin::Made { place, expr, by, owned: owned.clone() };
+            let origin = Origin::Made { expr, owned: owned.clone() };
             self.acquire(state, place, owned.kind, error, value, &owned.path, origin);
             if let Some(ok) = owned.ok {
                 let ok = self.syms.of(Def::Out(place, ok as u32));
@@ -792,6 +794,16 @@ impl<'a> Exec<'a> {
         {
             self.events.lost(state, site);
         }
+        if self.site_of(sym).is_some() {
+            // What holds the one of an earlier round does not hold this one.
+            let syms = &mut self.syms;
+            state.fields.retain(|(base, _), held| (held != sym && held != value) || syms.rests_on(base, place));
+            let holders: Vec<ObjId> =
+                state.env.iter().filter(|&(_, held)| held == sym || held == value).map(|(var, _)| var).collect();
+            for var in holders {
+                state.env.set(var, syms.of(Def::Phi(place, var)));
+            }
+        }
         let Some(site) = self.add_site(origin, Some(kind), sym, error.filter(|&error| error != value)) else { return };
         *state.resource_mut(site) = super::store::Resource { status: Status::Open, ..Default::default() };
     }
@@ -803,6 +815,10 @@ impl<'a> Exec<'a> {
         let syms = &self.syms;
         let objects = state.fields.iter().any(|((base, _), held)| is_it(held) && !syms.rests_on(base, place));
         if variables > 1 || objects {
+            return true;
+        }
+        // A literal that is called again acquires again: its caller has the first.
+        if place.body != 0 {
             return true;
         }
         let mut at = state.defers.as_ref();

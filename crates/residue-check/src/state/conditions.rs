@@ -6,6 +6,9 @@ use super::exec::Exec;
 use super::store::{Fact, Field, SiteId, State, Status};
 use super::sym::{Def, Sym};
 
+/// Conditions that are remembered at once. What is known of errors and resources is apart.
+const FACTS_MAX: usize = 64;
+
 impl Exec<'_> {
     /// Whether a symbol is nil, where that is known.
     pub(crate) fn is_nil(&self, state: &State, sym: Sym) -> Option<bool> {
@@ -110,7 +113,7 @@ impl Exec<'_> {
                     self.set_nil(state, y, false);
                 }
                 if let (Some(site), Def::Int(-1)) = (self.site_of(x), self.syms.def(y)) {
-                    self.fail(state, site);
+                    fail(state, site);
                 }
             }
             Def::Compare(op @ (BinaryOp::Lt | BinaryOp::Le), x, y) => {
@@ -118,7 +121,7 @@ impl Exec<'_> {
                     && matches!((op, self.syms.def(y)), (BinaryOp::Lt, Def::Int(0)) | (BinaryOp::Le, Def::Int(-1)))
                 {
                     if truth {
-                        self.fail(state, site);
+                        fail(state, site);
                     } else {
                         state.facts.set(x, Fact::NotNil);
                     }
@@ -129,18 +132,13 @@ impl Exec<'_> {
         }
         if !truth {
             for site in self.sites_by_ok.get(&cond).cloned().unwrap_or_default() {
-                self.fail(state, site);
+                fail(state, site);
             }
         }
-        state.facts.set(cond, if truth { Fact::True } else { Fact::False });
-        true
-    }
-
-    pub(super) fn fail(&mut self, state: &mut State, site: SiteId) {
-        let resource = state.resource_mut(site);
-        if matches!(resource.status, Status::Open | Status::Escaped(_)) {
-            resource.status = Status::Failed;
+        if state.facts.len() < FACTS_MAX {
+            state.facts.set(cond, if truth { Fact::True } else { Fact::False });
         }
+        true
     }
 
     /// Learns whether something is nil, and what follows for the resources that came with it.
@@ -157,11 +155,11 @@ impl Exec<'_> {
                     state.facts.set(resource, Fact::NotNil);
                 }
             } else {
-                self.fail(state, site);
+                fail(state, site);
             }
         }
         if nil && let Some(site) = self.site_of(sym) {
-            self.fail(state, site);
+            fail(state, site);
         }
         if nil {
             // What is nil holds nothing.
@@ -173,7 +171,7 @@ impl Exec<'_> {
                 .collect();
             for held in held {
                 if let Some(site) = self.site_of(held) {
-                    self.fail(state, site);
+                    fail(state, site);
                 }
             }
             state.fields.retain(|(base, _), _| base != sym);
@@ -184,5 +182,13 @@ impl Exec<'_> {
         {
             state.facts.set(error, Fact::Nil);
         }
+    }
+}
+
+/// The acquiring call failed: there is nothing to release.
+fn fail(state: &mut State, site: SiteId) {
+    let resource = state.resource_mut(site);
+    if matches!(resource.status, Status::Open | Status::Escaped(_)) {
+        resource.status = Status::Failed;
     }
 }

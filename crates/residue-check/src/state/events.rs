@@ -32,9 +32,9 @@ pub(crate) struct Site {
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// A call that acquires it.
-    Call { place: Place, expr: ExprId, result: usize },
+    Call { expr: ExprId, result: usize },
     /// A call of a function whose result is or holds it.
-    Made { place: Place, expr: ExprId, by: ObjId, owned: Owned },
+    Made { expr: ExprId, owned: Owned },
     /// A parameter.
     Param(ObjId),
     /// A field of a parameter.
@@ -47,7 +47,6 @@ pub(crate) struct Exit {
     pub(crate) state: State,
     pub(crate) results: Vec<Sym>,
     pub(crate) at: At,
-    pub(crate) body: u16,
 }
 
 /// Why an instruction panics.
@@ -94,7 +93,6 @@ pub(crate) struct Recovery {
     /// The results as they stand, zero values as nil.
     pub(crate) results: Vec<Sym>,
     pub(crate) place: Place,
-    pub(crate) why: Why,
 }
 
 /// A resource that is touched after its release.
@@ -190,7 +188,7 @@ impl Events {
     pub(super) fn recovered(&mut self, state: State, results: Vec<Sym>, place: Place, why: &Why) {
         self.of_panic(&state, place, why, true, 0);
         if self.recoveries.len() < KEPT_MAX {
-            self.recoveries.push(Recovery { state, results, place, why: why.clone() });
+            self.recoveries.push(Recovery { state, results, place });
         }
     }
 

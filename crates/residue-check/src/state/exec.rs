@@ -14,13 +14,13 @@ use std::rc::Rc;
 use residue_flow::ir::{self, At, Op};
 use residue_flow::{BlockId, EdgeKind, Parent};
 use residue_syntax::ast::{BinaryOp, ExprId, UnaryOp};
-use residue_types::{Callee, ObjId, ObjKind, Objects, Symbol, Type, VarKind};
+use residue_types::{Builtin, Callee, ObjId, Objects, Type};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::events::{Events, Exit, Origin, Site};
+use super::events::{Events, Exit, Origin, Site, Why};
 use super::objects::star;
 use super::prepared::Prepared;
-use super::store::{Deferred, Escape, Fact, Field, SiteId, State, Status, Trail};
+use super::store::{Deferred, Escape, Field, SiteId, State, Status, Trail};
 use super::sym::{Def, Place, Sym, Syms};
 use crate::context::FileCx;
 use crate::model::ResourceId;
@@ -33,10 +33,12 @@ const INLINED_MAX: usize = 4;
 const IDLE_MAX: usize = 3;
 /// Kinds of states kept apart at the start of a block, however they differ.
 const KINDS_MAX: usize = 48;
+/// States that wait at the start of a block before they are joined.
+const WAITING_MAX: usize = 64;
 /// Visits of one block before the function is given up.
 const VISITS_MAX: usize = 160;
-/// Instructions executed before the function is given up.
-const STEPS_MAX: u32 = 100_000;
+/// Work done before the function is given up: instructions, and what states that are copied weigh.
+const STEPS_MAX: u32 = 200_000;
 /// Function literals called inside each other.
 const DEPTH_MAX: usize = 4;
 /// Resources of one function.
@@ -51,8 +53,8 @@ pub(super) enum Flow {
 }
 
 /// A frame that waits for a function literal it called.
-struct Frame {
-    defers: Option<Rc<Deferred>>,
+pub(super) struct Frame {
+    pub(super) defers: Option<Rc<Deferred>>,
 }
 
 pub(crate) struct Exec<'a> {
@@ -68,7 +70,7 @@ pub(crate) struct Exec<'a> {
     pub(super) ownership: FxHashMap<ObjId, bool>,
     /// The types of values that were made interfaces.
     pub(super) dynamic: FxHashMap<Sym, Type>,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     active: Vec<u16>,
     /// How many frames' deferred calls are being run.
     pub(super) deferring: usize,
@@ -149,6 +151,16 @@ impl<'a> Exec<'a> {
         })
     }
 
+    /// Whether the function, deferred, ends a panic: some way through it after `recover` returns, and doesn't panic again.
+    pub(crate) fn recovers(&mut self) -> bool {
+        self.deferring = 1;
+        self.directly_deferred = true;
+        let mut state = State::default();
+        state.panicking = true;
+        let exits = self.run(0, state);
+        exits.iter().any(|exit| !exit.state.panicking)
+    }
+
     /// Executes the whole function. Parameters that `tracked` names are resources of the caller.
     pub(crate) fn run_root(&mut self, tracked: &[ObjId]) {
         let mut state = State::default();
@@ -223,7 +235,12 @@ impl<'a> Exec<'a> {
                         state.facts.retain(|sym, _| !this.is_memory(sym) || this.site_of(sym).is_some());
                     }
                     state.temps.retain(|(place, _), _| place.body != body || crosses[place.value as usize]);
-                    pending.entry(rank[to.index()]).or_insert_with(|| (to, Vec::new())).1.push(state);
+                    let (_, waiting) = pending.entry(rank[to.index()]).or_insert_with(|| (to, Vec::new()));
+                    waiting.push(state);
+                    if waiting.len() > WAITING_MAX {
+                        let states = std::mem::take(waiting);
+                        *waiting = self.joined(body, to, states);
+                    }
                 }
             }
         }
@@ -239,7 +256,8 @@ impl<'a> Exec<'a> {
 
     /// Drops what nothing on the way from a block can ask for, so that states that go on alike are alike.
     fn prune(&self, prepared: &Prepared, block: BlockId, state: &mut State) {
-        state.env.retain(|var, _| !prepared.is_dead(block, var));
+        // Who holds a resource is kept: where it is overwritten is worth saying.
+        state.env.retain(|var, sym| !prepared.is_dead(block, var) || self.site_of(sym).is_some());
         let held: FxHashSet<Sym> = (state.env.iter().map(|(_, sym)| sym))
             .chain(state.temps.iter().map(|(_, sym)| sym))
             .chain(state.fields.iter().flat_map(|((base, _), sym)| [base, sym]))
@@ -255,12 +273,11 @@ impl<'a> Exec<'a> {
             return true;
         }
         match self.syms.def(sym) {
-            Def::Out(..) | Def::Alloc(_) | Def::Phi(..) => false,
-            Def::Not(x) | Def::ErrorTest(_, x) | Def::Len(x) | Def::Field(x, _) => self.is_askable(held, x),
-            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => {
-                self.is_askable(held, x) && self.is_askable(held, y)
+            Def::Out(..) | Def::Alloc(_) | Def::Phi(..) | Def::Big(_) => false,
+            def => {
+                let (x, y) = Syms::operands(def);
+                x.into_iter().chain(y).all(|part| self.is_askable(held, part))
             }
-            _ => true,
         }
     }
 
@@ -323,10 +340,10 @@ impl<'a> Exec<'a> {
         while let Some((mut state, mut at)) = work.pop() {
             loop {
                 if at == code.end {
-                    self.leave(body, ir, block, state, &mut out);
+                    self.leave(body, ir, block, &state, &mut out);
                     break;
                 }
-                self.steps += 1;
+                self.steps += 1 + state.weight() / 32;
                 if self.steps > STEPS_MAX {
                     self.events.gave_up = true;
                     return out;
@@ -341,7 +358,7 @@ impl<'a> Exec<'a> {
                     }
                     Flow::Stop => break,
                     Flow::Return(results) => {
-                        self.return_(body, ir, ir.instr(value).at, state, results, exits);
+                        self.return_(ir, ir.instr(value).at, state, &results, exits);
                         break;
                     }
                 }
@@ -351,10 +368,11 @@ impl<'a> Exec<'a> {
     }
 
     /// Takes the edges out of a block that what is known allows.
-    fn leave(&mut self, body: u16, ir: &ir::Body, block: BlockId, state: State, out: &mut Vec<(BlockId, State)>) {
-        let cond = ir.code(block).cond.map(|cond| self.temp(&state, body, cond));
+    fn leave(&mut self, body: u16, ir: &ir::Body, block: BlockId, state: &State, out: &mut Vec<(BlockId, State)>) {
+        let cond = ir.code(block).cond.map(|cond| self.temp(state, body, cond));
         let succs = &ir.cfg.block(block).succs;
         for edge in succs {
+            self.steps += state.weight() / 8;
             let mut next = state.clone();
             let possible = match (edge.kind, cond) {
                 (EdgeKind::True, Some(cond)) => self.assume(&mut next, cond, true),
@@ -373,16 +391,8 @@ impl<'a> Exec<'a> {
     }
 
     /// The function returns: results are set, then deferred calls run.
-    fn return_(
-        &mut self,
-        body: u16,
-        ir: &ir::Body,
-        at: At,
-        mut state: State,
-        results: Vec<Sym>,
-        exits: &mut Vec<Exit>,
-    ) {
-        for (&var, &sym) in ir.results.iter().zip(&results) {
+    fn return_(&mut self, ir: &ir::Body, at: At, mut state: State, results: &[Sym], exits: &mut Vec<Exit>) {
+        for (&var, &sym) in ir.results.iter().zip(results) {
             if let Some(var) = var {
                 state.env.set(var, sym);
             }
@@ -392,26 +402,14 @@ impl<'a> Exec<'a> {
             return;
         }
         for mut state in self.run_defers(state) {
-            let results = self.results(ir, &state, &results);
+            let results = results_of(ir, &state, results);
             if self.frames.is_empty() && self.deferring == 0 {
                 for &sym in &results {
                     self.escape(&mut state, sym, Escape::Returned);
                 }
             }
-            exits.push(Exit { state, results, at, body });
+            exits.push(Exit { state, results, at });
         }
-    }
-
-    /// The results as they stand: named ones may have been set by deferred calls.
-    fn results(&mut self, ir: &ir::Body, state: &State, given: &[Sym]) -> Vec<Sym> {
-        let named = ir.results.iter().enumerate();
-        named
-            .map(|(i, var)| match (var, given.get(i)) {
-                (Some(var), _) => state.env.get(*var).unwrap_or(Sym::NIL),
-                (None, Some(&sym)) => sym,
-                (None, None) => Sym::NIL,
-            })
-            .collect()
     }
 
     /// Runs the deferred calls of the current frame.
@@ -435,7 +433,7 @@ impl<'a> Exec<'a> {
                 args: deferred.args.clone(),
             };
             // `defer recover()` recovers only in a function that is itself deferred.
-            self.directly_deferred = was_direct || !self.is_recover(call);
+            self.directly_deferred = was_direct || !is_recover(call);
             let below = state.defers.take();
             for mut state in self.apply(state, call, operands) {
                 state.defers.clone_from(&below);
@@ -452,20 +450,20 @@ impl<'a> Exec<'a> {
         done
     }
 
-    /// Executes a function literal that is called here. None where that is not understood: too deep, or recursive.
+    /// Executes a function literal that is called here. The state back where that is not done: too deep, or recursive.
     pub(super) fn inline(
         &mut self,
         mut state: State,
         lit: ExprId,
         place: Place,
         args: &[Sym],
-    ) -> Result<Vec<State>, State> {
+    ) -> Result<Vec<State>, Box<State>> {
         if self.frames.len() >= DEPTH_MAX {
-            return Err(state);
+            return Err(Box::new(state));
         }
-        let Some(body) = self.load(Parent::Expr(lit)) else { return Err(state) };
+        let Some(body) = self.load(Parent::Expr(lit)) else { return Err(Box::new(state)) };
         if self.active.contains(&body) {
-            return Err(state);
+            return Err(Box::new(state));
         }
         let ir = Rc::clone(self.ir(body));
         for (i, param) in ir.params.iter().enumerate() {
@@ -482,14 +480,14 @@ impl<'a> Exec<'a> {
         for exit in exits {
             let mut state = exit.state;
             state.defers = frame.as_ref().and_then(|frame| frame.defers.clone());
-            self.set_results(&mut state, place, &exit.results);
+            Self::set_results(&mut state, place, &exit.results);
             states.push(state);
         }
         Ok(self.joined(body, ir.cfg.exit(), states))
     }
 
     /// Files the results of a call.
-    pub(super) fn set_results(&mut self, state: &mut State, place: Place, results: &[Sym]) {
+    fn set_results(state: &mut State, place: Place, results: &[Sym]) {
         if let [only] = results {
             state.temps.set((place, 0), *only);
         }
@@ -499,7 +497,7 @@ impl<'a> Exec<'a> {
     }
 
     /// What happens where an instruction panics, if anything here depends on it.
-    pub(super) fn panic(&mut self, state: &State, place: Place, why: super::events::Why) {
+    pub(super) fn panic(&mut self, state: &State, place: Place, why: &Why) {
         if self.deferring > 0 || state.panicking {
             return;
         }
@@ -526,25 +524,25 @@ impl<'a> Exec<'a> {
                     if state.panicking {
                         next.push(state);
                     } else if frame == 0 {
-                        self.recovered(state, place, &why);
+                        self.recovered(state, place, why);
                     } else {
                         // A literal that is called here recovers: what it was to release itself stays.
                         let body = self.active[frame];
-                        self.events.recovered_inside(&state, place, &why, body);
+                        self.events.recovered_inside(&state, place, why, body);
                     }
                 }
             }
             states = next;
         }
         for state in states {
-            self.events.unwound(&state, place, &why);
+            self.events.unwound(&state, place, why);
         }
     }
 
-    fn recovered(&mut self, mut state: State, place: Place, why: &super::events::Why) {
+    fn recovered(&mut self, mut state: State, place: Place, why: &Why) {
         let ir = Rc::clone(self.ir(0));
         // Results without a name are zero: as good as nil for what is asked of them.
-        let results = self.results(&ir, &state, &[]);
+        let results = results_of(&ir, &state, &[]);
         for &sym in &results {
             self.escape(&mut state, sym, Escape::Returned);
         }
@@ -594,13 +592,13 @@ impl<'a> Exec<'a> {
         let instr = ir.instr(value);
         let place = Place { body, value: value.index() as u32 };
         if self.wants_recovery && instr.panic.is_some() && self.deferring == 0 {
-            self.panic(state, place, super::events::Why::Any);
+            self.panic(state, place, &Why::Any);
         }
         if let Some(reason) = instr.panic
             && let Some(what) = super::events::strong(reason)
             && !matches!(instr.op, Op::Call(_))
         {
-            self.panic(state, place, super::events::Why::Here(what));
+            self.panic(state, place, &Why::Here(what));
         }
         let sym = match instr.op {
             Op::Const => match instr.at {
@@ -630,7 +628,7 @@ impl<'a> Exec<'a> {
                     Op::Zero => self.zero(var),
                     _ => self.temp(state, body, from),
                 };
-                self.store_var(state, var, sym);
+                self.store_var(state, var, sym, place);
                 return Flow::Next;
             }
             Op::Addr(var) => self.syms.of(Def::Addr(var)),
@@ -654,18 +652,18 @@ impl<'a> Exec<'a> {
                 self.deref(state, ptr)
             }
             Op::Index { x, .. } | Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } => {
-                let base = self.temp(state, body, x);
+                let base = self.collection(state, body, ir, x);
                 if instr.panic == Some(ir::Panic::Index) && matches!(ir.instr(x).op, Op::Call(_)) {
                     // What a call returned is as long as what it was given makes it.
-                    self.panic(state, place, super::events::Why::Here("an index into what a call returned"));
+                    self.panic(state, place, &Why::Here("an index into what a call returned"));
                 }
                 self.release_elements(state, base);
                 self.element(state, base, place)
             }
             Op::ToInterface(x) => {
                 let sym = self.temp(state, body, x);
-                if let At::Expr(expr) = ir.instr(x).at {
-                    self.dynamic.entry(sym).or_insert_with(|| self.cx.info().type_of(expr).clone());
+                if let Some(ty) = self.static_type(ir, x) {
+                    self.dynamic.entry(sym).or_insert(ty);
                 }
                 sym
             }
@@ -695,7 +693,7 @@ impl<'a> Exec<'a> {
             }
             Op::Binary { .. } | Op::Recv { .. } => self.new_value(state, place),
             Op::RangeNext(x) => {
-                let base = self.temp(state, body, x);
+                let base = self.collection(state, body, ir, x);
                 self.release_elements(state, base);
                 let element = self.element(state, base, place);
                 state.temps.set((place, 2), element);
@@ -722,7 +720,7 @@ impl<'a> Exec<'a> {
             Op::StoreDeref { ptr, value } => {
                 let (ptr, value) = (self.temp(state, body, ptr), self.temp(state, body, value));
                 match self.syms.def(ptr) {
-                    Def::Addr(var) => self.store_var(state, var, value),
+                    Def::Addr(var) => self.store_var(state, var, value, place),
                     _ => self.store_field(state, ptr, star(), value),
                 }
                 return Flow::Next;
@@ -786,7 +784,7 @@ impl<'a> Exec<'a> {
                 let args = self.temps(state, body, ir.values(call.args));
                 let operands = super::call::Operands { place, fun, recv, args };
                 let was_direct = std::mem::replace(&mut self.directly_deferred, false);
-                let direct = was_direct && self.is_recover(call);
+                let direct = was_direct && is_recover(call);
                 self.directly_deferred = direct;
                 let mut states = self.apply(std::mem::take(state), call, operands);
                 self.directly_deferred = was_direct;
@@ -804,14 +802,18 @@ impl<'a> Exec<'a> {
         Flow::Next
     }
 
-    fn is_recover(&self, call: &ir::Call) -> bool {
-        call.callee == residue_types::Callee::Builtin(residue_types::Builtin::Recover)
-    }
-
     /// A value that nothing is known of.
     pub(super) fn new_value(&mut self, state: &mut State, place: Place) -> Sym {
         self.refresh(state, place);
         self.syms.of(Def::Out(place, 0))
+    }
+
+    /// A collection that is indexed or ranged over: an array is known by its variable.
+    fn collection(&mut self, state: &State, body: u16, ir: &ir::Body, x: ir::Value) -> Sym {
+        match ir.instr(x).op {
+            Op::Load(var) => self.struct_var(state, var),
+            _ => self.temp(state, body, x),
+        }
     }
 
     fn extract(&mut self, state: &mut State, body: u16, ir: &ir::Body, tuple: ir::Value, index: u32) -> Sym {
@@ -826,6 +828,20 @@ impl<'a> Exec<'a> {
                 self.type_test(place, x, ty)
             }
             _ => self.syms.of(Def::Out(place, index)),
+        }
+    }
+
+    /// The type of a value as the code has it.
+    fn static_type(&self, ir: &ir::Body, value: ir::Value) -> Option<Type> {
+        let (from, index) = match ir.instr(value).op {
+            Op::Extract { tuple, index } => (tuple, Some(index as usize)),
+            _ => (value, None),
+        };
+        let At::Expr(expr) = ir.instr(from).at else { return None };
+        match (self.cx.info().type_of(expr), index) {
+            (Type::Tuple(types), Some(index)) => types.get(index).cloned(),
+            (_, Some(_)) => None,
+            (ty, None) => Some(ty.clone()),
         }
     }
 
@@ -857,4 +873,19 @@ impl<'a> Exec<'a> {
         let right = self.temp(state, body, y);
         self.syms.of(if and { Def::And(left, right) } else { Def::Or(left, right) })
     }
+}
+
+/// The results as they stand: named ones may have been set by deferred calls.
+fn results_of(ir: &ir::Body, state: &State, given: &[Sym]) -> Vec<Sym> {
+    let named = ir.results.iter().enumerate();
+    let result = |(i, var): (usize, &Option<ObjId>)| match (var, given.get(i)) {
+        (Some(var), _) => state.env.get(*var).unwrap_or(Sym::NIL),
+        (None, Some(&sym)) => sym,
+        (None, None) => Sym::NIL,
+    };
+    named.map(result).collect()
+}
+
+fn is_recover(call: &ir::Call) -> bool {
+    call.callee == Callee::Builtin(Builtin::Recover)
 }

@@ -126,7 +126,6 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
     let effects = (0..ir.params.len()).map(|i| quick.fates.effect(i));
     let mut summary = Summary {
         params: effects.collect(),
-        recovers: quick.recovers,
         outlives: quick.outlives,
         makes_recoverer: quick.makes_recoverer,
         called: quick.called,
@@ -134,6 +133,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
         ..Summary::default()
     };
+    summary.recovers = quick.recovers && Exec::new(cx, unit.function).is_some_and(|mut exec| exec.recovers());
     let worth = quick.acquires || quick.releases || quick.defers || quick.exits;
     let exec = worth.then(|| Exec::new(cx, unit.function)).flatten().map(|mut exec| {
         let params = ir.params.iter().zip(&summary.params);
@@ -166,16 +166,16 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), sum
         let Some(index) = ir.params.iter().position(|p| *p == Some(param)) else { continue };
         let fate = fate(exec, exits, site_id, error);
         match fate {
-            Some(Some(when)) => {
+            Fate::Released(when) => {
                 let kind = site.released.and_then(|place| exec.released_kind(place));
                 summary.releases.push(Release { param: index, path, when, kind, sets_field, guarded });
             }
-            Some(None) => {
+            Fate::Kept => {
                 if summary.params[index] == Effect::Released && path.is_empty() {
                     summary.params[index] = Effect::Borrowed;
                 }
             }
-            None => summary.params[index] = Effect::Escaped,
+            Fate::Unknown => summary.params[index] = Effect::Escaped,
         }
     }
     if events.gave_up {
@@ -204,8 +204,16 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), sum
     }
 }
 
-/// On which returns a parameter is released: none where that is not told apart, or it gets to somebody else.
-fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> Option<Option<When>> {
+/// What becomes of a parameter.
+enum Fate {
+    Released(When),
+    Kept,
+    /// It gets to somebody else, or is released on some returns only, and it is not told which.
+    Unknown,
+}
+
+/// What becomes of a parameter, by what the function returns.
+fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> Fate {
     let (mut success, mut failure) = ((0, 0), (0, 0));
     let data = &exec.events.sites[site.0 as usize];
     let of_elements = matches!(&data.origin, Origin::ParamField(_, path) if path.contains(&sym::element()));
@@ -220,7 +228,7 @@ fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> 
             Status::Open | Status::Absent => false,
             // It is nil there: nothing to release.
             Status::Failed => continue,
-            Status::Escaped(_) => return None,
+            Status::Escaped(_) => return Fate::Unknown,
         };
         let nil = match error {
             Some(error) => exit.results.get(error).and_then(|&sym| exec.is_nil(&exit.state, sym)),
@@ -237,12 +245,12 @@ fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> 
         }
     }
     match (success, failure) {
-        ((0, _), (0, _)) => Some(None),
-        ((_, 0), (_, 0)) => Some(Some(When::Always)),
-        ((_, 0), (0, _)) => Some(Some(When::Success)),
-        ((0, _), (_, 0)) => Some(Some(When::Failure)),
-        ((_, 0), _) => Some(Some(When::SuccessPerhapsFailure)),
-        _ => None,
+        ((0, _), (0, _)) => Fate::Kept,
+        ((_, 0), (_, 0)) => Fate::Released(When::Always),
+        ((_, 0), (0, _)) => Fate::Released(When::Success),
+        ((0, _), (_, 0)) => Fate::Released(When::Failure),
+        ((_, 0), _) => Fate::Released(When::SuccessPerhapsFailure),
+        _ => Fate::Unknown,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use residue_flow::Parent;
 use residue_flow::ir::{self, At};
-use residue_syntax::ast::ExprId;
+use residue_syntax::ast::Span;
 use residue_types::{ObjId, ObjKind, Objects, Symbol, Type, VarKind};
 use rustc_hash::FxHashSet;
 
@@ -24,7 +24,7 @@ impl Exec<'_> {
         let span = match self.root {
             Parent::Decl(decl) => tree.decl_span(decl),
             Parent::Expr(lit) => tree.expr_span(lit),
-            _ => Default::default(),
+            _ => Span::default(),
         };
         let object = self.cx.pkg.bodies.object(var);
         let own = object.is_some_and(|object| {
@@ -62,12 +62,15 @@ impl Exec<'_> {
         }
     }
 
-    pub(super) fn store_var(&mut self, state: &mut State, var: ObjId, sym: Sym) {
+    pub(super) fn store_var(&mut self, state: &mut State, var: ObjId, sym: Sym, place: Place) {
         if !self.is_own(var) {
             self.escape(state, sym, Escape::Stored);
         }
         let addr = self.syms.of(Def::Addr(var));
         state.fields.retain(|(base, _), _| base != addr);
+        if let Some(old) = state.env.get(var).filter(|&old| old != sym) {
+            self.overwritten(state, var, old, place);
+        }
         state.env.set(var, sym);
     }
 
@@ -78,6 +81,16 @@ impl Exec<'_> {
             Def::Not(x) | Def::ErrorTest(_, x) => self.is_memory(x),
             Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => self.is_memory(x) || self.is_memory(y),
             _ => false,
+        }
+    }
+
+    /// A variable is set to something else: a resource that nothing else holds is out of reach.
+    fn overwritten(&self, state: &mut State, var: ObjId, old: Sym, place: Place) {
+        let Some(site) = self.site_of(old).filter(|&site| state.status(site) == Status::Open) else { return };
+        let held = state.env.iter().any(|(other, held)| other != var && held == old)
+            || state.fields.iter().any(|(_, held)| held == old);
+        if !held && state.defers.is_none() {
+            state.resource_mut(site).overwritten = Some(place);
         }
     }
 
@@ -279,7 +292,7 @@ impl Exec<'_> {
                 Def::Closure(lit) => {
                     for var in self.cx.captured(lit) {
                         let effect = self.cx.capture_effect(lit, var);
-                        if effect == super::summary::Effect::Borrowed && how == Escape::Passed {
+                        if effect == Effect::Borrowed && how == Escape::Passed {
                             continue;
                         }
                         let addr = self.syms.of(Def::Addr(var));

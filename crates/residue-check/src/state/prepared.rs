@@ -30,8 +30,8 @@ impl Prepared {
             rank[block.index()] = i as u32;
         }
         let crosses = crossing(&ir);
-        let own = own_variables(cx, &ir);
-        let live = liveness(&ir, &own);
+        let (own, bits) = own_variables(cx, &ir);
+        let live = liveness(&ir, &own, bits);
         Self { ir, rank, crosses, own, live }
     }
 
@@ -46,8 +46,9 @@ impl Prepared {
     }
 }
 
-/// The variables that a body sets and that nothing else reads: no result, not captured, no address taken.
-fn own_variables(cx: FileCx<'_>, ir: &ir::Body) -> FxHashMap<ObjId, usize> {
+/// The variables that a body sets and that nothing else reads: no result, not captured, no address taken. And how many
+/// bits are given out.
+fn own_variables(cx: FileCx<'_>, ir: &ir::Body) -> (FxHashMap<ObjId, usize>, usize) {
     let mut own: FxHashMap<ObjId, usize> = FxHashMap::default();
     let mut seen = FxHashSet::default();
     let ops = || ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
@@ -63,13 +64,14 @@ fn own_variables(cx: FileCx<'_>, ir: &ir::Body) -> FxHashMap<ObjId, usize> {
         }
     }
     seen.extend(ir.results.iter().flatten());
+    let bits = own.len();
     own.retain(|var, _| !seen.contains(var));
-    own
+    (own, bits)
 }
 
 /// Which variables are read after the start of each block before they are set: backwards to a fixed point.
-fn liveness(ir: &ir::Body, own: &FxHashMap<ObjId, usize>) -> Vec<Vec<u64>> {
-    let words = own.values().max().map_or(0, |&last| last / 64 + 1);
+fn liveness(ir: &ir::Body, own: &FxHashMap<ObjId, usize>, bits: usize) -> Vec<Vec<u64>> {
+    let words = bits.div_ceil(64);
     let mut live = vec![vec![0u64; words]; ir.cfg.len()];
     if words == 0 {
         return live;

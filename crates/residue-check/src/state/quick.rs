@@ -77,7 +77,7 @@ pub(crate) fn look(cx: FileCx<'_>, ir: &ir::Body, roots: &[Option<ObjId>]) -> Qu
         _ => Vec::new(),
     };
     let values = vec![0; ir.len()];
-    let mut look = Look { cx, ir, outer, vars: FxHashMap::default(), values, out: Quick::default() };
+    let mut look = Look { cx, ir, outer, vars: FxHashMap::default(), values, set: 0, out: Quick::default() };
     for (i, root) in roots.iter().enumerate() {
         match root {
             Some(root) if i < ROOTS_MAX => _ = look.vars.insert(*root, 1 << i),
@@ -105,13 +105,15 @@ struct Look<'a, 'b> {
     outer: Vec<ObjId>,
     vars: FxHashMap<ObjId, u64>,
     values: Vec<u64>,
+    /// How many bits variables have been given.
+    set: u32,
     out: Quick,
 }
 
 impl Look<'_, '_> {
     /// Looks at everything once. Whether something changed.
     fn round(&mut self) -> bool {
-        let before = (self.out.fates, self.vars.values().fold(0u32, |n, bits| n + bits.count_ones()));
+        let before = (self.out.fates, self.set);
         let mut changed = false;
         for (block, data) in self.ir.cfg.blocks() {
             if !data.live {
@@ -124,7 +126,7 @@ impl Look<'_, '_> {
                 *slot |= bits;
             }
         }
-        changed || before != (self.out.fates, self.vars.values().fold(0u32, |n, bits| n + bits.count_ones()))
+        changed || before != (self.out.fates, self.set)
     }
 
     fn of(&self, value: ir::Value) -> u64 {
@@ -145,6 +147,13 @@ impl Look<'_, '_> {
             Some(basic) if !basic.is_integer() && basic != residue_types::Basic::UnsafePointer => 0,
             _ => bits,
         }
+    }
+
+    /// A variable may hold, be or come from what these bits stand for.
+    fn give(&mut self, var: ObjId, bits: u64) {
+        let known = self.vars.entry(var).or_default();
+        self.set += (bits & !*known).count_ones();
+        *known |= bits;
     }
 
     fn escape(&mut self, bits: u64) {
@@ -181,7 +190,7 @@ impl Look<'_, '_> {
                 let bits = self.of(value);
                 if bits != 0 {
                     if self.is_local(var) {
-                        *self.vars.entry(var).or_default() |= bits;
+                        self.give(var, bits);
                     } else {
                         self.escape(bits);
                     }
@@ -229,7 +238,7 @@ impl Look<'_, '_> {
         let bits = self.of(value);
         if bits != 0 {
             match self.ir.instr(into).op {
-                Op::Addr(var) if self.is_local(var) => *self.vars.entry(var).or_default() |= bits,
+                Op::Addr(var) if self.is_local(var) => self.give(var, bits),
                 _ => self.escape(bits),
             }
         }
@@ -260,7 +269,7 @@ impl Look<'_, '_> {
         let args = self.ir.values(call.args);
         match (&call.callee, call.fun.map(|fun| self.ir.instr(fun).op)) {
             (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => {
-                for var in self.cx.captured(lit).iter() {
+                for var in &self.cx.captured(lit) {
                     let bits = self.vars.get(var).copied().unwrap_or(0);
                     if bits == 0 {
                         continue;
@@ -314,13 +323,13 @@ impl Look<'_, '_> {
                 self.out.outlives.clone_from(&summary.outlives);
             }
             if let Some(panics) = &summary.panics
+                && !self.cx.is_foreign_std(call)
                 && self.out.panics.is_none()
                 && !deferred
                 && panics.through.len() < 4
                 && let Callee::Func(id) = call.callee
             {
-                let name = self.cx.pkg.bodies.func_name(id);
-                let mut through = vec![name.rsplit('/').next().unwrap_or(&name).to_owned()];
+                let mut through = vec![self.cx.short_name(id)];
                 through.extend(panics.through.iter().cloned());
                 self.out.panics = Some(Panics { through, ..panics.clone() });
             }
@@ -391,7 +400,7 @@ impl Look<'_, '_> {
     /// A literal that is handed to a call may be called there: what it only uses stays.
     fn passed_closure(&mut self, value: ir::Value) {
         let Op::Closure(lit) = self.ir.instr(value).op else { return };
-        for var in self.cx.captured(lit).iter() {
+        for var in &self.cx.captured(lit) {
             let bits = self.vars.get(var).copied().unwrap_or(0);
             if bits != 0 && self.cx.capture_effect(lit, *var) != Effect::Borrowed {
                 self.escape(bits);

@@ -37,6 +37,10 @@ impl<K: Ord + Copy, V: Copy> Map<K, V> {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, V)> + '_ {
         self.0.iter().copied()
     }
@@ -85,6 +89,8 @@ pub(crate) struct Resource {
     pub(crate) drained: bool,
     /// Whether the field that it is was looked at, where it is one.
     pub(crate) touched: bool,
+    /// Where the last variable that held it was set to something else.
+    pub(crate) overwritten: Option<Place>,
 }
 
 /// Something known about a symbol.
@@ -225,6 +231,12 @@ impl Ord for Field {
 }
 
 impl State {
+    /// How much there is to copy.
+    pub(crate) fn weight(&self) -> u32 {
+        let parts = self.env.len() + self.fields.len() + self.temps.len() + self.facts.len() + self.shared.len();
+        (parts + self.resources.len()) as u32
+    }
+
     pub(crate) fn resource(&self, site: SiteId) -> Resource {
         self.resources.get(site.0 as usize).copied().unwrap_or_default()
     }

@@ -5,7 +5,8 @@
 
 use residue_syntax::ast::{BinaryOp, ExprId};
 use residue_types::{ObjId, Symbol};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
 
 /// A symbolic value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,17 +59,25 @@ pub(crate) enum Def {
     ErrorTest(Place, Sym),
     /// What a variable holds where paths met.
     Phi(Place, ObjId),
+    /// A condition of more parts than are looked at, by the digest of its definition.
+    Big(u64),
 }
+
+/// Parts of a condition beyond which it is not taken apart: equal parts are stored once, so that a short text can have
+/// more of them than can be counted.
+const PARTS_MAX: u32 = 64;
 
 /// All symbols of a function.
 pub(crate) struct Syms {
     defs: Vec<Def>,
+    /// How many parts each has, shared ones counted each time.
+    parts: Vec<u32>,
     known: FxHashMap<Def, Sym>,
 }
 
 impl Syms {
     pub(crate) fn new() -> Self {
-        let mut this = Self { defs: Vec::new(), known: FxHashMap::default() };
+        let mut this = Self { defs: Vec::new(), parts: Vec::new(), known: FxHashMap::default() };
         // The order of the constants of `Sym`.
         for def in [Def::Nil, Def::Bool(false), Def::Bool(true)] {
             this.of(def);
@@ -78,12 +87,34 @@ impl Syms {
 
     /// The symbol of a definition.
     pub(crate) fn of(&mut self, def: Def) -> Sym {
-        let next = Sym(self.defs.len() as u32);
-        let sym = *self.known.entry(def).or_insert(next);
-        if sym == next {
-            self.defs.push(def);
+        if let Some(&known) = self.known.get(&def) {
+            return known;
         }
+        let (x, y) = Self::operands(def);
+        let of = |sym: Option<Sym>| sym.map_or(0, |sym| self.parts[sym.0 as usize]);
+        let parts = 1 + of(x) + of(y);
+        if parts > PARTS_MAX {
+            return self.of(Def::Big(FxBuildHasher.hash_one(def)));
+        }
+        let sym = Sym(self.defs.len() as u32);
+        self.defs.push(def);
+        self.parts.push(parts);
+        self.known.insert(def, sym);
         sym
+    }
+
+    /// The symbols that a definition is made of.
+    pub(crate) fn operands(def: Def) -> (Option<Sym>, Option<Sym>) {
+        match def {
+            Def::Field(x, _)
+            | Def::Method(x, _)
+            | Def::InterfaceMethod(x, _)
+            | Def::Len(x)
+            | Def::Not(x)
+            | Def::ErrorTest(_, x) => (Some(x), None),
+            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => (Some(x), Some(y)),
+            _ => (None, None),
+        }
     }
 
     pub(crate) fn def(&self, sym: Sym) -> Def {
@@ -154,15 +185,14 @@ impl Syms {
     /// Whether a symbol rests on a result of the instruction at `place`.
     pub(crate) fn rests_on(&self, sym: Sym, place: Place) -> bool {
         match self.def(sym) {
-            Def::Out(at, _) | Def::Alloc(at) => at == place,
-            Def::ErrorTest(at, of) => at == place || self.rests_on(of, place),
-            Def::Field(x, _) | Def::Method(x, _) | Def::InterfaceMethod(x, _) | Def::Len(x) | Def::Not(x) => {
-                self.rests_on(x, place)
+            Def::Out(at, _) | Def::Alloc(at) if at == place => true,
+            Def::ErrorTest(at, _) if at == place => true,
+            // Of what it is made is not known any more.
+            Def::Big(_) => true,
+            def => {
+                let (x, y) = Self::operands(def);
+                x.into_iter().chain(y).any(|part| self.rests_on(part, place))
             }
-            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => {
-                self.rests_on(x, place) || self.rests_on(y, place)
-            }
-            _ => false,
         }
     }
 }
