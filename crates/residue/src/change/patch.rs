@@ -310,4 +310,41 @@ mod tests {
         let long = format!("+++ b/{}\n@@ -0,0 +1 @@\n+{}\n", "x".repeat(1 << 20), "y".repeat(1 << 20));
         assert_eq!(read(&mut long.as_bytes()).expect("long lines are cut").files.len(), 1);
     }
+
+    #[test]
+    fn noise_ends() {
+        let pieces: [&[u8]; 14] = [
+            b"+++ b/a.go\n",
+            b"--- a/a.go\n",
+            b"@@ -1,2 +3,4 @@\n",
+            b"@@ -0,0 +4294967295,18446744073709551615 @@\n",
+            b"@@ -1 +1 @@",
+            b"+x\n",
+            b"-x\n",
+            b" x\n",
+            b"\n",
+            b"\r\n",
+            b"\\ No newline\n",
+            b"+++ \"b/\\377\\",
+            b"\xff\x00",
+            b"diff --git a/x b/x\n",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..3_000 {
+            let mut text = Vec::new();
+            for _ in 0..12 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                text.extend_from_slice(pieces[(state % 14) as usize]);
+            }
+            if let Ok(patch) = read(&mut &text[..]) {
+                for lines in patch.files.values() {
+                    let all = lines.added.iter().all(|run| run.0 <= run.1 && lines.touch(run.0, run.1));
+                    assert!(all, "{}", String::from_utf8_lossy(&text));
+                    let _ = lines.touch(0, u32::MAX);
+                }
+            }
+        }
+    }
 }
