@@ -22,6 +22,13 @@ pub fn write_github(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<
     for diagnostic in diagnostics.filter(|diagnostic| diagnostic.severity == Severity::Error) {
         out.write_all(problem(report, diagnostic).as_bytes())?;
     }
+    // Whoever reviews a change sees what it switches off.
+    let summary = &report.outcome.summary;
+    let disabled = summary.disabled.iter().map(|rule| format!("{} is switched off by {}", rule.code, rule.by));
+    let left_out = summary.left_out.iter().map(|paths| format!("{} is left out by {}", paths.pattern, paths.by));
+    for text in disabled.chain(left_out) {
+        writeln!(out, "::notice title=residue::{}", data(&clean(&text)))?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{files, finding, outcome, report};
-use residue_finding::{Diagnostic, Help, Outcome, Position, Severity, StepRole};
+use residue_finding::{Diagnostic, DisabledRule, Help, LeftOut, Outcome, Position, RuleCode, Severity, StepRole};
 use residue_report::{Report, write_github, write_gitlab, write_junit};
 
 fn findings() -> Outcome {
@@ -22,6 +22,8 @@ fn findings() -> Outcome {
         message: "expected `)`".to_owned(),
         hint: None,
     });
+    outcome.summary.disabled.push(DisabledRule { code: RuleCode::new("R203"), by: ".residue.toml:3".to_owned() });
+    outcome.summary.left_out.push(LeftOut { pattern: "gen/**".to_owned(), by: ".residue.toml:1".to_owned() });
     outcome
 }
 
@@ -44,6 +46,8 @@ fn github_gets_a_command_for_each_the_worst_first() {
              the response body is never closed%0Aapp/fetch/fetch.go:11: returns here, 100%25 of the time%0A\
              help: close it: `defer resp.Body.Close()`",
             "::error file=app/b.go,line=3::expected `)`",
+            "::notice title=residue::R203 is switched off by .residue.toml:3",
+            "::notice title=residue::gen/** is left out by .residue.toml:1",
         ]
     );
 }
