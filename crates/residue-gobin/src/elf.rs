@@ -87,6 +87,9 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A note: name without its NUL, type, content.
+pub type Note<'a> = (&'a [u8], u32, &'a [u8]);
+
 type Header = FileHeader64<LittleEndian>;
 
 /// An ELF file.
@@ -95,11 +98,14 @@ pub struct Elf<'a> {
     pub arch: Arch,
     /// It is position-independent: its addresses in memory are these plus a slide.
     pub pie: bool,
+    /// It is the core of a process, not a program.
+    pub core: bool,
     /// The address of its first instruction.
     pub entry: u64,
     data: &'a [u8],
     header: &'a Header,
     segments: Vec<Segment<'a>>,
+    notes: Vec<&'a [u8]>,
     /// What the dynamic linker writes into words: address, value. Sorted.
     relative: Vec<(u64, u64)>,
 }
@@ -127,6 +133,7 @@ impl<'a> Elf<'a> {
         };
         let mut segments = Vec::new();
         let mut dynamic: &[u8] = &[];
+        let mut notes = Vec::new();
         for segment in header.program_headers(little, data).map_err(|_| Error::NotElf("no program headers"))? {
             let offset = segment.p_offset(little);
             let wanted = segment.p_filesz(little);
@@ -143,6 +150,7 @@ impl<'a> Elf<'a> {
                     executable: flags & elf::PF_X != elf::ProgramFlags(0),
                 }),
                 elf::PT_DYNAMIC => dynamic = bytes,
+                elf::PT_NOTE => notes.push(bytes),
                 _ => {}
             }
         }
@@ -150,10 +158,12 @@ impl<'a> Elf<'a> {
         let mut parsed = Self {
             arch,
             pie: header.e_type(little) == elf::ET_DYN,
+            core: header.e_type(little) == elf::ET_CORE,
             entry: header.e_entry(little),
             data,
             header,
             segments,
+            notes,
             relative: Vec::new(),
         };
         parsed.relative = parsed.relocations(dynamic);
@@ -230,6 +240,19 @@ impl<'a> Elf<'a> {
         section.get(start..start.checked_add(size)?)
     }
 
+    /// The notes of segments.
+    pub fn notes(&self) -> Vec<Note<'a>> {
+        let mut found = Vec::new();
+        for segment in &self.notes {
+            let mut rest = *segment;
+            while let Some((note, behind)) = note(rest) {
+                found.push(note);
+                rest = behind;
+            }
+        }
+        found
+    }
+
     /// The segment that holds an address.
     fn segment(&self, address: u64) -> Option<&Segment<'a>> {
         let after = self.segments.partition_point(|segment| segment.address <= address);
@@ -258,4 +281,14 @@ impl<'a> Elf<'a> {
     pub fn is_mapped(&self, address: u64) -> bool {
         self.segment(address).is_some()
     }
+}
+
+/// The first note: name, type, content; and what is behind it.
+fn note(data: &[u8]) -> Option<(Note<'_>, &[u8])> {
+    let (name_size, size, kind) = (bytes::u32(data, 0)? as usize, bytes::u32(data, 4)? as usize, bytes::u32(data, 8)?);
+    let start = 12_usize.checked_add(name_size.checked_next_multiple_of(4)?)?;
+    let name = data.get(12..12_usize.checked_add(name_size)?)?;
+    let content = data.get(start..start.checked_add(size)?)?;
+    let behind = data.get(start.checked_add(size.checked_next_multiple_of(4)?)?..).unwrap_or_default();
+    Some(((name.strip_suffix(b"\0").unwrap_or(name), kind, content), behind))
 }

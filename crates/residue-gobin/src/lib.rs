@@ -22,7 +22,7 @@ use std::fmt;
 
 pub use buildinfo::BuildInfo;
 pub use dwarf::{StructLayout, structs};
-pub use elf::{Arch, Elf, Section, Segment};
+pub use elf::{Arch, Elf, Note, Section, Segment};
 pub use inline::SourceFrame;
 pub use layout::{Basis, Layouts, WANTED, table_versions, wait_reasons};
 pub use moduledata::Module;

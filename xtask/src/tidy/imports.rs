@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-check", &["residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"]),
     ("residue-report", &["residue-finding"]),
     ("residue-gobin", &[]),
+    ("residue-target", &["residue-gobin"]),
     (
         "residue",
         &["residue-check", "residue-finding", "residue-flow", "residue-project", "residue-report", "residue-types"],

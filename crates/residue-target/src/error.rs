@@ -1,0 +1,48 @@
+//! Why a target can't be looked into.
+
+use std::fmt;
+
+/// Why a target can't be looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no such process, or it has ended.
+    Gone(u32),
+    /// A thread of the kernel: it has no program.
+    Kernel(u32),
+    /// The kernel doesn't let us; what would make it so.
+    Permission {
+        /// The process.
+        pid: u32,
+        /// What is needed, as far as it can be told.
+        needs: String,
+    },
+    /// A file can't be read: which, and why.
+    File(String, String),
+    /// The file isn't a core: why, and what to do.
+    NotACore(String),
+    /// The core doesn't tell its program, or that isn't there; `--binary` would help.
+    NoProgram(String),
+    /// The program's file can't be read as a Go program.
+    Program(residue_gobin::Error),
+    /// This system has no way to look into its processes that is known here.
+    Unsupported,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(pid) => write!(f, "there is no process {pid}"),
+            Self::Kernel(pid) => {
+                write!(f, "process {pid} has no program: it is a thread of the kernel or about to end")
+            }
+            Self::Permission { pid, .. } => write!(f, "cannot read memory of process {pid}: permission denied"),
+            Self::File(path, why) => write!(f, "cannot read {path}: {why}"),
+            Self::NotACore(why) => write!(f, "not a core: {why}"),
+            Self::NoProgram(why) => write!(f, "the core's program is missing: {why}"),
+            Self::Program(error) => error.fmt(f),
+            Self::Unsupported => write!(f, "processes can be looked into on Linux only; cores everywhere"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

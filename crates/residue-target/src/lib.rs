@@ -1,0 +1,29 @@
+//! Running processes and their cores, behind one [`Memory`].
+//!
+//! A [`Target`] is opened by process id or from an ELF core. It has the program's file, the distance between the file's
+//! addresses and those in memory, mappings, threads, and memory to be read. [`Freeze`] stops all threads of a live process
+//! and lets them go when it is dropped; if this process dies, the kernel does that. Nothing is ever written to a target, and
+//! nothing is called in it.
+//!
+//! This crate may use `unsafe`: all of it is in `sys.rs` and in one mapping of a file in `core.rs`.
+
+#![allow(clippy::disallowed_methods, reason = "this crate reads programs, cores and /proc")]
+
+mod core;
+mod error;
+#[cfg(target_os = "linux")]
+mod freeze;
+#[cfg(target_os = "linux")]
+mod live;
+mod mapping;
+mod memory;
+#[cfg(target_os = "linux")]
+mod sys;
+mod target;
+
+pub use error::Error;
+#[cfg(target_os = "linux")]
+pub use freeze::Freeze;
+pub use mapping::Mapping;
+pub use memory::{Memory, MemoryExt};
+pub use target::{Kind, Registers, Target, Thread};

@@ -1,0 +1,140 @@
+//! A live process of this machine, by way of /proc and `process_vm_readv`.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use crate::{Error, Mapping, mapping, sys};
+
+/// A program's file may not be larger.
+const PROGRAM_BYTES_MAX: u64 = 4 << 30;
+const AT_ENTRY: u64 = 9;
+/// The bit of `CapEff` that lets a process look into others.
+const CAP_SYS_PTRACE: u64 = 1 << 19;
+
+/// A live process.
+pub(crate) struct Live {
+    pub(crate) pid: u32,
+    pub(crate) mappings: Vec<Mapping>,
+    /// For kernels, or their filters, that don't have `process_vm_readv`.
+    memory: Option<File>,
+}
+
+impl Live {
+    /// Opens a process: itself, its program, where that was found, and where it starts in memory.
+    pub(crate) fn open(pid: u32) -> Result<(Self, Vec<u8>, PathBuf, u64), Error> {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        if !proc.exists() {
+            return Err(Error::Gone(pid));
+        }
+        // The link leads to the file even when it has been deleted, or lies in another mount namespace.
+        let exe = proc.join("exe");
+        let path = std::fs::read_link(&exe).map_err(|error| refused(pid, &error))?;
+        let size = std::fs::metadata(&exe).map_err(|error| refused(pid, &error))?.len();
+        if size > PROGRAM_BYTES_MAX {
+            return Err(Error::File(path.display().to_string(), "it is too large for a program".to_owned()));
+        }
+        let program = std::fs::read(&exe).map_err(|error| refused(pid, &error))?;
+        let auxv = std::fs::read(proc.join("auxv")).map_err(|error| refused(pid, &error))?;
+        let pairs = auxv.chunks_exact(16).filter_map(|pair| {
+            let (key, value) = pair.split_at_checked(8)?;
+            Some((u64::from_le_bytes(key.try_into().ok()?), u64::from_le_bytes(value.try_into().ok()?)))
+        });
+        let entry = pairs.into_iter().find(|(key, _)| *key == AT_ENTRY).map(|(_, value)| value);
+        let entry = entry.ok_or(Error::Kernel(pid))?;
+        let maps = std::fs::read(proc.join("maps")).map_err(|error| refused(pid, &error))?;
+        let mappings = mapping::parse(&String::from_utf8_lossy(&maps));
+        let mut live = Self { pid, mappings, memory: None };
+        // Whether memory can be read shows at the first byte of the program.
+        let mut byte = [0];
+        if let Err(error) = sys::read_process(pid, &[(entry, 1)], &mut byte) {
+            let memory = File::open(proc.join("mem")).map_err(|_| refused(pid, &error))?;
+            memory.read_exact_at(&mut byte, entry).map_err(|_| refused(pid, &error))?;
+            live.memory = Some(memory);
+        }
+        Ok((live, program, path, entry))
+    }
+
+    pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        match &self.memory {
+            None => sys::read_process(self.pid, &[(address, buffer.len())], buffer).unwrap_or(0),
+            // Pages that can't be read make the whole read fail, so go page by page.
+            Some(memory) => {
+                let mut done = 0;
+                while done < buffer.len() {
+                    let Some(at) = address.checked_add(done as u64) else { break };
+                    let len = ((4096 - at % 4096) as usize).min(buffer.len() - done);
+                    if memory.read_exact_at(&mut buffer[done..done + len], at).is_err() {
+                        break;
+                    }
+                    done += len;
+                }
+                done
+            }
+        }
+    }
+
+    pub(crate) fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
+        let one = |range: &(u64, usize)| {
+            let mut buffer = vec![0; range.1];
+            let read = self.read(range.0, &mut buffer);
+            buffer.truncate(read);
+            buffer
+        };
+        if self.memory.is_some() {
+            return ranges.iter().map(one).collect();
+        }
+        let mut found = Vec::with_capacity(ranges.len());
+        let mut rest = ranges;
+        while !rest.is_empty() {
+            let batch = &rest[..rest.len().min(sys::RANGES_MAX)];
+            let mut buffer = vec![0; batch.iter().map(|(_, len)| len).sum()];
+            let read = sys::read_process(self.pid, batch, &mut buffer).unwrap_or(0);
+            let mut start = 0;
+            let whole = batch.iter().take_while(|(_, len)| {
+                start += len;
+                start <= read
+            });
+            let whole = whole.count();
+            let mut start = 0;
+            for (_, len) in &batch[..whole] {
+                found.push(buffer[start..start + len].to_vec());
+                start += len;
+            }
+            rest = &rest[whole..];
+            // The range that stopped it, by itself.
+            if whole < batch.len() {
+                found.push(one(&rest[0]));
+                rest = &rest[1..];
+            }
+        }
+        found
+    }
+}
+
+/// Why the kernel refused.
+pub(crate) fn refused(pid: u32, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound if std::path::Path::new(&format!("/proc/{pid}")).exists() => Error::Kernel(pid),
+        ErrorKind::NotFound => Error::Gone(pid),
+        ErrorKind::PermissionDenied => Error::Permission { pid, needs: needs() },
+        // `ESRCH`, of which std has no kind.
+        _ if error.raw_os_error() == Some(libc::ESRCH) => Error::Gone(pid),
+        _ => Error::File(format!("process {pid}"), error.to_string()),
+    }
+}
+
+fn needs() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0);
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    match (effective & CAP_SYS_PTRACE != 0, scope.trim()) {
+        (true, _) => "CAP_SYS_PTRACE is there, and yet: a security module or a user namespace forbids it".to_owned(),
+        (false, "" | "0") => "need CAP_SYS_PTRACE, or to be the same user as the process".to_owned(),
+        (false, scope) => {
+            format!("need CAP_SYS_PTRACE, or the same user with kernel.yama.ptrace_scope=0 (it is {scope})")
+        }
+    }
+}

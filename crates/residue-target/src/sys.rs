@@ -1,0 +1,98 @@
+//! The calls to the kernel: the only place with raw pointers.
+
+#![allow(unsafe_code, reason = "these calls have no safe form in the standard library")]
+
+use std::io::{Error, Result};
+use std::ptr;
+
+use crate::Registers;
+
+/// Ranges in one call, at most: less than `IOV_MAX`.
+pub(crate) const RANGES_MAX: usize = 512;
+
+/// Registers of the architecture this runs on, as `NT_PRSTATUS` has them.
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: usize = 27;
+#[cfg(not(target_arch = "x86_64"))]
+const REGISTERS: usize = 34;
+
+/// Reads ranges of a process one behind the other into `buffer`, which is as long as all of them; says how much was read
+/// before something unreadable.
+pub(crate) fn read_process(pid: u32, ranges: &[(u64, usize)], buffer: &mut [u8]) -> Result<usize> {
+    let total: usize = ranges.iter().map(|(_, len)| len).sum();
+    assert!(total <= buffer.len() && ranges.len() <= RANGES_MAX, "the caller cuts it so");
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: total };
+    let remote: Vec<libc::iovec> = ranges
+        .iter()
+        .map(|(address, len)| libc::iovec { iov_base: ptr::without_provenance_mut(*address as usize), iov_len: *len })
+        .collect();
+    // SAFETY: `local` lies within `buffer`, checked above; the kernel checks the addresses of the other process.
+    let read = unsafe {
+        libc::process_vm_readv(
+            pid.cast_signed(),
+            &raw const local,
+            1,
+            remote.as_ptr(),
+            remote.len() as libc::c_ulong,
+            0,
+        )
+    };
+    usize::try_from(read).map_err(|_| Error::last_os_error())
+}
+
+/// Attaches to a thread without stopping it, and asks it to stop.
+pub(crate) fn seize_and_interrupt(tid: i32) -> Result<()> {
+    ptrace(libc::PTRACE_SEIZE, tid, 0, 0)?;
+    ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0).map(|_| ())
+}
+
+/// Lets a thread that is stopped go, with a signal that it stopped for.
+pub(crate) fn detach(tid: i32, signal: i32) -> Result<()> {
+    ptrace(libc::PTRACE_DETACH, tid, 0, signal.unsigned_abs() as usize).map(|_| ())
+}
+
+fn ptrace(request: libc::c_uint, tid: i32, address: usize, data: usize) -> Result<libc::c_long> {
+    let (address, data) =
+        (ptr::without_provenance_mut::<libc::c_void>(address), ptr::without_provenance_mut::<libc::c_void>(data));
+    // SAFETY: none of the requests made here writes to memory of this process.
+    let result = unsafe { libc::ptrace(request, tid, address, data) };
+    if result == -1 { Err(Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Whether a thread that is traced has stopped: `None` not yet, else the signal that it is to be given when it goes on.
+///
+/// # Errors
+/// It has ended.
+pub(crate) fn stopped(tid: i32) -> Result<Option<i32>> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+    if waited < 0 {
+        return Err(Error::last_os_error());
+    }
+    if waited == 0 {
+        return Ok(None);
+    }
+    if !libc::WIFSTOPPED(status) {
+        return Err(Error::from_raw_os_error(libc::ESRCH));
+    }
+    // A stop for an event of the tracing itself has the event's number above the signal; there is nothing to deliver.
+    let event = status >> 16 != 0;
+    Ok(Some(if event { 0 } else { libc::WSTOPSIG(status) }))
+}
+
+/// The registers of a stopped thread.
+pub(crate) fn registers(tid: i32) -> Result<Registers> {
+    let mut values = [0_u64; REGISTERS];
+    let mut area = libc::iovec { iov_base: values.as_mut_ptr().cast(), iov_len: size_of_val(&values) };
+    let kind = ptr::without_provenance_mut::<libc::c_void>(libc::NT_PRSTATUS as usize);
+    // SAFETY: the kernel writes at most `iov_len` bytes to `values`, which outlives the call.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETREGSET, tid, kind, &raw mut area) };
+    if result == -1 {
+        return Err(Error::last_os_error());
+    }
+    #[cfg(target_arch = "x86_64")]
+    return Ok(Registers { pc: values[16], sp: values[19], lr: 0 });
+    #[cfg(not(target_arch = "x86_64"))]
+    return Ok(Registers { pc: values[32], sp: values[31], lr: values[30] });
+}

@@ -1,0 +1,133 @@
+//! A process or a core, opened.
+
+use std::path::{Path, PathBuf};
+
+use residue_gobin::Elf;
+
+use crate::core::Core;
+use crate::{Error, Mapping, Memory};
+
+/// Registers of a thread that say where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// The instruction it is at.
+    pub pc: u64,
+    /// The stack pointer.
+    pub sp: u64,
+    /// Where it returns to, on machines that keep that in a register.
+    pub lr: u64,
+}
+
+/// A thread that doesn't run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id in the process's own namespace.
+    pub tid: u64,
+    /// Where it is.
+    pub registers: Registers,
+}
+
+/// What a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A live process.
+    Process(u32),
+    /// A core.
+    Core,
+}
+
+/// A process or a core, opened.
+pub struct Target {
+    /// What it is.
+    pub kind: Kind,
+    /// The program's file.
+    pub program: Vec<u8>,
+    /// Where the file was found.
+    pub program_path: PathBuf,
+    /// What is added to addresses of the file to have those in memory.
+    pub slide: u64,
+    pub(crate) source: Source,
+}
+
+pub(crate) enum Source {
+    #[cfg(target_os = "linux")]
+    Live(crate::live::Live),
+    Core(Core),
+}
+
+impl Target {
+    /// Opens a live process. Nothing is stopped yet.
+    ///
+    /// # Errors
+    /// It is gone, isn't ours to read, or has no program that can be read.
+    #[cfg(target_os = "linux")]
+    pub fn process(pid: u32) -> Result<Self, Error> {
+        let (live, program, program_path, entry) = crate::live::Live::open(pid)?;
+        let slide = entry.wrapping_sub(Elf::parse(&program).map_err(Error::Program)?.entry);
+        Ok(Self { kind: Kind::Process(pid), program, program_path, slide, source: Source::Live(live) })
+    }
+
+    /// Opens a live process, where that can be done.
+    ///
+    /// # Errors
+    /// It can't be done here.
+    #[cfg(not(target_os = "linux"))]
+    pub fn process(_pid: u32) -> Result<Self, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// Opens a core. The program is `binary`, or the file whose name is recorded in the core.
+    ///
+    /// # Errors
+    /// It isn't a core, or its program can't be found.
+    pub fn core(path: &Path, binary: Option<&Path>) -> Result<Self, Error> {
+        let mut core = Core::open(path)?;
+        let program_path = match binary {
+            Some(binary) => binary.to_owned(),
+            None => core.program_path().ok_or_else(|| Error::NoProgram("the core doesn't name it".to_owned()))?,
+        };
+        let program = std::fs::read(&program_path)
+            .map_err(|error| Error::NoProgram(format!("{}: {error}", program_path.display())))?;
+        let elf = Elf::parse(&program).map_err(Error::Program)?;
+        let slide = core.entry().map_or(0, |entry| entry.wrapping_sub(elf.entry));
+        core.add_program(&elf, slide);
+        drop(elf);
+        Ok(Self { kind: Kind::Core, program, program_path, slide, source: Source::Core(core) })
+    }
+
+    /// What it has mapped, by address.
+    pub fn mappings(&self) -> &[Mapping] {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => &live.mappings,
+            Source::Core(core) => &core.mappings,
+        }
+    }
+
+    /// The threads of a core. Those of a process are had by freezing it.
+    pub fn threads(&self) -> &[Thread] {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(_) => &[],
+            Source::Core(core) => &core.threads,
+        }
+    }
+}
+
+impl Memory for Target {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => live.read(address, buffer),
+            Source::Core(core) => core.read(address, buffer, &self.program),
+        }
+    }
+
+    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => live.read_many(ranges),
+            Source::Core(_) => ranges.iter().map(|(address, len)| self.read_up_to(*address, *len)).collect(),
+        }
+    }
+}

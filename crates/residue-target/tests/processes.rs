@@ -1,0 +1,168 @@
+//! Live processes: read, frozen, and let go whatever happens; and cores of them.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test runs programs, and fails where it can't go on"
+)]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{ChildStdin, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use residue_target::{Error, Freeze, Memory as _, MemoryExt as _, Target};
+use residue_testkit::go::{Running, releases};
+
+const MARKER: &[u8] = b"alive\0\0\0\x5a\xa5\x01\x02\x03\x04\x05\x06";
+
+/// The program, and where its marker is in memory.
+fn alive(folder: &Path) -> (Running, ChildStdin, u64) {
+    let program = folder.join("alive");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/alive.go");
+    releases()[0].build(&source, &["-ldflags=-s -w", "-buildmode=pie"], &program);
+    let mut running = Running::start(&mut Command::new(&program));
+    let address = running.line().unwrap();
+    let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).unwrap();
+    let stdin = running.stdin();
+    (running, stdin, address)
+}
+
+fn ask(running: &mut Running, stdin: &mut ChildStdin) -> usize {
+    stdin.write_all(b"\n").unwrap();
+    running.line().expect("it lives and answers").parse().unwrap()
+}
+
+/// Lines of /proc/PID/task/TID/status that begin with `name`.
+fn status(pid: u32, name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+    texts
+        .flat_map(|text| text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn memory_of_a_process_and_of_its_core_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, _stdin, marker) = alive(folder.path());
+    let target = Target::process(running.pid()).unwrap();
+    let elf = residue_gobin::Elf::parse(&target.program).unwrap();
+    assert!(elf.pie && target.slide != 0);
+    assert_eq!(target.read_up_to(marker, MARKER.len()), MARKER);
+    // What can't be read ends a read, and doesn't disturb its neighbours.
+    assert_eq!(target.read_many(&[(marker, 5), (8, 16), (marker + 8, 2)]), [&b"alive"[..], b"", b"\x5a\xa5"]);
+    assert_eq!(target.word(u64::MAX - 3), None);
+    let code = target.mappings().iter().find(|mapping| mapping.executable).unwrap();
+    assert!(target.byte(code.start).is_some() && code.name.ends_with("/alive"));
+
+    let prefix = folder.path().join("core");
+    let made = Command::new("gcore").arg("-o").arg(&prefix).arg(running.pid().to_string()).output();
+    let made = made.expect("gcore, of the package gdb");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let core = Target::core(&folder.path().join(format!("core.{}", running.pid())), None).unwrap();
+    assert_eq!(core.slide, target.slide);
+    assert_eq!(core.read_up_to(marker, MARKER.len()), MARKER);
+    assert_eq!(core.word(code.start), target.word(code.start));
+    assert!(core.threads().len() >= 4, "{} threads", core.threads().len());
+    assert!(core.mappings().iter().any(|mapping| mapping.name.ends_with("/alive")));
+    assert_eq!(core.word(8), None);
+}
+
+#[test]
+fn all_threads_stop_and_go_on_and_no_signal_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut running, mut stdin, _) = alive(folder.path());
+    let pid = running.pid();
+    let target = Target::process(pid).unwrap();
+    let stop = AtomicBool::new(false);
+    let frozen = std::thread::scope(|scope| {
+        let freezer = scope.spawn(|| {
+            let mut frozen = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let freeze = Freeze::of(&target).unwrap().unwrap();
+                assert_eq!(freeze.running(), 0);
+                let states = status(pid, "State:");
+                assert!(states.iter().all(|state| state.contains("tracing stop") || state.contains('Z')), "{states:?}");
+                assert_eq!(
+                    freeze.threads().len(),
+                    states.iter().filter(|state| state.contains("tracing stop")).count()
+                );
+                assert!(freeze.threads().iter().all(|thread| thread.registers.pc != 0 && thread.registers.sp != 0));
+                freeze.release();
+                frozen += 1;
+            }
+            frozen
+        });
+        // The program merges signals that come faster than it looks, so each waits until the one before has been counted.
+        for sent in 1..=100 {
+            assert!(Command::new("kill").args(["-40", &pid.to_string()]).status().unwrap().success());
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while ask(&mut running, &mut stdin) < sent {
+                if Instant::now() > deadline {
+                    stop.store(true, Ordering::Relaxed);
+                    panic!("signal {sent} is lost");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        freezer.join().unwrap()
+    });
+    assert!(frozen > 20, "frozen {frozen} times");
+    assert!(status(pid, "TracerPid:").iter().all(|line| line.ends_with("\t0")));
+    assert_eq!(ask(&mut running, &mut stdin), 100);
+}
+
+/// Freezes whom it is told to, again and again, until it is killed. Not a test by itself.
+#[test]
+fn helper_that_freezes() {
+    let Ok(pid) = std::env::var("RESIDUE_TEST_FREEZE") else { return };
+    let target = Target::process(pid.parse().unwrap()).unwrap();
+    loop {
+        let freeze = Freeze::of(&target).unwrap();
+        std::thread::sleep(Duration::from_micros(300));
+        drop(freeze);
+    }
+}
+
+#[test]
+fn a_target_lives_on_when_its_watcher_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut running, mut stdin, _) = alive(folder.path());
+    for round in 0..40_u64 {
+        let mut helper = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "helper_that_freezes"])
+            .env("RESIDUE_TEST_FREEZE", running.pid().to_string())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(5_000 + round * 1_237 % 20_000));
+        helper.kill().unwrap();
+        helper.wait().unwrap();
+        ask(&mut running, &mut stdin);
+        assert!(status(running.pid(), "TracerPid:").iter().all(|line| line.ends_with("\t0")));
+        let states = status(running.pid(), "State:");
+        assert!(!states.iter().any(|state| state.contains("stop")), "{states:?}");
+    }
+    assert!(running.is_alive());
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_refused_with_a_reason() {
+    let process = |pid| Target::process(pid).map(|_| ()).unwrap_err();
+    assert_eq!(process(0x3fff_ffff), Error::Gone(0x3fff_ffff));
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    assert_eq!(process(child.id()), Error::Gone(child.id()));
+    let folder = tempfile::tempdir().unwrap();
+    let core = |bytes: &[u8]| {
+        let path = folder.path().join("core");
+        std::fs::write(&path, bytes).unwrap();
+        Target::core(&path, None).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(core(b"text"), "not a core: not an ELF file: it doesn't begin as one");
+    assert_eq!(core(b"\x28\xb5\x2f\xfd____"), "not a core: it is compressed; `zstd -d` unpacks it");
+    assert_eq!(core(&std::fs::read(std::env::current_exe().unwrap()).unwrap()), "not a core: it is a program");
+    assert!(Target::core(folder.path(), None).is_err());
+}
