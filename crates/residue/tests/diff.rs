@@ -290,6 +290,16 @@ fn a_change_cannot_hide_itself() {
     assert_eq!(found(dir.path(), &["--diff", "main"]), ["New", "Odd"]);
     commit(dir.path(), "hidden");
     assert_eq!(found(dir.path(), &["--diff", "main"]), ["New", "Odd"]);
+    // Read as UTF-16, it has a single line.
+    for encoding in ["UTF-16LE", "UTF-16LE-BOM", "IBM037", "nonsense"] {
+        write(dir.path(), ".git/info/attributes", &format!("a.go working-tree-encoding={encoding}\n"));
+        assert_eq!(
+            found(dir.path(), &["--diff", "main"]),
+            ["New", "A", "B", "Odd"],
+            "{encoding}: the whole file counts"
+        );
+    }
+    std::fs::remove_file(dir.path().join(".git/info/attributes")).expect("it is there");
     for (name, value) in [
         ("diff.noprefix", "true"),
         ("diff.mnemonicPrefix", "true"),
@@ -303,6 +313,7 @@ fn a_change_cannot_hide_itself() {
         ("color.diff", "always"),
         ("diff.colorMoved", "plain"),
         ("core.quotePath", "true"),
+        ("core.bigFileThreshold", "1"),
         ("core.worktree", "/nonexistent"),
         ("diff.renames", "copies"),
         ("status.showUntrackedFiles", "no"),

@@ -2,7 +2,8 @@
 //!
 //! A repository can be made to have git run programs: by its configuration (hooks, file system monitor, filters, external
 //! diffs, text conversions, pagers, transports) and, where that names a driver, by `.gitattributes`. It can also hide a
-//! change, by calling a file binary. So everything of the kind is switched off, and files are compared as text.
+//! change, by calling a file binary or of another encoding. So everything of the first kind is switched off, files are
+//! compared as text, and those that git would convert count as new.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -68,7 +69,7 @@ pub(super) fn since(revision: &str, root: &Path) -> Result<Change, Error> {
         }
     };
     let mut files = git.diff(&base)?;
-    files.extend(git.untracked()?);
+    files.extend(git.new_files()?);
     change.files = Some(files);
     Ok(change)
 }
@@ -104,7 +105,7 @@ impl Git {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.root).stdin(Stdio::null());
-        command.args(["--no-pager", "--no-optional-locks", "--no-replace-objects", "--literal-pathspecs"]);
+        command.args(["--no-pager", "--no-optional-locks", "--no-replace-objects"]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
@@ -132,7 +133,12 @@ impl Git {
         let said = String::from_utf8_lossy(&output.stderr);
         match said.lines().find(|line| !line.trim().is_empty()) {
             None => Ok(None),
-            Some(line) => Err(Error::failed(format!("git: {}", line.trim()))),
+            Some(line) => {
+                // A container often runs as somebody else than who checked the tree out.
+                let owned = line.contains("dubious ownership");
+                let hint = format!("`git config --global --add safe.directory {}` trusts it", self.root.display());
+                Err(Error::failed(format!("git: {}", line.trim())).maybe_hint(owned.then_some(hint)))
+            }
         }
     }
 
@@ -195,11 +201,18 @@ impl Git {
         Ok(below(&self.root, patch))
     }
 
-    /// Files that nobody has added yet, and that are not ignored.
-    fn untracked(&self) -> Result<BTreeMap<PathBuf, Lines>, Error> {
-        let list = self.run(&["ls-files", "--others", "--exclude-standard", "-z"])?.unwrap_or_default();
-        let paths = list.split('\0').filter(|path| !path.is_empty());
-        Ok(paths.map(|path| (self.root.join(path), Lines::all())).collect())
+    /// Files that are new as a whole: those that nobody has added yet and that are not ignored, and those that git compares
+    /// in another encoding than the one they are in, so that its lines are not theirs. Go has only one encoding.
+    fn new_files(&self) -> Result<BTreeMap<PathBuf, Lines>, Error> {
+        let untracked: &[&str] = &["ls-files", "-z", "--others", "--exclude-standard"];
+        let encoded: &[&str] = &["ls-files", "-z", "--", ":(exclude,attr:!working-tree-encoding)"];
+        let mut files = BTreeMap::new();
+        for args in [untracked, encoded] {
+            let list = self.run(args)?.unwrap_or_default();
+            let paths = list.split('\0').filter(|path| !path.is_empty());
+            files.extend(paths.map(|path| (self.root.join(path), Lines::all())));
+        }
+        Ok(files)
     }
 }
 
