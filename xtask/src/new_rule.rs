@@ -180,8 +180,10 @@ fn listed(rules: &str, code: &str) -> Result<String, Box<dyn Error>> {
     with_entry(&listed, "ALL: &[&RuleMeta] = &[", &format!("&{module}::META"))
 }
 
-/// Adds an entry to a sorted list.
+/// Adds an entry to a sorted list, which rustfmt may have moved to a line of its own.
 fn with_entry(text: &str, opening: &str, entry: &str) -> Result<String, Box<dyn Error>> {
+    let moved = opening.replacen("= &[", "=\n    &[", 1);
+    let text = &text.replacen(&moved, opening, 1);
     let parts = text.split_once(opening).and_then(|(before, rest)| Some((before, rest.split_once("];")?)));
     let Some((before, (list, after))) = parts.filter(|(_, (list, _))| !list.contains("//")) else {
         return Err(format!("rules/mod.rs: there is no plain list that opens with `{opening}`").into());

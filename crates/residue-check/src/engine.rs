@@ -124,13 +124,14 @@ fn levels(project: &Project) -> Vec<Vec<usize>> {
 fn given_up(executed: &Executed<'_>) -> Diagnostic {
     let cx = executed.exec.cx;
     let name = rules::path::function_name(cx, executed.function);
+    let what = executed.exec.events.gave_up.unwrap_or("paths");
     let start = cx.function(executed.function).map_or(0, |function| cx.tree().block(function.body).span.start);
     let at = cx.tree().line_col(start);
     Diagnostic {
         severity: Severity::Note,
         path: Some(cx.source().path.to_string()),
         position: Some(Position { line: at.line, column: at.column }),
-        message: format!("{name} has more paths than are looked at: findings in it may be missing"),
+        message: format!("{name} has more {what} than are looked at: findings in it may be missing"),
         hint: None,
     }
 }
@@ -200,7 +201,8 @@ impl Run<'_> {
             executed: analysis.executed.len(),
             ..Look::default()
         };
-        look.diagnostics.extend(analysis.executed.iter().filter(|executed| executed.exec.events.gave_up).map(given_up));
+        look.diagnostics
+            .extend(analysis.executed.iter().filter(|executed| executed.exec.events.gave_up.is_some()).map(given_up));
         for file in cx.files() {
             let mut found = Vec::new();
             for rule in &self.rules {

@@ -196,6 +196,9 @@ impl<'a> Exec<'a> {
             return Vec::new();
         }
         let panics = summary.as_ref().and_then(|summary| summary.panics.as_ref());
+        // What is constant was tried when the code was written.
+        let varies = ops.recv.is_some() || ops.args.is_empty() || self.cx.has_variable_argument(function.expr);
+        let panics = panics.filter(|_| varies);
         if let Some(panics) = panics.filter(|_| !function.id.is_some_and(|id| self.cx.is_std_of_others(id))) {
             let name = self.name(function);
             // What the callee takes over, it may have deferred the release of.
@@ -235,10 +238,11 @@ impl<'a> Exec<'a> {
         for state in &mut states {
             self.acquires(state, function, summary.as_deref(), ops);
             self.error_tests(state, function, ops);
-            let always = roles.is_some_and(|roles| roles.makes_error);
-            if let Some(error) = self.error_result(function.expr)
-                && (always || summary.as_ref().is_some_and(|summary| summary.makes_error))
-            {
+            let makes_error = roles.is_some_and(|roles| roles.makes_error)
+                || summary.as_ref().is_some_and(|summary| summary.makes_error);
+            if !makes_error {
+                self.wrapped_error(state, function, ops);
+            } else if let Some(error) = self.error_result(function.expr) {
                 let error = self.syms.of(Def::Out(place, error as u32));
                 self.set_nil(state, error, false);
             }
@@ -280,6 +284,26 @@ impl<'a> Exec<'a> {
             self.set_nil(state, recv, false);
         }
         true
+    }
+
+    /// A call that is given an error and gives one: the second is the first with more to say, and nil where that is.
+    fn wrapped_error(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let Some(result) = self.error_result(function.expr) else { return };
+        let error = residue_types::error_type();
+        let args: Vec<ExprId> = self.cx.arguments(function.expr).collect();
+        if args.len() != ops.args.len() {
+            return;
+        }
+        let mut errors = args.iter().zip(&ops.args).filter(|&(&arg, _)| *self.cx.info().type_of(arg) == error);
+        if let (Some((_, &given)), None) = (errors.next(), errors.next())
+            && self.is_error(given)
+        {
+            let single = !matches!(self.cx.info().type_of(function.expr), Type::Tuple(_));
+            state.temps.set((ops.place, result as u32 + 1), given);
+            if single {
+                state.temps.set((ops.place, 0), given);
+            }
+        }
     }
 
     /// Whether a symbol came with a resource as its error.
@@ -556,6 +580,9 @@ impl<'a> Exec<'a> {
                 if summary.params.get(param).copied().unwrap_or_default() == Effect::Escaped {
                     self.escape(state, arg, Escape::Passed);
                 }
+            } else if matches!(self.syms.def(arg), Def::Closure(_)) {
+                // It may be kept, and called when this function has returned.
+                self.escape(state, arg, Escape::Stored);
             } else if !self.is_left(state, function, arg) {
                 self.escape(state, arg, Escape::Passed);
             }

@@ -145,8 +145,8 @@ pub(crate) struct Events {
     pub(crate) again: Vec<Again>,
     pub(crate) lost: Vec<Lost>,
     pub(crate) ended: Vec<Ended>,
-    /// Whether a limit was hit, so that some paths were not looked at.
-    pub(crate) gave_up: bool,
+    /// What there was too much of, so that some paths were not looked at.
+    pub(crate) gave_up: Option<&'static str>,
 }
 
 impl Events {

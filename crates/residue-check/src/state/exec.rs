@@ -33,12 +33,14 @@ const INLINED_MAX: usize = 4;
 const IDLE_MAX: usize = 3;
 /// Kinds of states kept apart at the start of a block, however they differ.
 const KINDS_MAX: usize = 48;
+/// Visits of one block after which its states are joined with all that came before.
+const WIDEN_AFTER: usize = 30;
 /// States that wait at the start of a block before they are joined.
 const WAITING_MAX: usize = 64;
 /// Visits of one block before the function is given up.
-const VISITS_MAX: usize = 160;
+const VISITS_MAX: usize = 400;
 /// Work done before the function is given up: instructions, and what states that are copied weigh.
-const STEPS_MAX: u32 = 200_000;
+const STEPS_MAX: u32 = 600_000;
 /// Function literals called inside each other.
 const DEPTH_MAX: usize = 4;
 /// Resources of one function.
@@ -192,7 +194,7 @@ impl<'a> Exec<'a> {
             return Some(known);
         }
         if self.events.sites.len() >= SITES_MAX {
-            self.events.gave_up = true;
+            self.events.gave_up = Some("resources");
             return None;
         }
         let site = SiteId(self.events.sites.len() as u16);
@@ -214,6 +216,7 @@ impl<'a> Exec<'a> {
         let Prepared { ir, rank, crosses, .. } = &*prepared;
         let mut pending: BTreeMap<u32, (BlockId, Vec<State>)> = BTreeMap::new();
         let mut seen: Vec<FxHashSet<u64>> = vec![FxHashSet::default(); ir.cfg.len()];
+        let mut widened: Vec<Vec<(u64, State)>> = vec![Vec::new(); ir.cfg.len()];
         let mut exits = Vec::new();
         self.active.push(body);
         pending.insert(0, (ir.cfg.entry(), vec![entry]));
@@ -224,15 +227,17 @@ impl<'a> Exec<'a> {
                 if !seen.insert(state.digest()) {
                     continue;
                 }
+                if seen.len() > WIDEN_AFTER && !self.widen(body, block, &mut widened[block.index()], &mut state) {
+                    continue;
+                }
                 if seen.len() > VISITS_MAX || self.steps > STEPS_MAX {
-                    self.events.gave_up = true;
+                    self.events.gave_up = Some("ways into one place");
                     continue;
                 }
                 for (to, mut state) in self.block(body, ir, block, state, &mut exits) {
                     if rank[to.index()] <= rank[block.index()] {
                         // A new round: what a field or a variable of others held may have changed.
-                        let this = &*self;
-                        state.facts.retain(|sym, _| !this.is_memory(sym) || this.site_of(sym).is_some());
+                        state.facts.retain(|sym, _| self.site_of(sym).is_some() || !self.is_memory(sym));
                     }
                     state.temps.retain(|(place, _), _| place.body != body || crosses[place.value as usize]);
                     let (_, waiting) = pending.entry(rank[to.index()]).or_insert_with(|| (to, Vec::new()));
@@ -252,6 +257,35 @@ impl<'a> Exec<'a> {
             }
         }
         exits
+    }
+
+    /// Joins a state with all that came to a block before in which the same has become of each resource. False where
+    /// that says nothing new.
+    fn widen(&mut self, body: u16, block: BlockId, known: &mut Vec<(u64, State)>, state: &mut State) -> bool {
+        let kind = state.property_digest();
+        let Some((_, before)) = known.iter_mut().find(|(known, _)| *known == kind) else {
+            known.push((kind, state.clone()));
+            return true;
+        };
+        let mut joined = before.clone();
+        joined.trail.clone_from(&state.trail);
+        self.join(body, block, &mut joined, state);
+        if joined.digest() == before.digest() {
+            return false;
+        }
+        before.clone_from(&joined);
+        *state = joined;
+        true
+    }
+
+    /// Joins a state with another that came to the same block.
+    fn join(&mut self, body: u16, block: BlockId, into: &mut State, state: &State) {
+        let place = Place { body, value: u32::MAX - block.index() as u32 };
+        let syms = &mut self.syms;
+        let lost = into.join(state, |var| syms.of(Def::Phi(place, var)));
+        for sym in lost {
+            self.escape(into, sym, Escape::Stored);
+        }
     }
 
     /// Drops what nothing on the way from a block can ask for, so that states that go on alike are alike.
@@ -299,7 +333,7 @@ impl<'a> Exec<'a> {
             }
         }
         if kinds.len() > KINDS_MAX {
-            self.events.gave_up = true;
+            self.events.gave_up = Some("outcomes of its resources");
             kinds.truncate(KINDS_MAX);
         }
         let most = if self.frames.is_empty() { STATES_MAX } else { INLINED_MAX };
@@ -307,15 +341,10 @@ impl<'a> Exec<'a> {
         for (_, mut alike) in kinds {
             let idle = alike[0].open().next().is_none();
             if alike.len() > if idle { IDLE_MAX } else { most } {
-                let place = Place { body, value: u32::MAX - block.index() as u32 };
                 let rest = alike.split_off(1);
                 let Some(mut into) = alike.pop() else { continue };
                 for state in rest {
-                    let syms = &mut self.syms;
-                    let lost = into.join(&state, |var| syms.of(Def::Phi(place, var)));
-                    for sym in lost {
-                        self.escape(&mut into, sym, Escape::Stored);
-                    }
+                    self.join(body, block, &mut into, &state);
                 }
                 joined.push(into);
             } else {
@@ -345,7 +374,7 @@ impl<'a> Exec<'a> {
                 }
                 self.steps += 1 + state.weight() / 32;
                 if self.steps > STEPS_MAX {
-                    self.events.gave_up = true;
+                    self.events.gave_up = Some("paths");
                     return out;
                 }
                 let value = ir::Value::new(at as usize);
@@ -398,7 +427,7 @@ impl<'a> Exec<'a> {
             }
         }
         if Events::is_full(exits) {
-            self.events.gave_up = true;
+            self.events.gave_up = Some("returns");
             return;
         }
         for mut state in self.run_defers(state) {
@@ -441,7 +470,7 @@ impl<'a> Exec<'a> {
                 work.push(state);
             }
             if work.len() + done.len() > KINDS_MAX * 4 {
-                self.events.gave_up = true;
+                self.events.gave_up = Some("deferred calls");
                 break;
             }
         }
@@ -597,6 +626,7 @@ impl<'a> Exec<'a> {
         if let Some(reason) = instr.panic
             && let Some(what) = super::events::strong(reason)
             && !matches!(instr.op, Op::Call(_))
+            && !self.is_ruled_out(state, body, instr.op, place)
         {
             self.panic(state, place, &Why::Here(what));
         }
@@ -622,7 +652,7 @@ impl<'a> Exec<'a> {
                 }
                 self.new_value(state, place)
             }
-            Op::Load(var) => self.load_var(state, var),
+            Op::Load(var) => self.struct_var(state, var),
             Op::Store { var, value: from, .. } => {
                 let sym = match ir.instr(from).op {
                     Op::Zero => self.zero(var),
@@ -831,6 +861,24 @@ impl<'a> Exec<'a> {
         }
     }
 
+    /// Whether what is known rules a panic out: the divisor is not zero, the value has the type.
+    fn is_ruled_out(&mut self, state: &State, body: u16, op: Op, place: Place) -> bool {
+        match op {
+            Op::Binary { y, .. } => {
+                let divisor = self.temp(state, body, y);
+                let zero = self.syms.of(Def::Int(0));
+                let is_zero = self.syms.compare(BinaryOp::Eq, divisor, zero);
+                let is_at_most_zero = self.syms.compare(BinaryOp::Le, divisor, zero);
+                self.eval(state, is_zero) == Some(false) || self.eval(state, is_at_most_zero) == Some(false)
+            }
+            Op::Assert { x, ty, .. } => {
+                let x = self.temp(state, body, x);
+                self.type_test(place, x, ty) == Sym::TRUE
+            }
+            _ => false,
+        }
+    }
+
     /// The type of a value as the code has it.
     fn static_type(&self, ir: &ir::Body, value: ir::Value) -> Option<Type> {
         let (from, index) = match ir.instr(value).op {
@@ -849,15 +897,19 @@ impl<'a> Exec<'a> {
     fn type_test(&mut self, place: Place, x: Sym, ty: ExprId) -> Sym {
         let bodies = self.cx.pkg.bodies;
         let wanted = self.cx.info().type_of(ty);
-        if let Some(known) = self.dynamic.get(&x)
-            && !known.is_unknown()
+        let known = self
+            .dynamic
+            .get(&x)
+            .filter(|known| !known.is_unknown() && !bodies.is_interface(known) && !matches!(known, Type::Param(_)));
+        if let Some(known) = known
             && !wanted.is_unknown()
-            && !bodies.is_interface(wanted)
-            && !bodies.is_interface(known)
-            && !matches!(known, Type::Param(_))
-            && known != wanted
+            && !matches!(wanted, Type::Param(_))
         {
-            return Sym::FALSE;
+            let has = match bodies.underlying(wanted) {
+                Type::Interface(interface) => bodies.implements(known, &interface),
+                _ => known == wanted,
+            };
+            return Syms::bool(has);
         }
         self.syms.of(Def::ErrorTest(place, x))
     }

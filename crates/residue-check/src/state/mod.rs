@@ -178,7 +178,7 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), sum
             Fate::Unknown => summary.params[index] = Effect::Escaped,
         }
     }
-    if events.gave_up {
+    if events.gave_up.is_some() {
         for effect in &mut summary.params {
             if *effect == Effect::Released {
                 *effect = Effect::Escaped;

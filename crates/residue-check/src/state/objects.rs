@@ -75,13 +75,25 @@ impl Exec<'_> {
     }
 
     /// Whether a symbol stands for what is in memory that others can set.
-    pub(super) fn is_memory(&self, sym: Sym) -> bool {
+    pub(super) fn is_memory(&mut self, sym: Sym) -> bool {
         match self.syms.def(sym) {
-            Def::Field(..) | Def::Var(_) | Def::Len(_) => true,
+            // What a variable of this function held at first, it held at first; a struct in it too.
+            Def::Var(var) => !self.is_own(var),
+            Def::Field(x, _) => match self.syms.def(x) {
+                Def::Var(var) if self.is_struct(var) => !self.is_own(var),
+                Def::Field(..) => self.is_memory(x),
+                _ => true,
+            },
+            Def::Len(_) => true,
             Def::Not(x) | Def::ErrorTest(_, x) => self.is_memory(x),
             Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => self.is_memory(x) || self.is_memory(y),
             _ => false,
         }
+    }
+
+    fn is_struct(&self, var: ObjId) -> bool {
+        let bodies = self.cx.pkg.bodies;
+        matches!(bodies.underlying(&bodies.type_of(var)), Type::Struct(_))
     }
 
     /// A variable is set to something else: a resource that nothing else holds is out of reach.
@@ -310,9 +322,7 @@ impl Exec<'_> {
         match self.syms.def(sym) {
             Def::Addr(var) => {
                 let fresh = self.syms.of(Def::Phi(place, var));
-                let is_struct =
-                    matches!(self.cx.pkg.bodies.underlying(&self.cx.pkg.bodies.type_of(var)), Type::Struct(_));
-                if !is_struct {
+                if !self.is_struct(var) {
                     state.facts.retain(|known, _| known != fresh);
                     state.env.set(var, fresh);
                 }
