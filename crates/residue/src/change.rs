@@ -74,10 +74,23 @@ impl Change {
         }
         let Some(files) = &self.files else { return };
         outcome.hold_back(|finding| {
-            let caused = is_caused(finding, |site| files.get(&settings.dir.join(&site.path)));
+            let caused =
+                is_caused(finding, |site| lines_of(files, &settings.dir.join(&site.path), &settings.start_root));
             (!caused).then_some(SuppressedBy::OutsideChange)
         });
     }
+}
+
+/// What a change touched of a file. Behind a link it is what it touched of the file that is meant; a link that is new or
+/// leads elsewhere than before is a new file, though git sees one line in it.
+fn lines_of<'f>(files: &'f BTreeMap<PathBuf, Lines>, path: &Path, root: &Path) -> Option<&'f Lines> {
+    static NEW: Lines = Lines::all();
+    let Some(lines) = files.get(path) else {
+        let (real, real_root) = (path.canonicalize().ok()?, root.canonicalize().ok()?);
+        return files.get(&root.join(real.strip_prefix(real_root).ok()?));
+    };
+    let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    Some(if is_link { &NEW } else { lines })
 }
 
 /// The files of a patch by their absolute paths.

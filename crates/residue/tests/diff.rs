@@ -266,6 +266,27 @@ fn nothing_that_a_repository_names_is_run() {
 }
 
 #[test]
+fn links_are_followed_to_what_changed() {
+    let dir = repository();
+    let link = |target: &str| {
+        let _ = std::fs::remove_file(dir.path().join("link.go"));
+        std::os::unix::fs::symlink(target, dir.path().join("link.go")).expect("links can be made");
+    };
+    write(dir.path(), "code.txt", &leaks(&["Linked"]));
+    write(dir.path(), "other.txt", &leaks(&["Other"]));
+    commit(dir.path(), "texts");
+    link("code.txt");
+    assert_eq!(found(dir.path(), &["--diff", "HEAD"]), ["Linked"], "not yet added");
+    commit(dir.path(), "link");
+    assert_eq!(found(dir.path(), &["--diff", "HEAD~1"]), ["Linked"], "to git, one line is new");
+    assert_eq!(found(dir.path(), &["--diff", "HEAD"]), [""; 0]);
+    write(dir.path(), "code.txt", &leaks(&["Linked", "More"]));
+    assert_eq!(found(dir.path(), &["--diff", "HEAD"]), ["More"], "the file behind it changed");
+    link("other.txt");
+    assert_eq!(found(dir.path(), &["--diff", "HEAD"]), ["Other"]);
+}
+
+#[test]
 fn the_tree_does_not_supply_git() {
     let dir = repository();
     write(dir.path(), "git", "#!/bin/sh\ntouch sprung\n");

@@ -32,8 +32,8 @@ pub(super) struct Lines {
 
 impl Lines {
     /// A file that is new.
-    pub(super) fn all() -> Self {
-        Self { all: true, ..Self::default() }
+    pub(super) const fn all() -> Self {
+        Self { added: Vec::new(), removed_after: Vec::new(), all: true }
     }
 
     /// Whether a line from `first` to `last` was added, or one between them removed.
