@@ -51,7 +51,8 @@ pub(crate) enum Command {
 }
 
 const CHECK_AFTER_HELP: &str = "\
-Source is read as it is: nothing is built, downloaded or run, and no Go tool chain is needed; --diff REV runs git.
+Source is read as it is: nothing is built, downloaded or run (but git, for --diff REV), and no Go
+tool chain is needed.
 Flags win over RESIDUE_* variables (RESIDUE_FAIL_ON=error), these over .residue.toml.
 
 Examples:
@@ -64,15 +65,16 @@ Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or 
 3 something could not be analysed.";
 
 const BASELINE_AFTER_HELP: &str = "\
-The file is --baseline, else `baseline` of the configuration, else .residue-baseline.toml at the root of the repository.
+The file is --baseline, else `baseline` of the configuration, else .residue-baseline.toml at the
+root of the repository.
 
 Examples:
   residue baseline write            adopt: from here on only new findings count
   residue check --baseline .residue-baseline.toml
   residue baseline prune            after a fix: forget what is no longer found
 
-Exit codes: 0 in step, 1 findings that are not in it or entries that are no longer found, 2 wrong usage or
-configuration, 3 something could not be analysed.";
+Exit codes: 0 in step, 1 findings that are not in it or entries that are no longer found (`check`),
+2 wrong usage or configuration, 3 something could not be analysed.";
 
 /// What is looked for and at, the same for every command that analyses.
 #[derive(Debug, Default, Args)]
@@ -196,11 +198,13 @@ pub(crate) struct BaselineArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaselineCommand {
     /// Write all present findings into the file; reasons given in it are kept
+    #[command(after_help = BASELINE_AFTER_HELP)]
     Write(Box<LookArgs>),
     /// Say which findings are not in the file, and which of its entries are no longer found
     #[command(after_help = BASELINE_AFTER_HELP)]
     Check(Box<LookArgs>),
     /// Drop entries that are no longer found; nothing is added
+    #[command(after_help = BASELINE_AFTER_HELP)]
     Prune(Box<LookArgs>),
 }
 
@@ -215,7 +219,7 @@ pub(crate) struct ConfigArgs {
 pub(crate) enum ConfigCommand {
     /// Say whether a configuration can be used as it is, with the models and the baseline it names
     Check(ConfigFileArgs),
-    /// Print what is in force, with where each setting comes from
+    /// Print what is in force, as a configuration
     Print(ConfigFileArgs),
     /// Print the JSON schema of .residue.toml
     Schema,
