@@ -607,7 +607,7 @@ impl<'a> FileCx<'a> {
     pub(crate) fn capture_effect(self, lit: ExprId, var: ObjId) -> Effect {
         let literal = self.literal(lit);
         let index = literal.captured.iter().position(|&captured| captured == var);
-        index.map_or(Effect::Borrowed, |i| literal.fates.effect(i))
+        index.map_or(Effect::Borrowed, |i| literal.fates.effect_of_captured(i))
     }
 
     /// The captured variables that a literal sets.

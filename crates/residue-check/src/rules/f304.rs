@@ -59,7 +59,7 @@ use residue_syntax::ast::Span;
 use residue_types::Callee;
 
 use crate::context::FileCx;
-use crate::rules::{Rule, path};
+use crate::rules::{Rule, path, r201};
 use crate::state::Analysis;
 use crate::state::exec::Exec;
 use crate::state::store::Deferred;
@@ -87,6 +87,10 @@ impl Rule for F304 {
 
     fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         for executed in analysis.executed.iter().filter(|executed| executed.file == cx.index) {
+            // An example that is not run ends nothing.
+            if cx.function(executed.function).is_some_and(|function| r201::is_fragment(cx, function)) {
+                continue;
+            }
             function(&executed.exec, out);
         }
     }

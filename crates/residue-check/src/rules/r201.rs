@@ -252,7 +252,7 @@ fn closer(cx: FileCx<'_>, call: ExprId, owned: &Owned) -> Option<&'static str> {
 }
 
 /// Whether a function is an example that is never run, but shown in documentation: it says nothing of what it prints.
-fn is_fragment(cx: FileCx<'_>, function: Enclosing) -> bool {
+pub(super) fn is_fragment(cx: FileCx<'_>, function: Enclosing) -> bool {
     let tree = cx.tree();
     let Parent::Decl(decl) = function.key else { return false };
     let Decl::Func(func) = tree.decl(decl) else { return false };

@@ -133,6 +133,9 @@ pub(crate) fn pending(cx: FileCx<'_>, analysis: &Analysis<'_>) -> Vec<Pending> {
 /// The panics that skip a release that each normal return makes.
 fn skipped<'e>(executed: &'e Executed<'_>, recovered: bool) -> Vec<&'e Unwind> {
     let exec = &executed.exec;
+    if exec.cx.function(executed.function).is_some_and(|function| r201::is_fragment(exec.cx, function)) {
+        return Vec::new();
+    }
     let of_kind = exec.events.unwinds.iter().filter(|unwind| unwind.recovered == recovered);
     of_kind
         .filter(|unwind| {

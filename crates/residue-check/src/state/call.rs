@@ -682,8 +682,13 @@ impl<'a> Exec<'a> {
                 } else if let Some(sym) = self.part(&state, release, ops) {
                     match self.site_of(sym) {
                         Some(site) => released.push((site, release.when)),
-                        // What holds a resource is closed: that may release it.
-                        None => self.escape(&mut state, sym, Escape::Passed),
+                        // What holds a resource is closed, or a part of it: that may release it.
+                        None => {
+                            self.escape(&mut state, sym, Escape::Passed);
+                            if let Some(whole) = operand(release.param) {
+                                self.escape(&mut state, whole, Escape::Passed);
+                            }
+                        }
                     }
                 }
             }

@@ -662,11 +662,8 @@ impl<'a> Exec<'a> {
                 return Flow::Next;
             }
             Op::Addr(var) => self.syms.of(Def::Addr(var)),
-            Op::Field { x, field, deref } => {
-                let base = match ir.instr(x).op {
-                    Op::Load(var) if !deref => self.struct_var(state, var),
-                    _ => self.temp(state, body, x),
-                };
+            Op::Field { x, field, .. } => {
+                let base = self.temp(state, body, x);
                 let sym = self.field(state, base, field.name);
                 if let Some(site) = self.site_of(sym) {
                     state.resource_mut(site).touched = true;
@@ -682,7 +679,7 @@ impl<'a> Exec<'a> {
                 self.deref(state, ptr)
             }
             Op::Index { x, .. } | Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } => {
-                let base = self.collection(state, body, ir, x);
+                let base = self.temp(state, body, x);
                 if instr.panic == Some(ir::Panic::Index) && matches!(ir.instr(x).op, Op::Call(_)) {
                     // What a call returned is as long as what it was given makes it.
                     self.panic(state, place, &Why::Here("an index into what a call returned"));
@@ -723,7 +720,7 @@ impl<'a> Exec<'a> {
             }
             Op::Binary { .. } | Op::Recv { .. } => self.new_value(state, place),
             Op::RangeNext(x) => {
-                let base = self.collection(state, body, ir, x);
+                let base = self.temp(state, body, x);
                 self.release_elements(state, base);
                 let element = self.element(state, base, place);
                 state.temps.set((place, 2), element);
@@ -836,14 +833,6 @@ impl<'a> Exec<'a> {
     pub(super) fn new_value(&mut self, state: &mut State, place: Place) -> Sym {
         self.refresh(state, place);
         self.syms.of(Def::Out(place, 0))
-    }
-
-    /// A collection that is indexed or ranged over: an array is known by its variable.
-    fn collection(&mut self, state: &State, body: u16, ir: &ir::Body, x: ir::Value) -> Sym {
-        match ir.instr(x).op {
-            Op::Load(var) => self.struct_var(state, var),
-            _ => self.temp(state, body, x),
-        }
     }
 
     fn extract(&mut self, state: &mut State, body: u16, ir: &ir::Body, tuple: ir::Value, index: u32) -> Sym {

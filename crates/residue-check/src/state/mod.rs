@@ -124,7 +124,11 @@ fn order(pkg: &PackageCx<'_>, units: &[Unit]) -> Vec<usize> {
 fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> {
     let quick = look(cx, ir, &ir.params);
     let effects = (0..ir.params.len()).map(|i| quick.fates.effect(i));
+    let passes = quick.by_result.iter().enumerate().flat_map(|(result, &bits)| {
+        (0..ir.params.len().min(64)).filter(move |&param| bits & (1 << param) != 0).map(move |param| (param, result))
+    });
     let mut summary = Summary {
+        passes: passes.collect(),
         params: effects.collect(),
         outlives: quick.outlives,
         makes_recoverer: quick.makes_recoverer,

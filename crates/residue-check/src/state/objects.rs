@@ -68,6 +68,10 @@ impl Exec<'_> {
         }
         let addr = self.syms.of(Def::Addr(var));
         state.fields.retain(|(base, _), _| base != addr);
+        if state.shared.get(addr).is_some() {
+            // A literal or a pointer that somebody else has leads to it.
+            self.escape(state, sym, Escape::Stored);
+        }
         if let Some(old) = state.env.get(var).filter(|&old| old != sym) {
             self.overwritten(state, var, old, place);
         }

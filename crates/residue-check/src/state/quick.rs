@@ -27,10 +27,16 @@ pub(crate) struct Fates {
 }
 
 impl Fates {
+    /// The effect on the `i`-th variable of a literal, whose results nobody follows.
+    pub(crate) fn effect_of_captured(self, i: usize) -> Effect {
+        let returned = i < ROOTS_MAX && self.returned & (1 << i) != 0;
+        if returned { Effect::Escaped } else { self.effect(i) }
+    }
+
     /// The effect on the `i`-th variable, as far as this look can tell: released means that it may be.
     pub(crate) fn effect(self, i: usize) -> Effect {
         let bit = if i < ROOTS_MAX { 1 << i } else { return Effect::Escaped };
-        if (self.escaped | self.returned) & bit != 0 {
+        if self.escaped & bit != 0 || (self.returned & self.released) & bit != 0 {
             Effect::Escaped
         } else if self.released & bit != 0 {
             Effect::Released
@@ -44,6 +50,8 @@ impl Fates {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Quick {
     pub(crate) fates: Fates,
+    /// Which variables each result may be, hold or come from.
+    pub(crate) by_result: Vec<u64>,
     /// Whether it acquires something, by a model or by the summary of what it calls.
     pub(crate) acquires: bool,
     /// Whether it releases something, whatever that is.
@@ -224,7 +232,17 @@ impl Look<'_, '_> {
             Op::Call(id) => self.call(id, instr, false),
             Op::Return(values) => {
                 self.out.fates.returned |= self.all(values);
-                for &value in self.ir.values(values) {
+                for (i, &value) in self.ir.values(values).iter().enumerate() {
+                    let bits = self.of(value);
+                    if bits != 0 && self.is_function(value) {
+                        // What it does with what it captures is seen by nobody.
+                        self.escape(bits);
+                    } else if bits != 0 {
+                        if self.out.by_result.len() <= i {
+                            self.out.by_result.resize(i + 1, 0);
+                        }
+                        self.out.by_result[i] |= bits;
+                    }
                     if let Op::Closure(lit) = self.ir.instr(value).op {
                         self.out.makes_recoverer |= self.cx.calls_recover(lit);
                     }
@@ -234,12 +252,20 @@ impl Look<'_, '_> {
         }
     }
 
+    fn is_function(&self, value: ir::Value) -> bool {
+        match self.ir.instr(value).at {
+            At::Expr(expr) => self.cx.is_func(self.cx.info().type_of(expr)),
+            _ => true,
+        }
+    }
+
     fn stored(&mut self, into: ir::Value, value: ir::Value) -> u64 {
         let bits = self.of(value);
         if bits != 0 {
             match self.ir.instr(into).op {
                 Op::Addr(var) if self.is_local(var) => self.give(var, bits),
-                _ => self.escape(bits),
+                // A part of something that is stored in it stays with it.
+                _ => self.escape(bits & !self.of(into)),
             }
         }
         0
