@@ -96,3 +96,12 @@ pub(crate) fn registers(tid: i32) -> Result<Registers> {
     #[cfg(not(target_arch = "x86_64"))]
     return Ok(Registers { pc: values[32], sp: values[31], lr: values[30] });
 }
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+pub(crate) fn monotonic_now() -> Option<u64> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` outlives the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).ok()?.checked_mul(1_000_000_000)?;
+    (result == 0).then_some(seconds.checked_add(u64::try_from(now.tv_nsec).ok()?)?)
+}

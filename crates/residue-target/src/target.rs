@@ -95,6 +95,15 @@ impl Target {
         Ok(Self { kind: Kind::Core, program, program_path, slide, source: Source::Core(core) })
     }
 
+    /// Now, on the clock that Go's runtime uses (`CLOCK_MONOTONIC`, in nanoseconds). For a core there is no now.
+    pub fn now(&self) -> Option<u64> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(_) => crate::sys::monotonic_now(),
+            Source::Core(_) => None,
+        }
+    }
+
     /// What it has mapped, by address.
     pub fn mappings(&self) -> &[Mapping] {
         match &self.source {

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     /// Find resources that Go source code never releases
     #[command(after_help = CHECK_AFTER_HELP)]
     Check(Box<CheckArgs>),
+    /// Look into a running Go program or a core: goroutines, what they have deferred, panics
+    Inspect(crate::commands::inspect::InspectArgs),
     /// Keep a list of known findings, so that only new ones are reported
     #[command(after_help = BASELINE_AFTER_HELP)]
     Baseline(BaselineArgs),

@@ -66,6 +66,7 @@ fn run(cli: Cli) -> Exit {
     let terminal = Terminal::new(cli.color, cli.quiet);
     let result = match cli.command {
         Command::Check(args) => commands::check::run(args, &terminal),
+        Command::Inspect(args) => commands::inspect::run(&args, &terminal),
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),
         Command::Rules(args) => commands::rules::run(&args, &terminal),

@@ -14,9 +14,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-report", &["residue-finding"]),
     ("residue-gobin", &[]),
     ("residue-target", &["residue-gobin"]),
+    ("residue-runtime", &["residue-finding", "residue-gobin", "residue-target"]),
     (
         "residue",
-        &["residue-check", "residue-finding", "residue-flow", "residue-project", "residue-report", "residue-types"],
+        &[
+            "residue-check",
+            "residue-finding",
+            "residue-flow",
+            "residue-gobin",
+            "residue-project",
+            "residue-report",
+            "residue-runtime",
+            "residue-target",
+            "residue-types",
+        ],
     ),
     ("residue-testkit", &[]),
     (

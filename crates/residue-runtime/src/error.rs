@@ -1,0 +1,45 @@
+//! Why a runtime can't be read.
+
+use std::fmt;
+
+/// Why a runtime can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The layouts lack a field: struct and field.
+    Layout(&'static str, &'static str),
+    /// The list of all goroutines isn't where it should be.
+    NoGoroutines,
+    /// What was read doesn't look like goroutines; the Go that built the program, and the release whose layouts were taken.
+    Nonsense(String, Option<String>),
+    /// The core is not of this program.
+    OtherProgram,
+    /// The target went away or isn't ours.
+    Target(residue_target::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layout(name, field) => write!(f, "it is not known where {name}.{field} is in this release of Go"),
+            Self::NoGoroutines => {
+                write!(f, "the list of goroutines was not found: the program may only just be starting")
+            }
+            Self::Nonsense(version, None) => {
+                write!(f, "what was read doesn't look like goroutines of {version}: its runtime may have been changed")
+            }
+            Self::Nonsense(version, Some(neighbour)) => {
+                write!(f, "{version} is not a known release, and its goroutines don't look like those of {neighbour}")
+            }
+            Self::OtherProgram => write!(f, "the core is not one of this program"),
+            Self::Target(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<residue_target::Error> for Error {
+    fn from(error: residue_target::Error) -> Self {
+        Self::Target(error)
+    }
+}

@@ -1,0 +1,289 @@
+//! Reading all goroutines of a target.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use residue_gobin::{Basis, Binary};
+#[cfg(target_os = "linux")]
+use residue_target::Freeze;
+use residue_target::{Memory as _, MemoryExt as _, Target, Thread};
+
+use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
+use crate::defers::{Frames, Reader};
+use crate::model::{Goroutine, Options, Phase, Report, Role, Status};
+use crate::offsets::{Offsets, half, word};
+use crate::stack::{Copied, Start, Walker};
+use crate::words::Words;
+use crate::{Error, symbols};
+
+/// Bytes of a stack that are copied, from the stack pointer on; nearly all are smaller.
+const STACK_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of stacks that are copied at once.
+const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Pointers of the list that are read at once.
+const BATCH: usize = 4096;
+/// One in so many goroutines may look impossible: memory changes where it isn't frozen.
+const IMPLAUSIBLE_SHARE: usize = 20;
+
+/// Reads the goroutines of a process or a core.
+///
+/// # Errors
+/// The program's runtime isn't known well enough to be read, or the target can't be.
+pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Result<Report, Error> {
+    let offsets = Offsets::of(&binary.layouts)?;
+    check_program(target, binary)?;
+    let list = allgs::find(target, binary, target.slide, &offsets).ok_or(Error::NoGoroutines)?;
+    let mut collector = Collector {
+        target,
+        binary,
+        options,
+        offsets: &offsets,
+        walker: Walker::new(binary, target.slide, offsets.record.open_coded.is_some()),
+        inconsistencies: BTreeMap::new(),
+        goroutines: Vec::new(),
+        dead: 0,
+    };
+    let frozen = collector.collect(list)?;
+    let Collector { mut goroutines, inconsistencies, dead, .. } = collector;
+    goroutines.sort_by_key(|goroutine| goroutine.id);
+    let frames = symbols::resolve(binary, target.slide, &goroutines);
+    Ok(Report {
+        version: binary.build.version.to_string(),
+        basis: binary.layouts.basis().clone(),
+        frozen,
+        goroutines,
+        dead,
+        frames,
+        inconsistencies,
+    })
+}
+
+/// The module data in memory must point where that of the file does.
+fn check_program(target: &Target, binary: &Binary<'_>) -> Result<(), Error> {
+    let module = binary.module.address;
+    let expected = binary.elf.word(module).map(|table| table.wrapping_add(target.slide));
+    let found = target.word(module.wrapping_add(target.slide));
+    if found.is_some() && found == expected { Ok(()) } else { Err(Error::OtherProgram) }
+}
+
+struct Collector<'a> {
+    target: &'a Target,
+    binary: &'a Binary<'a>,
+    options: &'a Options,
+    offsets: &'a Offsets,
+    walker: Walker<'a>,
+    inconsistencies: BTreeMap<&'static str, usize>,
+    goroutines: Vec<Goroutine>,
+    dead: usize,
+}
+
+/// A goroutine's record, and where its stack is to be read from.
+struct Candidate {
+    record: Vec<u8>,
+    start: Option<Start>,
+    /// Why there is no start.
+    why: Option<&'static str>,
+}
+
+impl Collector<'_> {
+    /// Reads all while the threads are stopped, if that is wanted; says how long they were.
+    #[cfg(target_os = "linux")]
+    fn collect(&mut self, list: u64) -> Result<Option<Duration>, Error> {
+        let freeze = if self.options.freeze { Freeze::of(self.target)? } else { None };
+        if let Some(freeze) = &freeze {
+            self.note_many("threads that could not be stopped", freeze.running());
+        }
+        self.read(list, freeze.as_ref().map_or(self.target.threads(), Freeze::threads))?;
+        Ok(freeze.map(Freeze::release))
+    }
+
+    /// Reads all; there is nothing to stop.
+    #[cfg(not(target_os = "linux"))]
+    fn collect(&mut self, list: u64) -> Result<Option<Duration>, Error> {
+        self.read(list, self.target.threads())?;
+        Ok(None)
+    }
+
+    fn note(&mut self, what: &'static str) {
+        self.note_many(what, 1);
+    }
+
+    fn note_many(&mut self, what: &'static str, count: usize) {
+        if count > 0 {
+            *self.inconsistencies.entry(what).or_default() += count;
+        }
+    }
+
+    fn read(&mut self, list: u64, threads: &[Thread]) -> Result<(), Error> {
+        let threads: BTreeMap<u64, Thread> = threads.iter().map(|thread| (thread.tid, *thread)).collect();
+        let pointer = self.target.word(list).ok_or(Error::NoGoroutines)?;
+        let len =
+            self.target.word(list.wrapping_add(8)).filter(|len| *len <= GOROUTINES_MAX).ok_or(Error::NoGoroutines)?;
+        let mut implausible = 0;
+        let mut read = 0;
+        while read < len {
+            let count = ((len - read) as usize).min(BATCH);
+            let bytes = self.target.read_up_to(pointer.wrapping_add(8 * read), 8 * count);
+            let ranges: Vec<_> = bytes.chunks_exact(8).map(|bytes| (word(bytes, 0), self.offsets.g_size)).collect();
+            self.note_many("goroutines that can't be read", count - ranges.len());
+            let mut candidates = Vec::new();
+            for record in self.target.read_many(&ranges) {
+                if record.len() < self.offsets.g_size {
+                    self.note("goroutines that can't be read");
+                } else if !is_plausible(&record, self.offsets) {
+                    implausible += 1;
+                } else if is_dead(allgs::status(&record, self.offsets)) {
+                    self.dead += 1;
+                } else {
+                    candidates.push(self.candidate(record, &threads));
+                }
+            }
+            self.stacks(candidates);
+            read += count as u64;
+        }
+        if implausible > (len as usize) / IMPLAUSIBLE_SHARE {
+            let neighbour = match self.binary.layouts.basis() {
+                Basis::Neighbour(version) => Some(version.clone()),
+                _ => None,
+            };
+            return Err(Error::Nonsense(self.binary.build.version.to_string(), neighbour));
+        }
+        self.note_many("goroutines that look impossible", implausible);
+        Ok(())
+    }
+
+    /// Where a goroutine is: its saved registers, or those of the thread it runs on.
+    fn candidate(&self, record: Vec<u8>, threads: &BTreeMap<u64, Thread>) -> Candidate {
+        let offsets = self.offsets;
+        let field = |at| word(&record, at);
+        let bounds = (field(offsets.stack), field(offsets.stack + 8));
+        let saved = Start { pc: field(offsets.sched_pc), sp: field(offsets.sched_sp), lr: field(offsets.sched_lr) };
+        let (start, why) = match allgs::status(&record, offsets) {
+            2 => {
+                let m = field(offsets.m);
+                let thread = self.target.word(m.wrapping_add(offsets.m_thread)).and_then(|tid| threads.get(&tid));
+                match thread {
+                    None => (None, Some("it was running")),
+                    Some(thread) if (bounds.0..bounds.1).contains(&thread.registers.sp) => {
+                        let registers = thread.registers;
+                        (Some(Start { pc: registers.pc, sp: registers.sp, lr: registers.lr }), None)
+                    }
+                    Some(thread) if self.in_signal_handler(m, thread.registers.sp) => {
+                        (None, Some("its thread was in a signal handler"))
+                    }
+                    // On the system stack: what it left is saved.
+                    Some(_) => (Some(saved), None),
+                }
+            }
+            _ if field(offsets.syscall_sp) != 0 => {
+                (Some(Start { pc: field(offsets.syscall_pc), sp: field(offsets.syscall_sp), lr: 0 }), None)
+            }
+            _ => (Some(saved), None),
+        };
+        let start = start.filter(|start| (bounds.0..=bounds.1).contains(&start.sp));
+        let why = why.or_else(|| start.is_none().then_some("its stack pointer isn't on its stack"));
+        Candidate { record, start, why }
+    }
+
+    fn in_signal_handler(&self, m: u64, sp: u64) -> bool {
+        let signal = self.target.word(m.wrapping_add(self.offsets.m_signal)).unwrap_or(0);
+        let stack = signal.wrapping_add(self.offsets.stack as u64);
+        let (low, high) = (self.target.word(stack), self.target.word(stack.wrapping_add(8)));
+        low.zip(high).is_some_and(|(low, high)| (low..high).contains(&sp))
+    }
+
+    /// Copies stacks in batches, and reads what is on them.
+    fn stacks(&mut self, candidates: Vec<Candidate>) {
+        let range = |candidate: &Candidate| {
+            let high = word(&candidate.record, self.offsets.stack + 8);
+            candidate.start.map_or((0, 0), |start| (start.sp, (high - start.sp).min(STACK_BYTES_MAX) as usize))
+        };
+        let ranges: Vec<(u64, usize)> = candidates.iter().map(range).collect();
+        let mut candidates = candidates.into_iter();
+        let mut rest = &ranges[..];
+        while !rest.is_empty() {
+            let mut total = 0;
+            let fits = rest.iter().take_while(|(_, len)| {
+                total += len;
+                total <= BATCH_BYTES_MAX
+            });
+            let count = fits.count().max(1);
+            let read = self.target.read_many(&rest[..count]);
+            for ((address, len), bytes) in rest[..count].iter().zip(read) {
+                let Some(candidate) = candidates.next() else { return };
+                if bytes.len() < *len {
+                    self.note("stacks that can't be read whole");
+                }
+                let goroutine = self.goroutine(&candidate, &Copied { address: *address, bytes });
+                self.goroutines.push(goroutine);
+            }
+            rest = &rest[count..];
+        }
+    }
+
+    fn goroutine(&mut self, candidate: &Candidate, stack: &Copied) -> Goroutine {
+        let offsets = self.offsets;
+        let record = &candidate.record;
+        let field = |at| word(record, at);
+        let status = match half(record, offsets.status) & 0xfff {
+            0 => Status::Idle,
+            1 => Status::Runnable,
+            2 => Status::Running,
+            3 => Status::Syscall,
+            8 => Status::CopyStack,
+            9 => Status::Preempted,
+            10 => Status::Leaked,
+            _ => Status::Waiting,
+        };
+        let walked = candidate.start.map(|start| self.walker.walk(stack, start));
+        let stack_cut = candidate.why.or_else(|| walked.as_ref().and_then(|walked| walked.cut));
+        if stack_cut.is_some() && status != Status::Running {
+            self.note("stacks that can't be walked to their end");
+        }
+        let frames = walked.map(|walked| walked.frames).unwrap_or_default();
+        let bounds = (field(offsets.stack), field(offsets.stack + 8));
+        let on_stack = Frames { all: &frames, stack, bounds };
+        let reader =
+            Reader { words: Words { target: self.target, binary: self.binary, options: self.options }, offsets };
+        let panics = reader.panics(field(offsets.panic), &on_stack);
+        let (deferred, deferred_cut) = reader.deferred(field(offsets.deferred), &on_stack);
+        let (phase, in_deferred) =
+            if frames.is_empty() { (Phase::Running, None) } else { reader.phase(&panics, &on_stack) };
+        if deferred_cut.is_some() {
+            self.note("lists of deferred calls that are cut");
+        }
+        let waits = matches!(status, Status::Waiting | Status::Syscall | Status::Leaked);
+        let since = field(offsets.wait_since).cast_signed();
+        let waiting =
+            self.options.now.filter(|_| waits && since > 0).map(|now| now.saturating_sub(since.unsigned_abs()));
+        let reason = self.binary.layouts.wait_reason(record.get(offsets.wait_reason).copied().unwrap_or(0));
+        let reason = reason.filter(|reason| !reason.is_empty() && matches!(status, Status::Waiting | Status::Leaked));
+        let entry = Some(field(offsets.entry)).filter(|entry| *entry != 0);
+        let is_system = entry.and_then(|entry| self.walker.place(entry)).is_some_and(|place| is_system(&place.name));
+        Goroutine {
+            id: field(offsets.id),
+            status,
+            wait_reason: reason.map(str::to_owned),
+            waiting: waiting.map(Duration::from_nanos),
+            parent: field(offsets.parent),
+            // The address behind the call.
+            created_at: Some(field(offsets.created_at)).filter(|pc| *pc != 0).map(|pc| pc - 1),
+            entry,
+            role: if is_system { Role::System } else { Role::User },
+            cgo: frames.iter().any(|frame| matches!(&*frame.place.name, "runtime.cgocall" | "runtime.asmcgocall")),
+            locked: field(offsets.locked) != 0,
+            stack: frames.iter().map(|frame| frame.pc).collect(),
+            stack_cut,
+            phase,
+            in_deferred,
+            deferred,
+            deferred_cut,
+            panics,
+        }
+    }
+}
+
+/// As `isSystemGoroutine` in `runtime/traceback.go`: begun by the runtime, and not in order to run the program.
+fn is_system(entry: &str) -> bool {
+    entry.starts_with("runtime.") && !matches!(entry, "runtime.main" | "runtime.handleAsyncEvent")
+}

@@ -1,0 +1,178 @@
+//! `residue inspect`: the Go runtime of a live process or a core.
+
+mod json;
+mod text;
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum, ValueHint};
+use residue_gobin::{Basis, Binary};
+use residue_runtime::{Options, Report};
+use residue_target::{Kind, Target};
+
+use crate::error::{Error, Exit};
+use crate::output;
+use crate::terminal::Terminal;
+
+const AFTER_HELP: &str = "\
+Nothing is called in the target and nothing written to it. Texts are shown as length and digest; the digests of one run can
+be compared with each other, not with those of another.
+
+Examples:
+  residue inspect 812                        what its goroutines do, in short
+  residue inspect 812 goroutines --group     equal stacks together
+  residue inspect 812 defers                 what is deferred and not called yet, and panics
+  gcore 812 && residue inspect core.812      without stopping it for longer than the core takes
+
+Exit codes: 0 looked into, 2 wrong usage, 3 it could not be looked into.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct InspectArgs {
+    /// A process id, or the file of a core
+    #[arg(value_name = "PID|CORE", value_hint = ValueHint::FilePath)]
+    target: String,
+
+    /// What to show
+    #[arg(value_enum, default_value_t = View::Summary)]
+    view: View,
+
+    /// Show goroutines with equal stacks together
+    #[arg(long)]
+    group: bool,
+
+    /// Show the goroutines of the runtime itself too
+    #[arg(long)]
+    system: bool,
+
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// What is read while the threads of the process are stopped: goroutines with their stacks, or nothing
+    #[arg(long, value_enum, default_value_t = FreezeMode::Roots)]
+    freeze: FreezeMode,
+
+    /// The program of a core (default: the file that the core names)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    binary: Option<PathBuf>,
+
+    /// Show texts and numbers themselves; only on a terminal
+    #[arg(long)]
+    reveal: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum View {
+    Summary,
+    Goroutines,
+    Defers,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FreezeMode {
+    Roots,
+    None,
+}
+
+/// What is shown, and what of it.
+struct Shown<'a> {
+    target: &'a Target,
+    binary: &'a Binary<'a>,
+    report: &'a Report,
+    group: bool,
+    system: bool,
+}
+
+impl Shown<'_> {
+    fn goroutines(&self) -> impl Iterator<Item = &residue_runtime::Goroutine> {
+        let user = residue_runtime::Role::User;
+        self.report.goroutines.iter().filter(move |goroutine| self.system || goroutine.role == user)
+    }
+
+    /// What is known of how sure all this is, in a few words.
+    fn how(&self) -> String {
+        match (self.target.kind, self.report.frozen) {
+            (Kind::Core, _) => "core".to_owned(),
+            (Kind::Process(_), Some(frozen)) => format!("frozen for {:.1} ms", frozen.as_secs_f64() * 1000.0),
+            (Kind::Process(_), None) => "not frozen: what changed meanwhile may look odd".to_owned(),
+        }
+    }
+
+    fn neighbour(&self) -> Option<&str> {
+        match &self.report.basis {
+            Basis::Neighbour(version) => Some(version),
+            Basis::Dwarf | Basis::Table => None,
+        }
+    }
+}
+
+pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error> {
+    if args.reveal && !std::io::stdout().is_terminal() {
+        return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
+    }
+    let target = open(args)?;
+    let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
+    let options =
+        Options { freeze: args.freeze == FreezeMode::Roots, key: key()?, reveal: args.reveal, now: target.now() };
+    let report = residue_runtime::inspect(&target, &binary, &options).map_err(|error| match error {
+        residue_runtime::Error::Target(error) => refused(&error),
+        error => Error::failed(error.to_string()),
+    })?;
+    let shown = Shown { target: &target, binary: &binary, report: &report, group: args.group, system: args.system };
+    output::stdout(|out| match args.format {
+        Format::Json => json::write(&shown, args.view, out),
+        Format::Text => text::write(&shown, args.view, out),
+    })?;
+    if args.view == View::Summary && args.format == Format::Text {
+        let target = &args.target;
+        terminal.hint(&format!(
+            "`residue inspect {target} goroutines --group` and `residue inspect {target} defers` show more"
+        ));
+    }
+    Ok(Exit::Clean)
+}
+
+fn open(args: &InspectArgs) -> Result<Target, Error> {
+    let target = match args.target.parse::<u32>() {
+        Ok(pid) if !Path::new(&args.target).exists() => {
+            if args.binary.is_some() {
+                return Err(Error::usage("--binary is for cores; a process is asked for its program"));
+            }
+            Target::process(pid)
+        }
+        _ => Target::core(Path::new(&args.target), args.binary.as_deref()),
+    };
+    target.map_err(|error| refused(&error))
+}
+
+fn refused(error: &residue_target::Error) -> Error {
+    let message = Error::failed(error.to_string());
+    match error {
+        residue_target::Error::Permission { pid, needs } => message.hint(needs).hint(format!(
+            "sudo residue inspect {pid}, or let its owner write a core: gcore {pid} && residue inspect core.{pid}"
+        )),
+        residue_target::Error::NoProgram(_) => message.hint("--binary FILE names the program that the core is of"),
+        residue_target::Error::NotACore(_) => {
+            message.hint("`residue inspect` takes a process id or the file of a core")
+        }
+        _ => message,
+    }
+}
+
+/// A key for the digests of this run.
+fn key() -> Result<[u8; 32], Error> {
+    let mut key = [0; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut key));
+    match read {
+        Ok(()) => Ok(key),
+        Err(error) => Err(Error::failed(format!("no random numbers for the key of digests: {error}"))),
+    }
+}

@@ -1,0 +1,237 @@
+//! What was found, for programs: `docs/schema/inspect.schema.json` describes it.
+
+use std::io::{self, Write};
+
+use residue_runtime::{Deferred, Frame, Goroutine, Panic, Role, Word};
+use residue_target::Kind;
+use serde::Serialize;
+
+use super::{Shown, View};
+
+/// Changes when what is there changes its meaning.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    program: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    go_version: &'a str,
+    arch: &'static str,
+    stripped: bool,
+    layouts: Layouts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen_us: Option<u128>,
+    counts: Counts,
+    inconsistencies: &'a std::collections::BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goroutines: Option<Vec<GoroutineJson<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Layouts<'a> {
+    from: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    neighbour: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    goroutines: usize,
+    dead: usize,
+    deferred: usize,
+    panics: usize,
+}
+
+#[derive(Serialize)]
+struct GoroutineJson<'a> {
+    id: u64,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_ms: Option<u128>,
+    system: bool,
+    cgo: bool,
+    locked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<FrameJson<'a>>,
+    stack: Vec<FrameJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack_cut: Option<&'static str>,
+    phase: &'static str,
+    deferred: Vec<DeferredJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deferred_cut: Option<&'static str>,
+    panics: Vec<PanicJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct FrameJson<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    inlined: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deferred_call: bool,
+}
+
+#[derive(Serialize)]
+struct DeferredJson<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<FrameJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deferred_by: Option<FrameJson<'a>>,
+    started: bool,
+    words: Vec<WordJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct PanicJson<'a> {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<WordJson<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum WordJson<'a> {
+    Zero,
+    Number,
+    Func,
+    Stack,
+    Variable,
+    Constant,
+    Heap,
+    Text {
+        len: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<&'a str>,
+    },
+    Slice {
+        len: u64,
+        capacity: u64,
+    },
+}
+
+pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::Result<()> {
+    let all = &shown.report.goroutines;
+    let listed = shown.goroutines().filter(|goroutine| {
+        view == View::Goroutines
+            || !goroutine.deferred.is_empty()
+            || !goroutine.panics.is_empty()
+            || goroutine.in_deferred.is_some()
+    });
+    let document = Document {
+        schema: VERSION,
+        program: shown.target.program_path.to_string_lossy().into_owned(),
+        pid: match shown.target.kind {
+            Kind::Process(pid) => Some(pid),
+            Kind::Core => None,
+        },
+        go_version: &shown.report.version,
+        arch: shown.binary.elf.arch.name(),
+        stripped: shown.binary.is_stripped(),
+        layouts: Layouts {
+            from: match shown.report.basis {
+                residue_gobin::Basis::Dwarf => "dwarf",
+                residue_gobin::Basis::Table => "table",
+                residue_gobin::Basis::Neighbour(_) => "neighbour",
+            },
+            neighbour: shown.neighbour(),
+        },
+        frozen_us: shown.report.frozen.map(|frozen| frozen.as_micros()),
+        counts: Counts {
+            goroutines: all.len(),
+            dead: shown.report.dead,
+            deferred: all.iter().map(|goroutine| goroutine.deferred.len()).sum(),
+            panics: all.iter().map(|goroutine| goroutine.panics.len()).sum(),
+        },
+        inconsistencies: &shown.report.inconsistencies,
+        goroutines: (view != View::Summary).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+fn goroutine_json<'a>(shown: &'a Shown<'_>, goroutine: &'a Goroutine) -> GoroutineJson<'a> {
+    let report = shown.report;
+    let mut stack = Vec::new();
+    for (index, pc) in goroutine.stack.iter().enumerate() {
+        let in_deferred = goroutine.in_deferred == Some(index);
+        stack.extend(
+            report
+                .at(*pc)
+                .iter()
+                .map(|frame| FrameJson { deferred_call: in_deferred && !frame.inlined, ..frame_json(frame) }),
+        );
+    }
+    GoroutineJson {
+        id: goroutine.id,
+        status: goroutine.status.name(),
+        wait_reason: goroutine.wait_reason.as_deref(),
+        waiting_ms: goroutine.waiting.map(|waiting| waiting.as_millis()),
+        system: goroutine.role == Role::System,
+        cgo: goroutine.cgo,
+        locked: goroutine.locked,
+        parent: (goroutine.parent != 0).then_some(goroutine.parent),
+        created_at: goroutine.created_at.and_then(|pc| report.at(pc).first()).map(frame_json),
+        stack,
+        stack_cut: goroutine.stack_cut,
+        phase: goroutine.phase.name(),
+        deferred: goroutine.deferred.iter().map(|deferred| deferred_json(shown, goroutine, deferred)).collect(),
+        deferred_cut: goroutine.deferred_cut,
+        panics: goroutine.panics.iter().map(panic_json).collect(),
+    }
+}
+
+fn frame_json(frame: &Frame) -> FrameJson<'_> {
+    FrameJson {
+        function: &frame.function,
+        file: &frame.file,
+        line: frame.line,
+        inlined: frame.inlined,
+        deferred_call: false,
+    }
+}
+
+fn deferred_json<'a>(shown: &'a Shown<'_>, goroutine: &Goroutine, deferred: &'a Deferred) -> DeferredJson<'a> {
+    let last = |pc: &u64| shown.report.at(*pc).last().map(frame_json);
+    DeferredJson {
+        kind: deferred.kind.name(),
+        function: deferred.function.as_ref().and_then(last),
+        deferred_by: deferred.frame.and_then(|index| goroutine.stack.get(index)).and_then(last),
+        started: deferred.started,
+        words: deferred.words.iter().map(word_json).collect(),
+    }
+}
+
+fn panic_json(panic: &Panic) -> PanicJson<'_> {
+    PanicJson {
+        state: panic.state.name(),
+        value_type: panic.value_type.as_deref(),
+        text: panic.text.as_ref().map(word_json),
+    }
+}
+
+/// Texts and numbers are never revealed here: a file stays.
+fn word_json(word: &Word) -> WordJson<'_> {
+    match word {
+        Word::Zero => WordJson::Zero,
+        Word::Number { .. } => WordJson::Number,
+        Word::Func(_) => WordJson::Func,
+        Word::Stack => WordJson::Stack,
+        Word::Variable => WordJson::Variable,
+        Word::Constant => WordJson::Constant,
+        Word::Heap => WordJson::Heap,
+        Word::Text { len, digest, .. } => WordJson::Text { len: *len, digest: digest.as_deref() },
+        Word::Slice { len, capacity } => WordJson::Slice { len: *len, capacity: *capacity },
+    }
+}

@@ -1,0 +1,293 @@
+//! What was found, for people.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use residue_report::{plural, shown_name as visible};
+use residue_runtime::{Deferred, Frame, Goroutine, PanicState, Phase, Status, Word};
+use residue_target::Kind;
+
+use super::{Shown, View};
+
+/// Numbers of goroutines listed for a group.
+const LISTED_MAX: usize = 8;
+/// Kinds of panic values listed in the summary.
+const KINDS_MAX: usize = 4;
+/// Functions wider than this don't move the places behind them.
+const WIDTH_MAX: usize = 52;
+
+pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::Result<()> {
+    header(shown, out)?;
+    match view {
+        View::Summary => summary(shown, out)?,
+        View::Goroutines => goroutines(shown, out)?,
+        View::Defers => defers(shown, out)?,
+    }
+    for (what, count) in &shown.report.inconsistencies {
+        writeln!(out, "note: {what}: {}", grouped(*count))?;
+    }
+    Ok(())
+}
+
+fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let name = shown.target.program_path.file_name().unwrap_or_default().to_string_lossy();
+    let pid = match shown.target.kind {
+        Kind::Process(pid) => format!("  pid {pid}"),
+        Kind::Core => String::new(),
+    };
+    let stripped = if shown.binary.is_stripped() { " (stripped)" } else { "" };
+    let (version, arch) = (visible(&shown.report.version), shown.binary.elf.arch.name());
+    writeln!(out, "{}{pid}  {version} linux/{arch}{stripped}  {}", visible(&name), shown.how())?;
+    if let Some(neighbour) = shown.neighbour() {
+        writeln!(out, "note: this release of Go is not known; it is read as go{neighbour}, whose checks it passes")?;
+    }
+    Ok(())
+}
+
+fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let all = &shown.report.goroutines;
+    let system = all.iter().filter(|goroutine| goroutine.role == residue_runtime::Role::System).count();
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for goroutine in all {
+        *states.entry(goroutine.status.name()).or_default() += 1;
+    }
+    let counted = |counts: &BTreeMap<&str, usize>| {
+        let mut counts: Vec<_> = counts.iter().collect();
+        counts.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), **name));
+        counts.iter().map(|(name, count)| format!("{} {name}", grouped(**count))).collect::<Vec<_>>().join(" · ")
+    };
+    writeln!(
+        out,
+        "  goroutines   {:<8} {} · {} of the runtime",
+        grouped(all.len()),
+        counted(&states),
+        grouped(system)
+    )?;
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in all.iter().filter_map(|goroutine| goroutine.wait_reason.as_deref()) {
+        *reasons.entry(reason).or_default() += 1;
+    }
+    if !reasons.is_empty() {
+        writeln!(out, "  waiting for  {:<8} {}", "", counted(&reasons))?;
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for deferred in all.iter().flat_map(|goroutine| &goroutine.deferred) {
+        *kinds.entry(deferred.kind.name()).or_default() += 1;
+    }
+    let deferred: usize = kinds.values().sum();
+    writeln!(out, "  deferred     {:<8} {}", grouped(deferred), counted(&kinds))?;
+    let mut phases: BTreeMap<&str, usize> = BTreeMap::new();
+    for goroutine in all.iter().filter(|goroutine| goroutine.in_deferred.is_some()) {
+        *phases.entry(goroutine.phase.name()).or_default() += 1;
+    }
+    if !phases.is_empty() {
+        let total: usize = phases.values().sum();
+        writeln!(out, "  in deferred  {:<8} {}", grouped(total), counted(&phases))?;
+    }
+    let mut values: BTreeMap<&str, usize> = BTreeMap::new();
+    let panics = all.iter().flat_map(|goroutine| &goroutine.panics);
+    for panic in panics.filter(|panic| panic.state != PanicState::Goexit) {
+        *values.entry(panic.value_type.as_deref().unwrap_or("unknown")).or_default() += 1;
+    }
+    if !values.is_empty() {
+        let total: usize = values.values().sum();
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+        let listed: Vec<String> = values
+            .iter()
+            .take(KINDS_MAX)
+            .map(|(name, count)| format!("{} {}", grouped(*count), visible(name)))
+            .collect();
+        let more = if values.len() > KINDS_MAX { " · …" } else { "" };
+        writeln!(out, "  panics       {:<8} {}{more}", grouped(total), listed.join(" · "))?;
+    }
+    Ok(())
+}
+
+fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if !shown.group {
+        for goroutine in shown.goroutines() {
+            writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
+            stack(shown, goroutine, out)?;
+        }
+        return Ok(());
+    }
+    let mut groups: BTreeMap<Key<'_>, Vec<&Goroutine>> = BTreeMap::new();
+    for goroutine in shown.goroutines() {
+        let key = (&*goroutine.stack, goroutine.created_at, goroutine.status, goroutine.wait_reason.as_deref());
+        groups.entry(key).or_default().push(goroutine);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| (std::cmp::Reverse(group.len()), group[0].id));
+    for group in groups {
+        let mut numbers: Vec<String> =
+            group.iter().take(LISTED_MAX).map(|goroutine| goroutine.id.to_string()).collect();
+        if group.len() > LISTED_MAX {
+            numbers.push("…".to_owned());
+        }
+        let longest = group.iter().filter_map(|goroutine| goroutine.waiting).max();
+        let longest = longest.map(|longest| format!(", up to {}", time(longest))).unwrap_or_default();
+        writeln!(out, "\n{}  {}{longest}", plural(group.len(), "goroutine"), what(group[0]))?;
+        writeln!(out, "  {}", numbers.join(", "))?;
+        stack(shown, group[0], out)?;
+    }
+    Ok(())
+}
+
+/// What goroutines of a group have in common: stack, where they were made, status, reason to wait.
+type Key<'g> = (&'g [u64], Option<u64>, Status, Option<&'g str>);
+
+/// What a goroutine does, and for how long.
+fn state(goroutine: &Goroutine) -> String {
+    let mut text = what(goroutine);
+    if let Some(waiting) = goroutine.waiting {
+        text += &format!(", {}", time(waiting));
+    }
+    text
+}
+
+fn what(goroutine: &Goroutine) -> String {
+    let mut text = match &goroutine.wait_reason {
+        Some(reason) => format!("{}: {}", goroutine.status.name(), visible(reason)),
+        None => goroutine.status.name().to_owned(),
+    };
+    for (is, word) in [
+        (goroutine.role == residue_runtime::Role::System, "runtime's own"),
+        (goroutine.cgo, "in C code"),
+        (goroutine.locked, "locked to its thread"),
+        (goroutine.phase != Phase::Running, goroutine.phase.name()),
+    ] {
+        if is {
+            text += &format!(" · {word}");
+        }
+    }
+    text
+}
+
+fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::Result<()> {
+    let frames: Vec<&Frame> = shown.report.stack(goroutine).collect();
+    let width = frames.iter().map(|frame| frame.function.len()).filter(|width| *width <= WIDTH_MAX).max().unwrap_or(0);
+    for (index, pc) in goroutine.stack.iter().enumerate() {
+        for frame in shown.report.at(*pc) {
+            let mut mark = String::new();
+            if frame.inlined {
+                mark += "  (inlined)";
+            } else if goroutine.in_deferred == Some(index) {
+                mark += "  (deferred call)";
+            }
+            writeln!(out, "  {:width$}  {}{mark}", visible(&frame.function), place(frame))?;
+        }
+    }
+    if let Some(why) = goroutine.stack_cut {
+        writeln!(out, "  … not the whole stack: {why}")?;
+    }
+    // The first goroutine is made by the runtime as it starts.
+    if let Some(frame) = goroutine.created_at.filter(|_| goroutine.id > 1).and_then(|pc| shown.report.at(pc).first()) {
+        let parent = if goroutine.parent == 0 { String::new() } else { format!("  by goroutine {}", goroutine.parent) };
+        writeln!(out, "  created in {}  {}{parent}", visible(&frame.function), place(frame))?;
+    }
+    Ok(())
+}
+
+fn place(frame: &Frame) -> String {
+    if frame.line == 0 { "?".to_owned() } else { format!("{}:{}", visible(&frame.file), frame.line) }
+}
+
+fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut none = true;
+    for goroutine in shown.goroutines() {
+        let nothing = goroutine.deferred.is_empty() && goroutine.panics.is_empty() && goroutine.in_deferred.is_none();
+        if nothing && goroutine.deferred_cut.is_none() {
+            continue;
+        }
+        none = false;
+        writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
+        for panic in &goroutine.panics {
+            let value = panic.value_type.as_deref().map_or_else(|| "unknown value".to_owned(), |name| visible(name));
+            let text = panic.text.as_ref().map(|text| format!(" ({})", word(shown, text))).unwrap_or_default();
+            writeln!(out, "  panic    {value}{text}  {}", panic.state.name())?;
+        }
+        if let Some(frame) = goroutine.in_deferred.and_then(|index| frame_of(shown, goroutine, index)) {
+            writeln!(out, "  running  {}  {}", visible(&frame.function), place(frame))?;
+        }
+        for deferred in &goroutine.deferred {
+            let function = deferred.function.and_then(|function| shown.report.at(function).last());
+            let function = function.map_or_else(
+                || "a nil function".to_owned(),
+                |frame| format!("{}  {}", visible(&frame.function), place(frame)),
+            );
+            let of = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
+            let of = of.map(|frame| format!(" in {}", visible(&frame.function))).unwrap_or_default();
+            let started = if deferred.started { "started  " } else { "pending  " };
+            writeln!(out, "  {started}{function}  {}{of}", deferred.kind.name())?;
+            if !deferred.words.is_empty() {
+                writeln!(out, "           captured  {}", captured(shown, deferred))?;
+            }
+        }
+        if let Some(why) = goroutine.deferred_cut {
+            writeln!(out, "  … not the whole list: {why}")?;
+        }
+    }
+    if none {
+        writeln!(out, "nothing is deferred")?;
+    }
+    Ok(())
+}
+
+/// The function of a physical frame: the outermost of those at its instruction.
+fn frame_of<'s>(shown: &'s Shown<'_>, goroutine: &Goroutine, index: usize) -> Option<&'s Frame> {
+    shown.report.at(*goroutine.stack.get(index)?).last()
+}
+
+fn captured(shown: &Shown<'_>, deferred: &Deferred) -> String {
+    deferred.words.iter().map(|found| word(shown, found)).collect::<Vec<_>>().join(", ")
+}
+
+fn word(shown: &Shown<'_>, word: &Word) -> String {
+    match word {
+        Word::Zero => "0".to_owned(),
+        Word::Number { revealed: None } => "number".to_owned(),
+        Word::Number { revealed: Some(number) } => format!("number {number}"),
+        Word::Func(pc) => match shown.binary.functions.find(pc.wrapping_sub(shown.target.slide)) {
+            Some(function) => format!("func {}", visible(&function.name())),
+            None => "func".to_owned(),
+        },
+        Word::Stack => "*stack".to_owned(),
+        Word::Variable => "*variable".to_owned(),
+        Word::Constant => "*constant".to_owned(),
+        Word::Heap => "*heap".to_owned(),
+        Word::Text { len, digest, revealed } => {
+            let digest = digest.as_ref().map(|digest| format!(" #{digest}")).unwrap_or_default();
+            let revealed = revealed.as_ref().map(|text| format!(" \"{}\"", visible(text))).unwrap_or_default();
+            format!("text of {} bytes{digest}{revealed}", grouped(*len as usize))
+        }
+        Word::Slice { len, capacity } => {
+            format!("slice of {} (room for {})", grouped(*len as usize), grouped(*capacity as usize))
+        }
+    }
+}
+
+/// 1234567 as `1,234,567`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
