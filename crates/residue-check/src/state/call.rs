@@ -477,6 +477,9 @@ impl<'a> Exec<'a> {
                     None => !listed.is_empty() && ops.recv != Some(sym),
                 };
                 if is_listed {
+                    let twice = listed.iter().copied().find(|&kind| self.cx.models().resource(kind).twice.is_some());
+                    let kind = &mut self.events.sites[site.0 as usize].twice;
+                    *kind = kind.or(twice);
                     self.release(&mut state, site, place);
                 }
             }
@@ -495,8 +498,13 @@ impl<'a> Exec<'a> {
             && self.cx.models().is_release_name(function.method)
             && function.id.is_none_or(|id| self.cx.pkg.summary(id).is_none())
         {
-            // Something that may hold a resource is closed, by a method that is not looked into.
-            self.escape(&mut state, recv, Escape::Passed);
+            // Something that may hold a resource, or a part of it, is closed by a method that is not looked into.
+            let mut whole = recv;
+            while let Def::Field(base, _) = self.syms.def(whole) {
+                self.escape(&mut state, whole, Escape::Passed);
+                whole = base;
+            }
+            self.escape(&mut state, whole, Escape::Passed);
         }
         self.maker_fails(&state, function, recv, place);
         if let Some(site) = self.site_of(recv)
@@ -521,24 +529,29 @@ impl<'a> Exec<'a> {
         let by_model = function.roles.is_some_and(|roles| !roles.release.is_empty());
         let released = ops.recv.filter(|_| by_name).into_iter().chain(ops.args.iter().copied().filter(|_| by_model));
         for sym in released {
-            if self.site_of(sym).is_some() {
-                continue;
-            }
-            let mut path = Vec::new();
-            let mut at = sym;
-            while let Def::Field(base, name) = self.syms.def(at) {
-                path.push(name);
-                at = base;
-            }
-            path.reverse();
-            if let Def::Var(param) = self.syms.def(at)
-                && !path.is_empty()
-                && self.is_parameter(param)
-                && let Some(site) = self.add_site(Origin::ParamField(param, path), None, sym, None)
-            {
-                state.resource_mut(site).status = Status::Open;
-            }
+            self.field_of_parameter(state, sym);
         }
+    }
+
+    /// The resource of the caller that a field of a parameter is, from here on.
+    fn field_of_parameter(&mut self, state: &mut State, sym: Sym) -> Option<SiteId> {
+        if let Some(known) = self.site_of(sym) {
+            return Some(known);
+        }
+        let mut path = Vec::new();
+        let mut at = sym;
+        while let Def::Field(base, name) = self.syms.def(at) {
+            path.push(name);
+            at = base;
+        }
+        path.reverse();
+        let Def::Var(param) = self.syms.def(at) else { return None };
+        if path.is_empty() || !self.is_parameter(param) {
+            return None;
+        }
+        let site = self.add_site(Origin::ParamField(param, path), None, sym, None)?;
+        state.resource_mut(site).status = Status::Open;
+        Some(site)
     }
 
     /// The resources that a value is or, as the model has it, holds in one field.
@@ -577,7 +590,9 @@ impl<'a> Exec<'a> {
             } else if let Some(summary) = summary {
                 let last = summary.params.len().saturating_sub(1);
                 let param = (i + usize::from(has_receiver)).min(last);
-                if summary.params.get(param).copied().unwrap_or_default() == Effect::Escaped {
+                let escapes = summary.params.get(param).copied().unwrap_or_default() == Effect::Escaped;
+                // A literal that is called there does what it does.
+                if escapes || matches!(self.syms.def(arg), Def::Closure(_)) {
                     self.escape(state, arg, Escape::Passed);
                 }
             } else if matches!(self.syms.def(arg), Def::Closure(_)) {
@@ -680,8 +695,12 @@ impl<'a> Exec<'a> {
                         self.escape(&mut state, sym, Escape::Passed);
                     }
                 } else if let Some(sym) = self.part(&state, release, ops) {
-                    match self.site_of(sym) {
-                        Some(site) => released.push((site, release.when)),
+                    match self.field_of_parameter(&mut state, sym) {
+                        Some(site) => {
+                            let kind = &mut self.events.sites[site.0 as usize].twice;
+                            *kind = kind.or(release.kind);
+                            released.push((site, release.when));
+                        }
                         // What holds a resource is closed, or a part of it: that may release it.
                         None => {
                             self.escape(&mut state, sym, Escape::Passed);

@@ -1,6 +1,7 @@
 //! What branches say: nil or not, equal or not, an error or none; and what follows for the resources that came with it.
 
 use residue_syntax::ast::BinaryOp;
+use residue_types::{ObjId, ObjKind, Objects, VarKind};
 
 use super::exec::Exec;
 use super::store::{Fact, Field, SiteId, State, Status};
@@ -19,6 +20,8 @@ impl Exec<'_> {
         }
         match self.syms.def(sym) {
             Def::Nil => Some(true),
+            // A declared error: `io.EOF`, `errNotFound`.
+            Def::Var(var) if self.is_declared_error(var) => Some(false),
             Def::Const(_)
             | Def::Int(_)
             | Def::Alloc(_)
@@ -28,6 +31,17 @@ impl Exec<'_> {
             | Def::Method(..) => Some(false),
             _ => None,
         }
+    }
+
+    /// Whether a variable is a package's error, as such are declared: nobody sets it to nil.
+    fn is_declared_error(&self, var: ObjId) -> bool {
+        let bodies = self.cx.pkg.bodies;
+        bodies.object(var).is_some_and(|object| {
+            let name = object.name.as_str();
+            matches!(object.kind, ObjKind::Var(VarKind::Package))
+                && (name.starts_with("Err") || name.starts_with("err") || name == "EOF")
+                && *object.ty() == residue_types::error_type()
+        })
     }
 
     /// The truth of a condition, where it is known.

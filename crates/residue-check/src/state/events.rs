@@ -26,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) error: Option<Sym>,
     /// Where some path releases it.
     pub(crate) released: Option<Place>,
+    /// The kind as which it is released, where a second release of such harms.
+    pub(crate) twice: Option<ResourceId>,
 }
 
 /// Where a resource comes from.

@@ -16,19 +16,18 @@ pub(crate) mod store;
 pub(crate) mod summary;
 pub(crate) mod sym;
 
-use residue_flow::ir::{self, At, Op};
+use residue_flow::ir::{self, Op};
 use residue_flow::{FunctionKind, Parent};
 use residue_types::{Callee, ObjId, Symbol};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::context::{FileCx, PackageCx};
-use crate::model::ResourceId;
 use events::{Exit, Origin};
 use exec::Exec;
 pub(crate) use quick::{Fates, look};
 use store::{Escape, Field, SiteId, Status};
 use summary::{Effect, Owned, Release, Summary, When};
-use sym::{Def, Place, Sym};
+use sym::{Def, Sym};
 
 /// A function that was executed.
 pub(crate) struct Executed<'a> {
@@ -171,8 +170,7 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), sum
         let fate = fate(exec, exits, site_id, error);
         match fate {
             Fate::Released(when) => {
-                let kind = site.released.and_then(|place| exec.released_kind(place));
-                summary.releases.push(Release { param: index, path, when, kind, sets_field, guarded });
+                summary.releases.push(Release { param: index, path, when, kind: site.twice, sets_field, guarded });
             }
             Fate::Kept => {
                 if summary.params[index] == Effect::Released && path.is_empty() {
@@ -349,13 +347,6 @@ impl Exec<'_> {
     /// What a symbol stands for.
     pub(crate) fn def(&self, sym: Sym) -> Def {
         self.syms.def(sym)
-    }
-
-    /// The kind of which a call releases something, where releasing that twice harms.
-    fn released_kind(&self, place: Place) -> Option<ResourceId> {
-        let At::Expr(expr) = self.ir(place.body).instr(ir::Value::new(place.value as usize)).at else { return None };
-        let kinds = &self.cx.roles(expr)?.release;
-        kinds.iter().copied().find(|&kind| self.cx.models().resource(kind).twice.is_some())
     }
 }
 

@@ -385,6 +385,14 @@ impl Look<'_, '_> {
             }
         }
         if let Some(summary) = &summary {
+            for release in &summary.releases {
+                let value = match call.recv {
+                    Some(recv) if release.param == 0 => Some(recv),
+                    Some(_) => args.get(release.param - 1).copied(),
+                    None => args.get(release.param).copied(),
+                };
+                self.out.fates.released |= value.map_or(0, |value| self.of(value));
+            }
             for &(param, _) in &summary.passes {
                 let value = match call.recv {
                     Some(recv) if param == 0 => Some(recv),
