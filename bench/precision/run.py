@@ -8,8 +8,9 @@ repository (or GOROOT/src), at the revision that the file names. `check` is run
 there with its test files, and each error and warning looked up by its rule, path,
 line and message. Those without a verdict are printed on stderr as lines to be
 added to verdicts.toml, with the verdict that the same rule and place had under
-another message, and the exit code is 1. Verdicts that no finding needs are named
-there too, and should go. Nothing of a tree is kept.
+another message, and the exit code is 1. True ones that are not found any more are
+named there too; verdicts of false ones stay, for the day one comes back. Nothing of
+a tree is kept.
 
 Where a tree has more findings than --sample, that many are drawn at random with
 the seed of verdicts.toml. The page goes to stdout, or to --out FILE;
@@ -51,10 +52,14 @@ def check(residue, directory, extra):
     return json.loads(done.stdout)["findings"]
 
 
+def place(finding):
+    """Return where a finding is, as file:line."""
+    return f"{finding['site']['path']}:{finding['site']['start']['line']}"
+
+
 def key(finding):
     """Return what a verdict is found by."""
-    site = finding["site"]
-    return f"{finding['rule']} {site['path']}:{site['start']['line']} {finding['message']}"
+    return f"{finding['rule']} {place(finding)} {finding['message']}"
 
 
 def order(finding):
@@ -144,18 +149,19 @@ def page(trees, rows, notes, left_out, seed, commit, extra):
     lines += ["The same by rule and tree, as true/false/debatable:", "", *table(
         " | ".join(["rule", *names]), lambda of: [counts([r for r in of if r[0] == name]) for name in names],
         [(rule, [r for r in rows if r[1]["rule"] == rule]) for rule in rules]), ""]
-    said = ", ".join(f"{name} {count}" for name, count in notes.items() if count) or "none"
-    lines.append(f"Notes: {said}.")
+    said = ", ".join(f"{name} {len(of)}" for name, of in notes.items() if of) or "none"
+    lines.append(f"Notes, listed and not judged: {said}.")
     for name, count in left_out.items():
         if count:
             lines.append(f"{name} has {count} more, which a random draw (Python's `random`, seed {seed}) left out.")
     for name in names:
         lines += ["", f"## {label(name)}", "", "| place | rule | finding | verdict | why |", "|---|---|---|---|---|"]
         for _, finding, verdict, reason in (r for r in rows if r[0] == name):
-            place = f"{finding['site']['path']}:{finding['site']['start']['line']}"
             shown = verdict if verdict == "true" else f"**{verdict}**"
             where = " (test)" if finding["in_test"] else ""
-            lines.append(f"| `{place}` | {finding['rule']} | {cell(finding['message'])} | {shown}{where} | {cell(reason)} |")
+            lines.append(f"| `{place(finding)}` | {finding['rule']} | {cell(finding['message'])} | {shown}{where} | {cell(reason)} |")
+        if notes[name]:
+            lines += ["", "Notes:", "", *(f"- `{place(f)}` ({f['rule']}): {f['message']}" for f in notes[name])]
     return "\n".join(lines) + "\n"
 
 
@@ -190,9 +196,9 @@ def main():
         findings = check(residue, pathlib.Path(paths[name]) / tree.get("module", "."), extra)
         judged, unjudged, left_out[name] = judge(name, findings, verdicts, asked.sample, known["seed"])
         rows += judged
-        notes[name] = sum(f["severity"] == "note" for f in findings)
-        for stale in sorted(set(verdicts) - set(map(key, findings))):
-            print(f"{name}: nothing found any more for: {stale}", file=sys.stderr)
+        notes[name] = sorted((f for f in findings if f["severity"] == "note"), key=order)
+        if lost := sorted(text for text in set(verdicts) - set(map(key, findings)) if verdicts[text][0] == "true"):
+            print(f"{name}: true, and not found any more:", *lost, sep="\n  ", file=sys.stderr)
         if unjudged:
             missing = True
             print(f"[verdicts.{toml(name)}]", *unjudged, sep="\n", file=sys.stderr)
