@@ -15,7 +15,7 @@ use residue_syntax::ast::{
     BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt, StmtId,
 };
 use residue_types::{
-    Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Symbol, Type, VarKind,
+    Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Symbol, Type, VarKind,
 };
 use rustc_hash::FxHashMap;
 
@@ -644,6 +644,22 @@ impl<'a> FileCx<'a> {
     /// Whether a call's function is such a one.
     pub(crate) fn is_foreign_std(self, call: &ir::Call) -> bool {
         matches!(call.callee, Callee::Func(id) if self.is_std_of_others(id))
+    }
+
+    /// Whether values of a type are mere data: nothing that has to be released can be had of them. Numbers that can be
+    /// descriptors are not, errors are.
+    pub(crate) fn is_plain(self, ty: &Type) -> bool {
+        let bodies = self.pkg.bodies;
+        if *ty == residue_types::error_type() {
+            return true;
+        }
+        match bodies.underlying(ty) {
+            Type::Basic(Basic::Int | Basic::Uintptr | Basic::UnsafePointer) => false,
+            Type::Basic(_) => true,
+            Type::Slice(elem) => bodies.basic(&elem).is_some(),
+            Type::Array(array) => bodies.basic(&array.elem).is_some(),
+            _ => false,
+        }
     }
 
     /// Whether an argument of a call is not constant.

@@ -145,16 +145,14 @@ impl Look<'_, '_> {
         self.ir.values(values).iter().fold(0, |bits, &value| bits | self.of(value))
     }
 
-    /// The bits of a part of something: numbers that can be descriptors, and what is no plain value.
+    /// The bits of a part of something, or of what is made of it: numbers that can be descriptors, and what is no plain
+    /// value.
     fn part(&self, instr: ir::Instr, bits: u64) -> u64 {
         if bits == 0 {
             return 0;
         }
         let At::Expr(expr) = instr.at else { return bits };
-        match self.cx.pkg.bodies.basic(self.cx.info().type_of(expr)) {
-            Some(basic) if !basic.is_integer() && basic != residue_types::Basic::UnsafePointer => 0,
-            _ => bits,
-        }
+        if self.cx.is_plain(self.cx.info().type_of(expr)) { 0 } else { bits }
     }
 
     /// A variable may hold, be or come from what these bits stand for.
@@ -192,7 +190,8 @@ impl Look<'_, '_> {
             }
             Op::IndexAddr { x, .. } | Op::MapIndex { map: x, .. } | Op::RangeNext(x) => self.part(instr, self.of(x)),
             Op::Extract { tuple, .. } => self.part(instr, self.of(tuple)),
-            Op::Slice { x, .. } | Op::Convert(x) | Op::ToInterface(x) | Op::Assert { x, .. } | Op::New(x) => self.of(x),
+            Op::Convert(x) => self.part(instr, self.of(x)),
+            Op::Slice { x, .. } | Op::ToInterface(x) | Op::Assert { x, .. } | Op::New(x) => self.of(x),
             Op::Composite { values, .. } => self.all(values),
             Op::Store { var, value, .. } => {
                 let bits = self.of(value);
@@ -229,7 +228,10 @@ impl Look<'_, '_> {
                 self.call(id, instr, true);
                 0
             }
-            Op::Call(id) => self.call(id, instr, false),
+            Op::Call(id) => {
+                let bits = self.call(id, instr, false);
+                self.part(instr, bits)
+            }
             Op::Return(values) => {
                 self.out.fates.returned |= self.all(values);
                 for (i, &value) in self.ir.values(values).iter().enumerate() {
