@@ -41,6 +41,7 @@ struct Look {
     calls: Calls,
     bodies: usize,
     executed: usize,
+    given_up: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -153,6 +154,7 @@ impl Run<'_> {
         for look in &mut looks {
             outcome.summary.bodies += look.bodies;
             outcome.summary.executed += look.executed;
+            outcome.summary.given_up += look.given_up;
             outcome.summary.diagnostics.append(&mut look.diagnostics);
         }
         let parts: Vec<Part> =
@@ -199,6 +201,7 @@ impl Run<'_> {
             calls: reach::calls(&cx, &analysis),
             bodies: analysis.bodies,
             executed: analysis.executed.len(),
+            given_up: analysis.executed.iter().filter(|executed| executed.exec.events.gave_up.is_some()).count(),
             ..Look::default()
         };
         look.diagnostics

@@ -135,6 +135,8 @@ pub struct Summary {
     pub bodies: usize,
     /// Those of them that were executed path by path.
     pub executed: usize,
+    /// Functions with more paths than are looked at; each has a diagnostic of its own.
+    pub given_up: usize,
     /// Rules that a configuration file switched off.
     pub disabled: Vec<DisabledRule>,
     /// Paths that a configuration file leaves out.

@@ -104,6 +104,11 @@ fn summary_line(report: &Report<'_>, seconds: Option<&str>) -> String {
     if !held.is_empty() {
         let _ = write!(line, ". {}", held.join(", "));
     }
+    if outcome.summary.given_up > 0 {
+        let functions = plural(outcome.summary.given_up, "function");
+        let have = if outcome.summary.given_up == 1 { "has" } else { "have" };
+        let _ = write!(line, ". {functions} {have} more paths than are looked at (`-v` names them)");
+    }
     if !outcome.summary.complete() {
         line.push_str(". Not everything could be analysed");
     }

@@ -60,10 +60,10 @@ use residue_types::Callee;
 
 use crate::context::FileCx;
 use crate::rules::{Rule, path, r201};
-use crate::state::Analysis;
 use crate::state::exec::Exec;
 use crate::state::store::Deferred;
-use crate::state::sym::{Def, Place};
+use crate::state::sym::Def;
+use crate::state::{self, Analysis};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("F304"),
@@ -104,7 +104,8 @@ fn function(exec: &Exec<'_>, out: &mut Vec<Finding>) {
         while let Some(deferred) = at {
             at = deferred.below.as_ref();
             let Some((what, span)) = outlives(exec, deferred) else { continue };
-            if done_before(exec, ended.place, &what) {
+            // The function made the call itself before.
+            if ended.made.get(state::digest(&what)).is_some() {
                 continue;
             }
             let exit = path::span(exec, ended.place);
@@ -137,22 +138,6 @@ fn outlives(exec: &Exec<'_>, deferred: &Deferred) -> Option<(String, Span)> {
         _ => None,
     }?;
     Some((what, span))
-}
-
-/// Whether the function makes the call itself just before it ends the process.
-fn done_before(exec: &Exec<'_>, exit: Place, what: &str) -> bool {
-    let ir = exec.ir(exit.body);
-    let exit = exit.value as usize;
-    let block = ir.cfg.blocks().map(|(block, _)| block).find(|&block| {
-        let code = ir.code(block);
-        (code.first as usize..code.end as usize).contains(&exit)
-    });
-    block.into_iter().flat_map(|block| ir.instrs(block)).take_while(|(value, _)| value.index() < exit).any(
-        |(_, instr)| match instr.op {
-            Op::Call(call) => exec.cx.called_text(ir.call(call).expr) == what,
-            _ => false,
-        },
-    )
 }
 
 fn report(exec: &Exec<'_>, exits: &[Span], deferred: Span, what: &str) -> Finding {

@@ -155,7 +155,11 @@ impl<'a> Exec<'a> {
                 self.syms.of(Def::Alloc(place))
             }
             Builtin::Len => match first {
-                Some(first) => self.syms.of(Def::Len(first)),
+                Some(first) => {
+                    // Who counts the elements takes them one by one.
+                    self.release_elements(&mut state, first);
+                    self.syms.of(Def::Len(first))
+                }
                 None => self.new_value(&mut state, place),
             },
             Builtin::Copy => {
@@ -226,6 +230,12 @@ impl<'a> Exec<'a> {
         }
         self.uses_after_release(&state, function, ops);
         self.finalizers(&mut state, function, ops);
+        if let Some(text) = match roles {
+            Some(roles) => roles.outlives.then(|| self.cx.called_text(function.expr)),
+            None => summary.as_ref().and_then(|summary| summary.outlives.clone()),
+        } {
+            state.outlived.set(super::digest(&text), ());
+        }
         self.answers(&mut state, function, ops);
         self.new_results(&mut state, place);
         let mut states = self.releases(state, function, ops);
@@ -352,7 +362,20 @@ impl<'a> Exec<'a> {
         }
         let &[object, release] = &ops.args[..] else { return };
         if release == Sym::NIL {
-            state.finalized = super::store::Map::default();
+            let (syms, sites) = (&self.syms, &self.events.sites);
+            let is_part = |sym: Sym| {
+                let mut at = sym;
+                while let Def::Field(base, _) = syms.def(at) {
+                    at = base;
+                }
+                at == object
+            };
+            let held: Vec<Sym> =
+                state.fields.iter().filter(|&((base, _), _)| base == object).map(|(_, held)| held).collect();
+            state.finalized.retain(|site, _| {
+                let sym = sites[site.0 as usize].sym;
+                !is_part(sym) && !held.contains(&sym)
+            });
             return;
         }
         let Def::Closure(lit) = self.syms.def(release) else { return };
@@ -870,6 +893,15 @@ impl<'a> Exec<'a> {
         }
         // A literal that is called again acquires again: its caller has the first.
         if place.body != 0 {
+            return true;
+        }
+        // A literal that is kept may have it.
+        let kept = state.env.iter().map(|(_, sym)| sym).chain(state.fields.iter().map(|(_, sym)| sym));
+        let mut literals = kept.filter_map(|sym| match self.syms.def(sym) {
+            Def::Closure(lit) => Some(lit),
+            _ => None,
+        });
+        if literals.any(|lit| self.cx.captured(lit).iter().any(|&var| state.env.get(var).is_some_and(is_it))) {
             return true;
         }
         let mut at = state.defers.as_ref();

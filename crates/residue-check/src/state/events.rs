@@ -5,7 +5,7 @@ use residue_syntax::ast::ExprId;
 use residue_types::ObjId;
 use std::rc::Rc;
 
-use super::store::{Deferred, SiteId, State, Trail};
+use super::store::{Deferred, Map, SiteId, State, Trail};
 use super::summary::{Owned, Panics};
 use super::sym::{Place, Sym};
 use crate::model::ResourceId;
@@ -136,6 +136,8 @@ pub(crate) struct Lost {
 pub(crate) struct Ended {
     pub(crate) place: Place,
     pub(crate) defers: Rc<Deferred>,
+    /// The calls that this path made itself before, as [`State::outlived`] has them.
+    pub(crate) made: Map<u64, ()>,
 }
 
 #[derive(Debug, Default)]
@@ -214,7 +216,7 @@ impl Events {
             && self.ended.len() < KEPT_MAX
             && self.ended.iter().all(|ended| ended.place != place)
         {
-            self.ended.push(Ended { place, defers: Rc::clone(defers) });
+            self.ended.push(Ended { place, defers: Rc::clone(defers), made: state.outlived.clone() });
         }
     }
 }

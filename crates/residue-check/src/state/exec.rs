@@ -43,6 +43,8 @@ const VISITS_MAX: usize = 400;
 const STEPS_MAX: u32 = 600_000;
 /// Function literals called inside each other.
 const DEPTH_MAX: usize = 4;
+/// Deferred calls that wait at once.
+const DEFERS_MAX: usize = 200;
 /// Resources of one function.
 const SITES_MAX: usize = 400;
 
@@ -797,7 +799,9 @@ impl<'a> Exec<'a> {
                 let fun = call.fun.map(|fun| self.temp(state, body, fun));
                 let recv = call.recv.map(|recv| self.temp(state, body, recv));
                 let args = self.temps(state, body, ir.values(call.args));
-                if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
+                if Deferred::depth(state.defers.as_ref()) >= DEFERS_MAX {
+                    self.events.gave_up = Some("deferred calls");
+                } else if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
                     let below = state.defers.take();
                     state.defers = Some(Rc::new(Deferred::new(place, id, (fun, recv, args), below)));
                 }

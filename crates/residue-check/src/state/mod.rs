@@ -259,20 +259,27 @@ fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> 
 /// The resources that results are or hold on each successful return.
 fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Summary) {
     let mut candidates: Option<Vec<(Owned, SiteId)>> = None;
+    // By result, whether it is true on each return that gives something, and false on each that does not.
+    let mut says_so: Vec<bool> = vec![true; exits.first().map_or(0, |exit| exit.results.len())];
+    let mut says = |exit: &Exit, truth: Sym| {
+        for (says, &sym) in says_so.iter_mut().zip(&exit.results) {
+            *says &= sym == truth;
+        }
+    };
     for exit in exits {
         let failed = error.is_some_and(|error| {
             exit.results.get(error).is_some_and(|&sym| exec.is_nil(&exit.state, sym) == Some(false))
         });
-        if failed {
-            continue;
-        }
         // Nothing but nil and booleans owes nothing.
         let is_nothing = |(i, &sym): (usize, &Sym)| {
             Some(i) == error || exec.is_nil(&exit.state, sym) == Some(true) || matches!(exec.def(sym), Def::Bool(_))
         };
-        if !exit.results.is_empty() && error != Some(0) && exit.results.iter().enumerate().all(is_nothing) {
+        let nothing = !exit.results.is_empty() && error != Some(0) && exit.results.iter().enumerate().all(is_nothing);
+        if failed || nothing {
+            says(exit, Sym::FALSE);
             continue;
         }
+        says(exit, Sym::TRUE);
         let here = held_by_results(exec, exit);
         candidates = Some(match candidates {
             None => here,
@@ -286,7 +293,9 @@ fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Su
                 .collect(),
         });
     }
-    summary.owned = candidates.unwrap_or_default().into_iter().map(|(owned, _)| owned).collect();
+    let ok = says_so.iter().position(|&says| says);
+    let owned = candidates.unwrap_or_default().into_iter().map(|(owned, _)| owned);
+    summary.owned = owned.map(|owned| Owned { ok: owned.ok.or(ok), ..owned }).collect();
 }
 
 fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<(Owned, SiteId)> {
@@ -361,4 +370,9 @@ pub(crate) fn callees(ir: &ir::Body) -> impl Iterator<Item = ObjId> + '_ {
         _ => None,
     });
     called.chain(values)
+}
+
+/// The digest of a text.
+pub(crate) fn digest(text: &str) -> u64 {
+    std::hash::BuildHasher::hash_one(&rustc_hash::FxBuildHasher, text)
 }

@@ -115,6 +115,8 @@ pub(crate) struct Deferred {
     pub(crate) args: Vec<Sym>,
     pub(crate) below: Option<Rc<Self>>,
     hash: u64,
+    /// How many wait, this one included.
+    depth: usize,
 }
 
 impl Deferred {
@@ -128,7 +130,13 @@ impl Deferred {
         let mut hasher = FxHasher::default();
         (place, fun, recv, &args, below.as_ref().map(|d| d.hash)).hash(&mut hasher);
         let hash = hasher.finish();
-        Self { body: place.body, value: place.value, call, fun, recv, args, below, hash }
+        let depth = below.as_ref().map_or(0, |below| below.depth) + 1;
+        Self { body: place.body, value: place.value, call, fun, recv, args, below, hash, depth }
+    }
+
+    /// How many calls wait.
+    pub(crate) fn depth(stack: Option<&Rc<Self>>) -> usize {
+        stack.map_or(0, |deferred| deferred.depth)
     }
 
     /// Whether the stack has this very call already: a defer in a loop.
@@ -144,6 +152,16 @@ impl Deferred {
             at = deferred.below.as_ref();
         }
         false
+    }
+}
+
+impl Drop for Deferred {
+    // Not by recursion, as for `Trail`.
+    fn drop(&mut self) {
+        let mut next = self.below.take();
+        while let Some(mut deferred) = next.and_then(|rc| Rc::try_unwrap(rc).ok()) {
+            next = deferred.below.take();
+        }
     }
 }
 
@@ -187,6 +205,8 @@ pub(crate) struct State {
     pub(crate) defers: Option<Rc<Deferred>>,
     /// Whether a panic unwinds the stack.
     pub(crate) panicking: bool,
+    /// Calls made so far that undo or write something which the end of the process does not, by the digest of their text.
+    pub(crate) outlived: Map<u64, ()>,
     /// Whether a deferred call gave the HTTP request that the function handles a status.
     pub(crate) answered: bool,
     /// Whether a deferred call just panicked: its frame is to be left.
@@ -262,7 +282,8 @@ impl State {
     /// Equal for states that go on alike.
     pub(crate) fn digest(&self) -> u64 {
         let mut hasher = FxHasher::default();
-        (&self.env, &self.fields, &self.temps, &self.facts, &self.shared, &self.finalized).hash(&mut hasher);
+        (&self.env, &self.fields, &self.temps, &self.facts, &self.shared, &self.finalized, &self.outlived)
+            .hash(&mut hasher);
         self.property(&mut hasher);
         hasher.finish()
     }
@@ -301,6 +322,7 @@ impl State {
             same
         });
         self.temps.retain(|temp, sym| other.temps.get(temp) == Some(sym));
+        self.outlived.retain(|text, ()| other.outlived.get(text).is_some());
         for (sym, ()) in other.shared.iter() {
             self.shared.set(sym, ());
         }
