@@ -20,13 +20,14 @@ const STATUS_MAX: u32 = 11;
 const SCANNED: u32 = 0x1000;
 const DEAD: [u32; 2] = [6, 11];
 
-/// The address of the list.
-pub(crate) fn find(memory: &dyn Memory, binary: &Binary<'_>, slide: u64, offsets: &Offsets) -> Option<u64> {
+/// Addresses where the list could be. While garbage is collected there is a second one like it, for a time, of the same
+/// goroutines: [`longest`] chooses when it is to be read.
+pub(crate) fn find(memory: &dyn Memory, binary: &Binary<'_>, slide: u64, offsets: &Offsets) -> Vec<u64> {
     if let Some((address, _)) = binary.elf.symbol("runtime.allgs") {
         let address = address.wrapping_add(slide);
-        return looks_right(memory, address, offsets).map(|_| address);
+        return vec![address];
     }
-    let mut best: Option<(u64, u64)> = None;
+    let mut found = Vec::new();
     // It isn't initialised, so it lies in the second range.
     for (start, end) in binary.module.pointer_data.into_iter().rev() {
         let (start, end) = (start.wrapping_add(slide), end.wrapping_add(slide));
@@ -40,17 +41,23 @@ pub(crate) fn find(memory: &dyn Memory, binary: &Binary<'_>, slide: u64, offsets
                     (word(&bytes, offset), word(&bytes, offset + 8), word(&bytes, offset + 16));
                 let slice =
                     pointer != 0 && pointer % 8 == 0 && 0 < len && len <= capacity && capacity <= GOROUTINES_MAX;
-                if slice && let Some(len) = looks_right(memory, at + offset as u64, offsets) {
-                    best = best.max(Some((len, at + offset as u64)));
+                if slice && looks_right(memory, at + offset as u64, offsets).is_some() {
+                    found.push(at + offset as u64);
                 }
             }
             at = at.saturating_add(CHUNK);
         }
-        if best.is_some() {
+        if !found.is_empty() {
             break;
         }
     }
-    best.map(|(_, address)| address)
+    found
+}
+
+/// The address of the longest list among those that look right now.
+pub(crate) fn longest(memory: &dyn Memory, lists: &[u64], offsets: &Offsets) -> Option<u64> {
+    let right = lists.iter().filter_map(|address| Some((looks_right(memory, *address, offsets)?, *address)));
+    right.max().map(|(_, address)| address)
 }
 
 /// Whether a slice at `address` looks like the list; its length.

@@ -22,6 +22,8 @@ const STACK_BYTES_MAX: u64 = 1 << 20;
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Pointers of the list that are read at once.
 const BATCH: usize = 4096;
+/// How often the list of goroutines is looked for.
+const FIND_ATTEMPTS: usize = 5;
 /// One in so many goroutines may look impossible: memory changes where it isn't frozen.
 const IMPLAUSIBLE_SHARE: usize = 20;
 
@@ -32,7 +34,9 @@ const IMPLAUSIBLE_SHARE: usize = 20;
 pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Result<Report, Error> {
     let offsets = Offsets::of(&binary.layouts)?;
     check_program(target, binary)?;
-    let list = allgs::find(target, binary, target.slide, &offsets).ok_or(Error::NoGoroutines)?;
+    // Nothing is frozen yet: what was caught in the middle of a change is there the next time.
+    let find = |_| Some(allgs::find(target, binary, target.slide, &offsets)).filter(|lists| !lists.is_empty());
+    let lists = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoGoroutines)?;
     let mut collector = Collector {
         target,
         binary,
@@ -43,7 +47,7 @@ pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Resul
         goroutines: Vec::new(),
         dead: 0,
     };
-    let frozen = collector.collect(list)?;
+    let frozen = collector.collect(&lists)?;
     let Collector { mut goroutines, inconsistencies, dead, .. } = collector;
     goroutines.sort_by_key(|goroutine| goroutine.id);
     let frames = symbols::resolve(binary, target.slide, &goroutines);
@@ -88,19 +92,19 @@ struct Candidate {
 impl Collector<'_> {
     /// Reads all while the threads are stopped, if that is wanted; says how long they were.
     #[cfg(target_os = "linux")]
-    fn collect(&mut self, list: u64) -> Result<Option<Duration>, Error> {
+    fn collect(&mut self, lists: &[u64]) -> Result<Option<Duration>, Error> {
         let freeze = if self.options.freeze { Freeze::of(self.target)? } else { None };
         if let Some(freeze) = &freeze {
             self.note_many("threads that could not be stopped", freeze.running());
         }
-        self.read(list, freeze.as_ref().map_or(self.target.threads(), Freeze::threads))?;
+        self.read(lists, freeze.as_ref().map_or(self.target.threads(), Freeze::threads))?;
         Ok(freeze.map(Freeze::release))
     }
 
     /// Reads all; there is nothing to stop.
     #[cfg(not(target_os = "linux"))]
-    fn collect(&mut self, list: u64) -> Result<Option<Duration>, Error> {
-        self.read(list, self.target.threads())?;
+    fn collect(&mut self, lists: &[u64]) -> Result<Option<Duration>, Error> {
+        self.read(lists, self.target.threads())?;
         Ok(None)
     }
 
@@ -114,7 +118,8 @@ impl Collector<'_> {
         }
     }
 
-    fn read(&mut self, list: u64, threads: &[Thread]) -> Result<(), Error> {
+    fn read(&mut self, lists: &[u64], threads: &[Thread]) -> Result<(), Error> {
+        let list = allgs::longest(self.target, lists, self.offsets).ok_or(Error::NoGoroutines)?;
         let threads: BTreeMap<u64, Thread> = threads.iter().map(|thread| (thread.tid, *thread)).collect();
         let pointer = self.target.word(list).ok_or(Error::NoGoroutines)?;
         let len =

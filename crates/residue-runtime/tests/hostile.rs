@@ -1,0 +1,172 @@
+//! Targets that don't hold still, and cores that aren't what they should be: no crash on either side, no nonsense, bounded
+//! work, and counts of what didn't fit.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test runs programs, and fails where it can't go on"
+)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use residue_gobin::Binary;
+use residue_runtime::{Options, Report, inspect};
+use residue_target::Target;
+use residue_testkit::go::{Running, releases};
+
+fn start(name: &str, folder: &Path) -> Running {
+    let program = folder.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.go"));
+    let go = releases().pop().unwrap();
+    go.build(&source, &["-ldflags=-s -w"], &program);
+    Running::start(&mut Command::new(&program))
+}
+
+fn options(freeze: bool) -> Options {
+    Options { freeze, key: [1; 32], reveal: false, now: None }
+}
+
+/// What has to hold whatever was read: names, or nothing.
+fn check_sense(report: &Report) {
+    for goroutine in &report.goroutines {
+        assert!(goroutine.deferred.len() <= 100_000 && goroutine.stack.len() <= 10_000);
+        for frame in report.stack(goroutine) {
+            assert!(!frame.function.is_empty() && frame.function.len() < 10_000, "{frame:?}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_never_holds_still_is_read_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("busy", folder.path());
+    let mut stdin = running.stdin();
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let mut ask = |running: &mut Running| -> u64 {
+        stdin.write_all(b"\n").unwrap();
+        running.line().expect("it lives").parse().unwrap()
+    };
+    let before = ask(&mut running);
+    let target = Target::process(running.pid()).unwrap();
+    let binary = Binary::parse(&target.program).unwrap();
+    let mut cut = [0, 0];
+    let mut seen = [0, 0];
+    for round in 0..200 {
+        let freeze = round % 2 == 0;
+        // Not frozen, the list itself may be moved while it is read.
+        let Ok(report) = inspect(&target, &binary, &options(freeze)) else {
+            assert!(!freeze);
+            continue;
+        };
+        check_sense(&report);
+        if freeze {
+            let main = report.goroutines.iter().find(|goroutine| goroutine.id == 1);
+            let main = main.unwrap_or_else(|| panic!("the first one never ends: {report:?}"));
+            let calls: Vec<&str> = report.stack(main).map(|frame| &*frame.function).collect();
+            assert!(calls.contains(&"main.main"), "{calls:?}");
+        }
+        seen[usize::from(!freeze)] += report.goroutines.len();
+        cut[usize::from(!freeze)] += report.inconsistencies.values().sum::<usize>();
+    }
+    // Frozen, next to nothing is missing: only what was caught in the middle of a switch of stacks.
+    assert!(cut[0] * 50 < seen[0], "{cut:?} of {seen:?}");
+    assert!(ask(&mut running) > before);
+    assert!(running.is_alive());
+}
+
+/// A small generator of pseudo-random numbers (splitmix64), so that a failure can be had again.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+fn core_of(running: &Running, folder: &Path) -> PathBuf {
+    let pid = running.pid().to_string();
+    let made = Command::new("gcore").arg("-o").arg(folder.join("core")).arg(&pid).output();
+    assert!(made.expect("gcore, of the package gdb").status.success());
+    folder.join(format!("core.{pid}"))
+}
+
+#[test]
+fn broken_cores_are_read_as_far_as_they_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("truth", folder.path());
+    running.lines_until("ready");
+    let path = core_of(&running, folder.path());
+    let core = std::fs::read(&path).unwrap();
+    let whole = {
+        let target = Target::core(&path, None).unwrap();
+        let binary = Binary::parse(&target.program).unwrap();
+        inspect(&target, &binary, &options(false)).unwrap().goroutines.len()
+    };
+    // Bytes that matter: those that aren't zero, and the headers.
+    let used: Vec<usize> =
+        (0..core.len()).step_by(8).filter(|at| core[*at..].iter().take(8).any(|byte| *byte != 0)).collect();
+    let broken = folder.path().join("broken");
+    let mut numbers = Numbers(3);
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..12 {
+        let mut changed = core.clone();
+        match round % 3 {
+            0 => changed.truncate(numbers.below(core.len())),
+            1 => {
+                for _ in 0..2000 {
+                    changed[used[numbers.below(used.len())] + numbers.below(8).min(3)] ^= 1 << numbers.below(8);
+                }
+            }
+            // Pointers that lead elsewhere: lists in circles, insane lengths.
+            _ => {
+                for _ in 0..2000 {
+                    let (to, from) = (used[numbers.below(used.len())], used[numbers.below(used.len())]);
+                    let word: [u8; 8] = core[from..from + 8].try_into().unwrap();
+                    changed[to..to + 8].copy_from_slice(&word);
+                }
+            }
+        }
+        std::fs::write(&broken, &changed).unwrap();
+        let start = Instant::now();
+        let program = folder.path().join("truth");
+        match Target::core(&broken, Some(&program)) {
+            Ok(target) => {
+                let binary = Binary::parse(&target.program).unwrap();
+                match inspect(&target, &binary, &options(false)) {
+                    Ok(report) => {
+                        check_sense(&report);
+                        assert!(report.goroutines.len() <= whole + 10);
+                        read += 1;
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            Err(_) => refused += 1,
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "round {round} took {:?}", start.elapsed());
+    }
+    assert!(read > 2 && refused > 0, "{read} read, {refused} refused");
+}
+
+#[test]
+fn a_core_of_another_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("truth", folder.path());
+    running.lines_until("ready");
+    let path = core_of(&running, folder.path());
+    drop(start("busy", folder.path()));
+    let target = Target::core(&path, Some(&folder.path().join("busy"))).unwrap();
+    let binary = Binary::parse(&target.program).unwrap();
+    let refused = inspect(&target, &binary, &options(false)).unwrap_err();
+    assert_eq!(refused.to_string(), "the core is not one of this program");
+}
