@@ -1,15 +1,17 @@
-//! A resource that is never released.
+//! A resource that is not released on some path.
 //!
 //! ## What it finds
 //!
-//! A file, connection, response body, result set, transaction, eBPF object, raw descriptor or piece of C memory that a
-//! function acquires and that on no path is closed, returned, stored or passed on, neither by the function nor by a
-//! function literal inside it. Results that are dropped where they are returned count too: `http.Get(url)` as a
+//! A file, connection, response body, result set, transaction, pipe, eBPF object, raw descriptor or piece of C memory that
+//! a function acquires, and that on some way out of the function is neither closed nor returned, stored or passed on: an
+//! early return between the two, a branch that forgets, a loop that overwrites it, a constructor that loses the first
+//! resource when the second fails. Results that are dropped where they are returned count too: `http.Get(url)` as a
 //! statement, or `_, err := os.Open(name)`.
 //!
-//! Calls that only use the resource do not pass it on: its own methods, `io.Copy`, `io.ReadAll`,
-//! `json.NewDecoder(resp.Body)`, `bufio.NewScanner(f)`, `fmt.Fprintf(f, …)`. Which calls those are is data; see the
-//! models.
+//! Functions of the analysed code are looked into: one that only reads what it is given leaves it to its caller, one
+//! that closes it has closed it, and one that returns what it opened makes its caller the owner, also where the file is
+//! a field of what it returns and that has a method which closes it. What was deferred runs at each return. Conditions
+//! that belong together are followed: the error that came with the resource, `ok`, nil checks, flags, named results.
 //!
 //! ## Why it leaks
 //!
@@ -46,14 +48,16 @@
 //!
 //! ## Limits
 //!
-//! One release, or one use that is not understood, silences the rule for the resource, wherever it stands: a file closed
-//! on one of two paths is not reported. A function of the analysed code that is handed the resource counts as its new
-//! owner; it is not looked into. So does a function literal that is returned. Rows and transactions that a cancelled context ends count as released. Any
-//! `rows.Next()` counts as one that may exhaust the rows, which closes them: many leaks of `sql.Rows` are not found. A response body
-//! that is read to its end and not closed is a note, and so is one that a test never looks at: it may be empty, and then
-//! nothing stays open. Examples that are not run are fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is that of a function that defers `os.Exit`. A path on which
-//! the acquiring call failed does not count, nor one that fails a test. In tests, a result that is dropped is reported only
-//! where the test fails if the call does: tests of failures and of fakes drop results on purpose.
+//! What goes into a package variable, a field of an object that others see, a channel, a goroutine, or a call that is not
+//! looked into is somebody else's from there on. Elements of slices and maps are not told apart: who takes one out may
+//! release it. Calls through interfaces and function values are not followed. A function with more paths than are looked
+//! at is named by `-v`, and may hold more. Rows and transactions that a cancelled context ends, or that of an HTTP request,
+//! count as released; rows end where `Next` says so. A response body that is read to its end and not closed is a note,
+//! and so is one that a test never looks at: it may be empty, and then nothing stays open. Examples that are not run are
+//! fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is
+//! that of a function that defers `os.Exit`. A path on which the acquiring call failed does not count, nor one that fails
+//! a test. In tests, a result that is dropped is reported only where the test fails if the call does: tests of failures
+//! and of fakes drop results on purpose. A path that a panic takes is R202's.
 
 use std::rc::Rc;
 
@@ -62,7 +66,7 @@ use residue_finding::{
 };
 use residue_flow::ir::{At, Op};
 use residue_flow::{Parent, Stop};
-use residue_syntax::ast::{Decl, ExprId};
+use residue_syntax::ast::{Decl, Expr, ExprId};
 use residue_types::{ObjId, Objects, Type};
 
 use crate::assume::Assumptions;
@@ -79,7 +83,7 @@ use crate::value::{Target, Targets};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("R201"),
-    name: "resource-never-released",
+    name: "resource-not-released",
     summary: "a resource is acquired and not released on some path",
     family: Family::Resources,
     cwe: &[772, 775, 401],
@@ -303,6 +307,9 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     if elsewhere {
         path::branches(exec, leak.trail.as_ref(), Some(span), &mut finding);
     }
+    if !elsewhere && let Some(last) = last_use(cx, call, result) {
+        finding.step(StepRole::Note, cx.site_of(last), format!("used here, and not {verb}"));
+    }
     match leak.at {
         Some(_) if leak.overwritten.is_some() => {
             let span = leak.overwritten.map(|place| path::span(exec, place)).unwrap_or_default();
@@ -337,6 +344,23 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
     finding
+}
+
+/// The last call or other use of the variable that a resource is in: from there on nobody can know of it.
+fn last_use(cx: FileCx<'_>, call: ExprId, result: usize) -> Option<ExprId> {
+    let tree = cx.tree();
+    let Target::Variable(var) = Targets::of(cx, call, result).value else { return None };
+    let after = tree.expr_span(call).end;
+    let mut at = *cx.uses(var).iter().rev().find(|&&use_| tree.expr_span(use_).start > after)?;
+    while let Some(Parent::Expr(up)) = cx.parents().of_expr(at)
+        && matches!(tree.expr(up), Expr::Selector { .. } | Expr::Call { .. } | Expr::Paren(_))
+    {
+        at = up;
+        if matches!(tree.expr(up), Expr::Call { .. }) {
+            break;
+        }
+    }
+    Some(at)
 }
 
 /// Whether some return gives the resource to the caller, or leaves it with somebody who keeps it.
