@@ -25,6 +25,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import textwrap
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -35,7 +36,7 @@ MEANT = """\
 effect, as the finding says. A test that keeps something until its process ends counts as true, marked as a test.
 **False** means that the path cannot be taken, or that something which the tool did not see releases it. **Debatable**
 is what is left on purpose, or holds nothing; it counts as false. Notes are findings that say themselves that little or
-nothing may be lost; they are counted, and neither judged nor part of any share."""
+nothing may be lost; they are listed, and no part of any share."""
 
 
 class Failed(Exception):
@@ -123,8 +124,15 @@ def cell(text):
     return text.replace("|", "\\|")
 
 
-def page(trees, rows, notes, left_out, seed, commit, extra):
+def wrapped(text):
+    """Break a paragraph into lines, but no word or path."""
+    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+
+
+def page(known, rows, notes, left_out, commit, extra):
     """Return the page."""
+    trees = known["trees"]
+
     def label(name):
         return f"{name}@{trees[name]['revision']}"
 
@@ -134,6 +142,7 @@ def page(trees, rows, notes, left_out, seed, commit, extra):
         "# Precision: findings in real code, judged one by one", "",
         f"{datetime.date.today()}, rules as of commit {commit}. Each tree was given to `residue check` with its test",
         "files, and each error and warning was then followed in the source. The trees themselves are not kept here.", "",
+        wrapped(known["readings"]), "",
         "```", " ".join(["cd TREE && residue check --tests --format json", *extra, "./..."]),
         "bench/precision/run.py --out docs/results/precision.md TREE=PATH...", "```", "", MEANT, ""]
     beside = [name for name in names if trees[name].get("beside")]
@@ -150,9 +159,10 @@ def page(trees, rows, notes, left_out, seed, commit, extra):
         " | ".join(["rule", *names]), lambda of: [counts([r for r in of if r[0] == name]) for name in names],
         [(rule, [r for r in rows if r[1]["rule"] == rule]) for rule in rules]), ""]
     said = ", ".join(f"{name} {len(of)}" for name, of in notes.items() if of) or "none"
-    lines.append(f"Notes, listed and not judged: {said}.")
+    lines.append(f"Notes, listed and no part of the shares: {said}.")
     for name, count in left_out.items():
         if count:
+            seed = known["seed"]
             lines.append(f"{name} has {count} more, which a random draw (Python's `random`, seed {seed}) left out.")
     for name in names:
         lines += ["", f"## {label(name)}", "", "| place | rule | finding | verdict | why |", "|---|---|---|---|---|"]
@@ -162,6 +172,7 @@ def page(trees, rows, notes, left_out, seed, commit, extra):
             lines.append(f"| `{place(finding)}` | {finding['rule']} | {cell(finding['message'])} | {shown}{where} | {cell(reason)} |")
         if notes[name]:
             lines += ["", "Notes:", "", *(f"- `{place(f)}` ({f['rule']}): {f['message']}" for f in notes[name])]
+    lines += ["", wrapped(known["notes"])]
     return "\n".join(lines) + "\n"
 
 
@@ -202,7 +213,7 @@ def main():
         if unjudged:
             missing = True
             print(f"[verdicts.{toml(name)}]", *unjudged, sep="\n", file=sys.stderr)
-    text = page(known["trees"], rows, notes, left_out, known["seed"], commit, extra)
+    text = page(known, rows, notes, left_out, commit, extra)
     if asked.out:
         asked.out.write_text(text)
     else:
