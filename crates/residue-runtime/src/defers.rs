@@ -36,12 +36,18 @@ pub(crate) struct Frames<'s> {
     pub(crate) bounds: (u64, u64),
 }
 
+/// A loop over a function, whose records hang on a list of their own.
+#[derive(Clone, Copy)]
+struct Range {
+    frame: Option<usize>,
+}
+
 impl Reader<'_> {
     /// What is deferred and not called yet, first to be called first; and why the list isn't there to its end.
     pub(crate) fn deferred(&self, first: u64, frames: &Frames<'_>) -> (Vec<Deferred>, Option<&'static str>) {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        let cut = self.records(first, frames, &mut seen, &mut found, false);
+        let cut = self.records(first, frames, &mut seen, &mut found, None);
         for (index, frame) in frames.all.iter().enumerate() {
             for (_, slot) in pending(frame, frames.stack) {
                 let closure = frames.stack.word(slot).unwrap_or(0);
@@ -59,7 +65,7 @@ impl Reader<'_> {
         frames: &Frames<'_>,
         seen: &mut BTreeSet<u64>,
         found: &mut Vec<Deferred>,
-        of_range: bool,
+        of_range: Option<Range>,
     ) -> Option<&'static str> {
         let layout = &self.offsets.record;
         let mut at = first;
@@ -72,16 +78,20 @@ impl Reader<'_> {
             }
             let Some(record) = self.bytes(at, layout.size, frames.stack) else { return Some("a record can't be read") };
             let sp = word(&record, layout.sp);
-            let frame = frames.all.iter().position(|frame| frame.sp == sp);
+            // Those of a loop over a function belong to the frame of the record that their list hangs on.
+            let own = frames.all.iter().position(|frame| frame.sp == sp);
+            let frame = of_range.map_or(own, |range| range.frame);
             let head = layout.head.map_or(0, |head| word(&record, head));
-            if flag(&record, layout.range_function) && head >= RECORD_ADDRESS_MIN {
+            if of_range.is_none() && flag(&record, layout.range_function) && head >= RECORD_ADDRESS_MIN {
                 // The head of the list is kept in a variable of its own.
-                let cut = self.word(head, frames.stack).and_then(|head| self.records(head, frames, seen, found, true));
+                let cut = self
+                    .word(head, frames.stack)
+                    .and_then(|head| self.records(head, frames, seen, found, Some(Range { frame })));
                 if cut.is_some() {
                     return cut;
                 }
             } else if !flag(&record, layout.open_coded) {
-                let kind = match (of_range, flag(&record, Some(layout.heap))) {
+                let kind = match (of_range.is_some(), flag(&record, Some(layout.heap))) {
                     (true, _) => DeferKind::RangeFunc,
                     (false, true) => DeferKind::HeapRecord,
                     (false, false) => DeferKind::StackRecord,

@@ -204,6 +204,9 @@ fn check(truth: &Truth, report: &Report, said: &str) {
         let kinds: Vec<_> = goroutine.deferred.iter().map(|deferred| deferred.kind).collect();
         assert_eq!(kinds.iter().filter(|kind| **kind == DeferKind::RangeFunc).count(), 2, "{said}: {kinds:?}");
         assert_eq!(kinds.len(), 3, "{said}: {kinds:?}");
+        assert!(goroutine.deferred.iter().all(|deferred| deferred.frame.is_some()), "{said}: {goroutine:#?}");
+        // Called in the opposite order.
+        assert!(kinds[2] != DeferKind::RangeFunc, "{said}: {kinds:?}");
     }
     check_words(truth, report, said);
 }

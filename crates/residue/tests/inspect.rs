@@ -92,7 +92,12 @@ fn a_process_is_shown_as_text_and_json_and_no_text_of_it_is_told() {
 
     let defers = out(&inspect(&[&pid, "defers"]));
     assert!(defers.contains("panic    string (text of 17 bytes #"), "{defers}");
-    assert!(defers.contains("open-coded in main.hold") && defers.contains("text of 15 bytes #"), "{defers}");
+    assert!(
+        defers.contains("(open-coded)")
+            && defers.contains(", deferred by main.hold\n")
+            && defers.contains("text of 15 bytes #"),
+        "{defers}"
+    );
 
     let document = json(&[&pid, "defers", "--format", "json"]);
     assert_eq!((&document["schema"], &document["pid"]), (&1.into(), &running.pid().into()));

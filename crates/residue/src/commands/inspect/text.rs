@@ -204,7 +204,7 @@ fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         none = false;
         writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
         for panic in &goroutine.panics {
-            let value = panic.value_type.as_deref().map_or_else(|| "unknown value".to_owned(), |name| visible(name));
+            let value = panic.value_type.as_deref().map_or_else(|| "unknown value".to_owned(), visible);
             let text = panic.text.as_ref().map(|text| format!(" ({})", word(shown, text))).unwrap_or_default();
             writeln!(out, "  panic    {value}{text}  {}", panic.state.name())?;
         }
@@ -213,14 +213,16 @@ fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         }
         for deferred in &goroutine.deferred {
             let function = deferred.function.and_then(|function| shown.report.at(function).last());
-            let function = function.map_or_else(
-                || "a nil function".to_owned(),
-                |frame| format!("{}  {}", visible(&frame.function), place(frame)),
-            );
-            let of = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
-            let of = of.map(|frame| format!(" in {}", visible(&frame.function))).unwrap_or_default();
-            let started = if deferred.started { "started  " } else { "pending  " };
-            writeln!(out, "  {started}{function}  {}{of}", deferred.kind.name())?;
+            let name = function.map_or_else(|| "a nil function".to_owned(), |frame| visible(&frame.function));
+            let started = if deferred.started { "started" } else { "pending" };
+            writeln!(out, "  {started}  {name}  ({})", deferred.kind.name())?;
+            let by = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
+            let by = by.map(|frame| format!("deferred by {}", visible(&frame.function)));
+            let at = function.map(|frame| format!("at {}", place(frame)));
+            let known: Vec<String> = at.into_iter().chain(by).collect();
+            if !known.is_empty() {
+                writeln!(out, "           {}", known.join(", "))?;
+            }
             if !deferred.words.is_empty() {
                 writeln!(out, "           captured  {}", captured(shown, deferred))?;
             }
