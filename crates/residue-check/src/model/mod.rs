@@ -18,6 +18,7 @@
 //! drained = "it is read to its end"  # why it costs little where it was read to its end (optional): then a note
 //! untouched = "it may be empty"     # why it may cost nothing where a test never looks at it (optional): then a note
 //! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
+//! settled = ["Handshake"]           # its methods that can't fail on what was acquired (optional)
 //! maker_release = ["Wait"]          # methods of what it was acquired from that release it (optional)
 //! maker_fails = ["Start"]           # such methods that release it where they fail (optional)
 //! twice = "the number may be another file's by then"   # what a second release does (optional): then R205 looks for it
@@ -93,6 +94,8 @@ pub struct Resource {
     pub untouched: Option<String>,
     /// Constants among the arguments with which the acquiring call gives none.
     pub without: Vec<String>,
+    /// Its methods that can't fail on what was acquired: that has been done.
+    pub settled: Vec<String>,
     /// Methods of what it was acquired from that release it.
     pub maker_release: Vec<String>,
     /// Such methods that release it where they fail.

@@ -51,6 +51,8 @@ struct RawResource {
     #[serde(default)]
     without: Vec<String>,
     #[serde(default)]
+    settled: Names,
+    #[serde(default)]
     maker_release: Names,
     #[serde(default)]
     maker_fails: Names,
@@ -244,6 +246,7 @@ impl Reader<'_> {
             drained: raw.drained.clone(),
             untouched: raw.untouched.clone(),
             without: raw.without.clone(),
+            settled: text(&raw.settled),
             maker_release: text(&raw.maker_release),
             maker_fails: text(&raw.maker_fails),
             twice: raw.twice.clone(),

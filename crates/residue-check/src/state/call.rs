@@ -248,6 +248,7 @@ impl<'a> Exec<'a> {
         for state in &mut states {
             self.acquires(state, function, summary.as_deref(), ops);
             self.error_tests(state, function, ops);
+            self.settled(state, function, ops);
             let makes_error = roles.is_some_and(|roles| roles.makes_error)
                 || summary.as_ref().is_some_and(|summary| summary.makes_error);
             if !makes_error {
@@ -313,6 +314,19 @@ impl<'a> Exec<'a> {
             if single {
                 state.temps.set((ops.place, 0), given);
             }
+        }
+    }
+
+    /// A method that can't fail on what was acquired: the handshake of a connection that was dialled.
+    fn settled(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        let kind =
+            ops.recv.and_then(|recv| self.site_of(recv)).and_then(|site| self.events.sites[site.0 as usize].kind);
+        if let Some(kind) = kind
+            && self.cx.models().resource(kind).settled.iter().any(|name| name == function.method)
+            && let Some(error) = self.error_result(function.expr)
+        {
+            let error = self.syms.of(Def::Out(ops.place, error as u32));
+            self.set_nil(state, error, true);
         }
     }
 
@@ -417,8 +431,17 @@ impl<'a> Exec<'a> {
 
     /// A call on what something was acquired from that releases it where it fails: `cmd.Start()`.
     fn maker_fails(&mut self, state: &State, function: &Function<'_>, recv: Sym, place: Place) {
-        let owned = state.fields.iter().filter(|&((base, field), _)| base == recv && matches!(field, Field::Owns(_)));
-        let sites: Vec<SiteId> = owned.filter_map(|(_, held)| self.site_of(held)).collect();
+        // It may have come as a part of the same object.
+        let whole = match self.syms.def(recv) {
+            Def::Field(base, _) => Some(base),
+            _ => None,
+        };
+        let held = state.fields.iter().filter(|&((base, field), _)| match field {
+            Field::Owns(_) => base == recv,
+            Field::Named(_) => Some(base) == whole,
+            _ => false,
+        });
+        let sites: Vec<SiteId> = held.filter_map(|(_, held)| self.site_of(held)).collect();
         for site in sites {
             let Some(kind) = self.events.sites[site.0 as usize].kind else { continue };
             if self.cx.models().resource(kind).maker_fails.iter().any(|name| name == function.method)
