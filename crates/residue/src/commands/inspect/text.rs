@@ -12,6 +12,8 @@ use super::{Shown, View};
 
 /// Numbers of goroutines listed for a group.
 const LISTED_MAX: usize = 8;
+/// Kinds counted in a line of the summary.
+const LISTED_IN_LINE: usize = 5;
 /// Kinds of panic values listed in the summary.
 const KINDS_MAX: usize = 4;
 /// Functions wider than this don't move the places behind them.
@@ -55,7 +57,9 @@ fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let counted = |counts: &BTreeMap<&str, usize>| {
         let mut counts: Vec<_> = counts.iter().collect();
         counts.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), **name));
-        counts.iter().map(|(name, count)| format!("{} {name}", grouped(**count))).collect::<Vec<_>>().join(" · ")
+        let listed = counts.iter().take(LISTED_IN_LINE).map(|(name, count)| format!("{} {name}", grouped(**count)));
+        let more = if counts.len() > LISTED_IN_LINE { " · …" } else { "" };
+        format!("{}{more}", listed.collect::<Vec<_>>().join(" · "))
     };
     writeln!(
         out,
