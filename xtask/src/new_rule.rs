@@ -281,6 +281,7 @@ mod tests {
             summary: UNWRITTEN,
             name: "thing-left-behind",
             cwe: &[],
+            family: Family::Resources,
             ..*residue_cli::rules()[0]
         };
         let problems = crate::tidy::rules::of_rule(&made);

@@ -204,9 +204,12 @@ mod tests {
 
     #[test]
     fn what_lies_in_a_matched_directory_is_covered() {
-        for (pattern, path, want) in
-            [("gen", "a/gen/b.go", true), ("gen/", "gen/a/b.go", true), ("a/*.go", "a/b.go", true), ("a", "b/c.go", false)]
-        {
+        for (pattern, path, want) in [
+            ("gen", "a/gen/b.go", true),
+            ("gen/", "gen/a/b.go", true),
+            ("a/*.go", "a/b.go", true),
+            ("a", "b/c.go", false),
+        ] {
             let globs = Globs::new(&[pattern.to_owned()]).expect(pattern);
             assert_eq!(globs.cover(path), want, "{pattern} {path}");
         }
