@@ -54,7 +54,7 @@ fn told(exec: &Exec<'_>, step: &Trail) -> Option<(Span, String)> {
     match (node, step.edge) {
         (Node::Cond(cond), edge @ (EdgeKind::True | EdgeKind::False)) => {
             let truth = edge == EdgeKind::True;
-            let shown = shorten(&residue_finding::normalise_expression(&cx.text(cond)));
+            let shown = shorten(&cx.text(cond));
             let word = if truth { "holds" } else { "does not hold" };
             Some((tree.expr_span(cond), format!("`{shown}` {word}")))
         }
@@ -66,8 +66,9 @@ fn told(exec: &Exec<'_>, step: &Trail) -> Option<(Span, String)> {
 }
 
 pub(crate) fn shorten(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= CONDITION_MAX {
-        return text.to_owned();
+        return text;
     }
     let mut short: String = text.chars().take(CONDITION_MAX - 1).collect();
     short.push('…');

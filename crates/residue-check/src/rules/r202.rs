@@ -159,7 +159,7 @@ fn report(exec: &Exec<'_>, unwind: &Unwind) -> Finding {
     let name = &acquired.resource.name;
     let verb = &acquired.resource.verb;
     let span = path::span(exec, unwind.place);
-    let what = normalise_expression(&cx.tree().text(span));
+    let what = cx.tree().text(span);
     let when = match unwind.why {
         Why::Here("panic") => "a panic is recovered".to_owned(),
         _ => format!("{} panics", path::shorten(&what)),
