@@ -373,7 +373,9 @@ impl Models {
     pub fn roles(&self, package: &str, recv: &str, name: &str) -> Option<&Roles> {
         let package = self.packages.get(package)?;
         let listed = package.functions.get(recv).and_then(|functions| functions.get(name));
-        listed.or_else(|| recv.is_empty().then_some(&package.default))
+        let listed = listed.or_else(|| recv.is_empty().then_some(&package.default));
+        // A role that says nothing is none: the body may be there to be looked into.
+        listed.filter(|roles| **roles != Roles::default())
     }
 
     /// Whether a function that no model speaks of leaves a kind of resource to its caller, because all functions of the

@@ -183,7 +183,7 @@ impl<'a> Exec<'a> {
     fn function(&mut self, mut state: State, function: &Function<'a>, ops: &Operands) -> Vec<State> {
         let place = ops.place;
         let roles = function.roles;
-        let summary = if roles.is_some_and(speaks) { None } else { function.id.and_then(|id| self.cx.pkg.summary(id)) };
+        let summary = function.id.filter(|_| roles.is_none()).and_then(|id| self.cx.pkg.summary(id));
         match roles.and_then(|roles| roles.no_return).or_else(|| summary.as_ref().and_then(|s| s.stops)) {
             Some(Stop::Exit) => {
                 self.events.ended(&state, place);
@@ -944,9 +944,4 @@ impl<'a> Exec<'a> {
         }
         false
     }
-}
-
-/// Whether a model says what a function does, so that its body need not.
-fn speaks(roles: &Roles) -> bool {
-    *roles != Roles::default()
 }
