@@ -119,20 +119,21 @@ fn broken_cores_are_read_as_far_as_they_go() {
         report.map(|report| report.goroutines.len())
     };
     let whole = look().unwrap();
-    // The core has what Go reserves, too: a gigabyte. What matters is small, and written to.
+    // The core has what Go reserves, too: a gigabyte. What matters is written to; mappings that stand side by side can
+    // have become one.
     let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     let mut headers = vec![0; 1 << 20];
     file.read_exact_at(&mut headers, 0).unwrap();
     let elf = Elf::parse(&headers).unwrap();
     let mut used = Vec::new();
-    for segment in elf.segments().iter().filter(|segment| segment.writable && segment.size < 8 << 20) {
+    for segment in elf.segments().iter().filter(|segment| segment.writable && segment.size < 128 << 20) {
         let mut bytes = vec![0; segment.size as usize];
         if file.read_exact_at(&mut bytes, segment.offset).is_ok() {
             let words = bytes.chunks_exact(8).enumerate().filter(|(_, word)| word.iter().any(|byte| *byte != 0));
             used.extend(words.map(|(index, word)| (segment.offset + 8 * index as u64, word.to_vec())));
         }
     }
-    assert!(used.len() > 10_000);
+    assert!(used.len() > 1_000, "{} words are in use", used.len());
     let mut numbers = Numbers(3);
     let (mut read, mut refused) = (0, 0);
     for round in 0..60 {
