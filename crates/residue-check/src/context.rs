@@ -15,7 +15,8 @@ use residue_syntax::ast::{
     BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt, StmtId,
 };
 use residue_types::{
-    Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Symbol, Type, VarKind,
+    Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Signature, Symbol, Type,
+    VarKind,
 };
 use rustc_hash::FxHashMap;
 
@@ -57,7 +58,7 @@ struct FileData {
 /// What a function literal does with what it captures.
 struct Literal {
     /// The variables of functions around it that it names.
-    captured: Vec<ObjId>,
+    captured: Rc<[ObjId]>,
     /// What becomes of each.
     fates: Fates,
     /// Those that it, or a literal inside it, sets.
@@ -531,7 +532,7 @@ impl<'a> FileCx<'a> {
         if let Some(known) = self.data().literals.borrow().get(&lit) {
             return Rc::clone(known);
         }
-        let captured = lower::captured(self.pkg.bodies, self.index, lit);
+        let captured: Rc<[ObjId]> = lower::captured(self.pkg.bodies, self.index, lit).into();
         let mut literal =
             Literal { captured, fates: Fates::default(), stored: Vec::new(), recovers: false, outlives: None };
         match self.ir(Parent::Expr(lit)) {
@@ -539,7 +540,7 @@ impl<'a> FileCx<'a> {
                 let roots: Vec<Option<ObjId>> = literal.captured.iter().copied().map(Some).collect();
                 let quick = look(self, &ir, &roots);
                 (literal.fates, literal.recovers, literal.outlives) = (quick.fates, quick.recovers, quick.outlives);
-                for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
+                for instr in ir.all() {
                     match instr.op {
                         Op::Store { var, .. } | Op::Addr(var) => literal.stored.push(var),
                         Op::Closure(inner) => literal.stored.extend(&self.literal(inner).stored),
@@ -599,8 +600,8 @@ impl<'a> FileCx<'a> {
     }
 
     /// The variables of functions around a literal that it names.
-    pub(crate) fn captured(self, lit: ExprId) -> Vec<ObjId> {
-        self.literal(lit).captured.clone()
+    pub(crate) fn captured(self, lit: ExprId) -> Rc<[ObjId]> {
+        Rc::clone(&self.literal(lit).captured)
     }
 
     /// What a literal does with a variable that it captures.
@@ -687,7 +688,7 @@ impl<'a> FileCx<'a> {
     pub(crate) fn all_callees(self, key: Parent) -> Vec<ObjId> {
         let Some(ir) = self.ir(key) else { return Vec::new() };
         let mut all: Vec<ObjId> = crate::state::callees(&ir).collect();
-        for (_, instr) in ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)) {
+        for instr in ir.all() {
             if let Op::Closure(lit) = instr.op {
                 all.extend(self.all_callees(Parent::Expr(lit)));
             }
@@ -703,17 +704,22 @@ impl<'a> FileCx<'a> {
         }
     }
 
-    /// The types of a function's results.
-    pub(crate) fn result_types(self, key: Parent) -> Vec<Type> {
+    /// The type of a function.
+    pub(crate) fn signature(self, key: Parent) -> Option<Arc<Signature>> {
         let ty = match key {
-            Parent::Decl(decl) => self.declared(decl).map(|id| self.pkg.bodies.type_of(id)),
-            Parent::Expr(lit) => Some(self.info().type_of(lit).clone()),
-            _ => None,
+            Parent::Decl(decl) => self.pkg.bodies.type_of(self.declared(decl)?),
+            Parent::Expr(lit) => self.info().type_of(lit).clone(),
+            _ => return None,
         };
         match ty {
-            Some(Type::Func(signature)) => signature.results.clone(),
-            _ => Vec::new(),
+            Type::Func(signature) => Some(signature),
+            _ => None,
         }
+    }
+
+    /// The types of a function's results.
+    pub(crate) fn result_types(self, key: Parent) -> Vec<Type> {
+        self.signature(key).map_or_else(Vec::new, |signature| signature.results.clone())
     }
 
     /// The name of the method that a call calls; empty for a function.

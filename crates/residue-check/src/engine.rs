@@ -237,9 +237,10 @@ impl Run<'_> {
         let others = project
             .packages()
             .filter(|(other, package)| *other != id && !package.analyse && package.import_path == own.import_path);
-        let by_name = cx.by_name();
+        let mut by_name = None;
         for (other, _) in others {
             let other = PkgId(other.0);
+            let by_name = by_name.get_or_insert_with(|| cx.by_name());
             let Some(declared) = self.program.declarations(other) else { continue };
             let same = declared.objects().enumerate().filter_map(|(index, _)| {
                 let there = ObjId { pkg: other, index: index as u32 };

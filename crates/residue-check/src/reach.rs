@@ -81,11 +81,7 @@ pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
     let mut calls = Calls::default();
     for cx in pkg.files() {
         for function in residue_flow::functions(cx.tree()) {
-            let function = match function.kind {
-                residue_flow::FunctionKind::Decl(decl) => Parent::Decl(decl),
-                residue_flow::FunctionKind::Lit(lit) => Parent::Expr(lit),
-            };
-            one(cx, function, &mut calls);
+            one(cx, function.key(), &mut calls);
         }
     }
     let declared = pkg.bodies.program().declarations(pkg.bodies.package());
@@ -115,19 +111,13 @@ fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
     let Some(ir) = cx.ir(function) else { return };
     let own = key(cx, function);
     // A goroutine's panic is below nobody's recover but its own.
-    let instrs = || ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
-    let started: Vec<ExprId> = instrs()
-        .filter_map(|op| match op {
-            Op::Go(call) => Some(ir.call(call)),
-            _ => None,
-        })
-        .filter_map(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
-            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => Some(lit),
-            _ => None,
-        })
-        .collect();
-    for op in instrs() {
-        match op {
+    let started = ir.all().filter_map(|instr| match instr.op {
+        Op::Go(call) => ir.literal(ir.call(call)),
+        _ => None,
+    });
+    let started: Vec<ExprId> = started.collect();
+    for instr in ir.all() {
+        match instr.op {
             Op::Call(call) | Op::Defer(call) => match ir.call(call).callee {
                 Callee::Func(id) => calls.edges.push((own, declared(cx.pkg, id))),
                 Callee::Interface { method, .. } => calls.through.push((own, method)),
@@ -156,15 +146,7 @@ fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
 }
 
 fn parameters(cx: FileCx<'_>, function: Parent) -> Vec<Type> {
-    let ty = match function {
-        Parent::Decl(decl) => cx.declared(decl).map(|id| cx.pkg.bodies.type_of(id)),
-        Parent::Expr(lit) => Some(cx.info().type_of(lit).clone()),
-        _ => None,
-    };
-    match ty {
-        Some(Type::Func(signature)) => signature.params.clone(),
-        _ => Vec::new(),
-    }
+    cx.signature(function).map_or_else(Vec::new, |signature| signature.params.clone())
 }
 
 /// Whether a function is an HTTP handler: `func(http.ResponseWriter, *http.Request)`.
@@ -204,19 +186,17 @@ fn is_service(cx: FileCx<'_>, function: Parent) -> bool {
     }
 }
 
-/// The deferred call that recovers.
-fn deferred_call(cx: FileCx<'_>, function: Parent) -> Option<(ExprId, Option<ExprId>)> {
+/// The deferred call that may recover, and the literal with `recover` in it that it calls.
+pub(crate) fn deferred_call(cx: FileCx<'_>, function: Parent) -> Option<(ExprId, Option<ExprId>)> {
     let ir = cx.ir(function)?;
-    let defers = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
-        Op::Defer(call) => Some(ir.call(call)),
-        _ => None,
-    });
-    defers.into_iter().find_map(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
-        (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) if cx.calls_recover(lit) => {
-            Some((call.expr, Some(lit)))
+    ir.all().find_map(|instr| {
+        let Op::Defer(call) = instr.op else { return None };
+        let call = ir.call(call);
+        match (ir.literal(call), &call.callee) {
+            (Some(lit), _) => cx.calls_recover(lit).then_some((call.expr, Some(lit))),
+            (None, &Callee::Func(id)) => cx.pkg.summary(id)?.recovers.then_some((call.expr, None)),
+            _ => None,
         }
-        (&Callee::Func(id), _) if cx.pkg.summary(id).is_some_and(|summary| summary.recovers) => Some((call.expr, None)),
-        _ => None,
     })
 }
 

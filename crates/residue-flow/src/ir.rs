@@ -415,6 +415,25 @@ impl Body {
         (first..end).map(|i| (Value(i), self.instrs[i as usize]))
     }
 
+    /// All instructions, block by block.
+    pub fn all(&self) -> impl Iterator<Item = Instr> + '_ {
+        self.cfg.blocks().flat_map(|(block, _)| self.instrs(block)).map(|(_, instr)| instr)
+    }
+
+    /// The function literal that a call calls, where it stands in the call or is evaluated for it.
+    pub fn literal(&self, call: &Call) -> Option<ExprId> {
+        match (&call.callee, call.fun.map(|fun| self.instr(fun).op)) {
+            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => Some(lit),
+            _ => None,
+        }
+    }
+
+    /// What a call gives to its function's `param`-th parameter, as [`Body::params`] counts them: the receiver first.
+    pub fn operand(&self, call: &Call, param: usize) -> Option<Value> {
+        let mut given = call.recv.iter().chain(self.values(call.args));
+        given.nth(param).copied()
+    }
+
     /// The instruction that computes a value.
     #[inline]
     pub fn instr(&self, value: Value) -> Instr {

@@ -242,6 +242,16 @@ pub struct Function {
     pub body: BlockId,
 }
 
+impl Function {
+    /// The declaration or literal.
+    pub fn key(&self) -> Parent {
+        match self.kind {
+            FunctionKind::Decl(decl) => Parent::Decl(decl),
+            FunctionKind::Lit(lit) => Parent::Expr(lit),
+        }
+    }
+}
+
 /// All functions of a file that have a body: declarations first, then literals, each in the order of their table.
 pub fn functions(file: &File) -> Vec<Function> {
     let mut out = Vec::new();

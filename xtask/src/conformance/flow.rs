@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use residue_flow::dump::ir_text;
 use residue_flow::ir::{At, Body, Op, Value};
 use residue_flow::lower::{captured, lower};
-use residue_flow::{FunctionKind, Node, Parent, Typed, functions, walk};
+use residue_flow::{Node, Parent, Typed, functions, walk};
 use residue_project::{Config, Env, Origin, OsFileSystem, Variant, load};
 use residue_syntax::ast::{Expr, ExprId, File, Stmt, StmtId, UnaryOp};
 use residue_types::{Bodies, Builtin, Callee, Mode, Program};
@@ -84,10 +84,7 @@ pub(super) fn run(args: &FlowArgs) -> Result<bool, Box<dyn Error>> {
             for file in 0..bodies.file_count() {
                 let oracle = Typed { bodies: &bodies, file };
                 for function in functions(bodies.syntax(file)) {
-                    let parent = match function.kind {
-                        FunctionKind::Decl(decl) => Parent::Decl(decl),
-                        FunctionKind::Lit(lit) => Parent::Expr(lit),
-                    };
+                    let parent = function.key();
                     lowered.extend(lower(&bodies, file, parent, &oracle).map(|body| (file, body)));
                 }
             }

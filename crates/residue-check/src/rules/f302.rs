@@ -59,8 +59,8 @@
 //! packages: their own call of `recover` is not reported. Function values are not followed.
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
+use residue_flow::Parent;
 use residue_flow::ir::{self, Op};
-use residue_flow::{FunctionKind, Parent};
 use residue_syntax::ast::{Expr, ExprId, Stmt};
 use residue_types::{Builtin, Callee, ObjId, Objects};
 
@@ -90,12 +90,8 @@ impl Rule for F302 {
 
     fn check(&self, cx: FileCx<'_>, _analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         for function in residue_flow::functions(cx.tree()) {
-            let key = match function.kind {
-                FunctionKind::Decl(decl) => Parent::Decl(decl),
-                FunctionKind::Lit(lit) => Parent::Expr(lit),
-            };
-            if let Some(ir) = cx.ir(key) {
-                in_function(cx, key, &ir, out);
+            if let Some(ir) = cx.ir(function.key()) {
+                in_function(cx, function.key(), &ir, out);
             }
         }
     }
@@ -225,11 +221,10 @@ fn is_one_too_late(cx: FileCx<'_>, lit: ExprId) -> bool {
     let Some(outer @ Parent::Expr(around)) = cx.parents().function(cx.tree(), Parent::Expr(lit)) else { return false };
     use_of_literal(cx, around) == Use::Deferred
         && cx.ir(outer).is_some_and(|ir| {
-            let ops = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
             let (mut calls, mut defers) = (0, 0);
-            for op in ops {
-                calls += usize::from(matches!(op, Op::Call(_) | Op::Go(_)));
-                defers += usize::from(matches!(op, Op::Defer(_)));
+            for instr in ir.all() {
+                calls += usize::from(matches!(instr.op, Op::Call(_) | Op::Go(_)));
+                defers += usize::from(matches!(instr.op, Op::Defer(_)));
             }
             calls == 0 && defers == 1
         })

@@ -274,7 +274,7 @@ pub(super) fn is_fragment(cx: FileCx<'_>, function: Enclosing) -> bool {
 /// Whether a function defers the end of the process, so that nothing outlives it.
 fn exits(exec: &Exec<'_>) -> bool {
     let ir = exec.ir(0);
-    ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).any(|(_, instr)| match instr.op {
+    ir.all().any(|instr| match instr.op {
         Op::Defer(call) => exec.cx.roles(ir.call(call).expr).is_some_and(|roles| roles.no_return == Some(Stop::Exit)),
         _ => false,
     })

@@ -21,6 +21,13 @@ pub(super) struct Operands {
     pub(super) args: Vec<Sym>,
 }
 
+impl Operands {
+    /// What a parameter gets; the receiver is the first.
+    fn param(&self, param: usize) -> Option<Sym> {
+        self.recv.iter().chain(&self.args).nth(param).copied()
+    }
+}
+
 /// A function that is called.
 struct Function<'a> {
     /// The call expression.
@@ -130,8 +137,7 @@ impl<'a> Exec<'a> {
                 for (i, &arg) in ops.args.iter().enumerate() {
                     let is_slice = i == 0 || (call.spread && i + 1 == ops.args.len());
                     if is_slice {
-                        let of_slice = state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, sym)| sym);
-                        held.extend(of_slice);
+                        held.extend(state.held_by(arg).map(|(_, sym)| sym));
                     } else if self.carries(&state, arg) {
                         held.push(arg);
                     }
@@ -164,8 +170,7 @@ impl<'a> Exec<'a> {
             },
             Builtin::Copy => {
                 for &arg in &ops.args {
-                    let held: Vec<Sym> =
-                        state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, sym)| sym).collect();
+                    let held: Vec<Sym> = state.held_by(arg).map(|(_, sym)| sym).collect();
                     for sym in held {
                         self.escape(&mut state, sym, Escape::Stored);
                     }
@@ -319,10 +324,9 @@ impl<'a> Exec<'a> {
 
     /// A method that can't fail on what was acquired: the handshake of a connection that was dialled.
     fn settled(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
-        let kind =
-            ops.recv.and_then(|recv| self.site_of(recv)).and_then(|site| self.events.sites[site.0 as usize].kind);
-        if let Some(kind) = kind
-            && self.cx.models().resource(kind).settled.iter().any(|name| name == function.method)
+        let resource = ops.recv.and_then(|recv| self.site_of(recv)).and_then(|site| self.model(site));
+        if let Some(resource) = resource
+            && resource.settled.iter().any(|name| name == function.method)
             && let Some(error) = self.error_result(function.expr)
         {
             let error = self.syms.of(Def::Out(ops.place, error as u32));
@@ -384,8 +388,7 @@ impl<'a> Exec<'a> {
                 }
                 at == object
             };
-            let held: Vec<Sym> =
-                state.fields.iter().filter(|&((base, _), _)| base == object).map(|(_, held)| held).collect();
+            let held: Vec<Sym> = state.held_by(object).map(|(_, held)| held).collect();
             state.finalized.retain(|site, _| {
                 let sym = sites[site.0 as usize].sym;
                 !is_part(sym) && !held.contains(&sym)
@@ -420,8 +423,8 @@ impl<'a> Exec<'a> {
             {
                 sites.push(site);
             }
-            for ((base, field), held) in state.fields.iter() {
-                if base == object && matches!(field, Field::Owns(_)) && !seen.contains(&held) {
+            for (field, held) in state.held_by(object) {
+                if matches!(field, Field::Owns(_)) && !seen.contains(&held) {
                     seen.push(held);
                 }
             }
@@ -443,8 +446,8 @@ impl<'a> Exec<'a> {
         });
         let sites: Vec<SiteId> = held.filter_map(|(_, held)| self.site_of(held)).collect();
         for site in sites {
-            let Some(kind) = self.events.sites[site.0 as usize].kind else { continue };
-            if self.cx.models().resource(kind).maker_fails.iter().any(|name| name == function.method)
+            let Some(resource) = self.model(site) else { continue };
+            if resource.maker_fails.iter().any(|name| name == function.method)
                 && let Some(error) = self.error_result(function.expr)
             {
                 let error = self.syms.of(Def::Out(place, error as u32));
@@ -457,8 +460,8 @@ impl<'a> Exec<'a> {
     }
 
     fn is_release(&self, site: SiteId, method: &str) -> bool {
-        match self.events.sites[site.0 as usize].kind {
-            Some(kind) => self.cx.models().resource(kind).release.iter().any(|name| name == method),
+        match self.model(site) {
+            Some(resource) => resource.release.iter().any(|name| name == method),
             None => self.cx.models().is_release_name(method),
         }
     }
@@ -482,6 +485,12 @@ impl<'a> Exec<'a> {
         }
     }
 
+    /// Files the kind as which something is released, where a second release of such harms.
+    fn released_as(&mut self, site: SiteId, twice: Option<ResourceId>) {
+        let known = &mut self.events.sites[site.0 as usize].twice;
+        *known = known.or(twice);
+    }
+
     /// The call that made an object which owns a resource, where something else than the object releases it.
     fn owner_of(&self, state: &State, site: SiteId, place: Place) -> Option<Place> {
         let sym = self.events.sites[site.0 as usize].sym;
@@ -500,7 +509,7 @@ impl<'a> Exec<'a> {
                 self.is_release(site, function.method) || function.roles.is_some_and(|r| !r.release.is_empty());
             let package = function.id.map_or("", |id| self.cx.pkg.bodies.program().package_path(id.pkg));
             let package = if self.cx.cgo_name(function.expr).is_some() { "C" } else { package };
-            let kind = self.events.sites[site.0 as usize].kind;
+            let kind = self.kind(site);
             // To print a number that was closed harms nobody.
             if !releases && kind.is_some_and(|kind| self.cx.models().deals_with(package, kind)) {
                 let trail = state.trail.clone();
@@ -517,15 +526,13 @@ impl<'a> Exec<'a> {
         self.part_of_parameter(&mut state, function, ops);
         for &sym in ops.recv.iter().chain(&ops.args) {
             for site in self.sites_at(&state, sym) {
-                let kind = self.events.sites[site.0 as usize].kind;
-                let is_listed = match kind {
+                let is_listed = match self.kind(site) {
                     Some(kind) => listed.contains(&kind),
                     None => !listed.is_empty() && ops.recv != Some(sym),
                 };
                 if is_listed {
                     let twice = listed.iter().copied().find(|&kind| self.cx.models().resource(kind).twice.is_some());
-                    let kind = &mut self.events.sites[site.0 as usize].twice;
-                    *kind = kind.or(twice);
+                    self.released_as(site, twice);
                     self.release(&mut state, site, place);
                 }
             }
@@ -554,8 +561,8 @@ impl<'a> Exec<'a> {
         }
         self.maker_fails(&state, function, recv, place);
         if let Some(site) = self.site_of(recv)
-            && let Some(kind) = self.events.sites[site.0 as usize].kind
-            && self.cx.models().resource(kind).exhaust.iter().any(|name| name == function.method)
+            && let Some(resource) = self.model(site)
+            && resource.exhaust.iter().any(|name| name == function.method)
             && state.status(site) == Status::Open
         {
             let more = self.syms.of(Def::Out(place, 0));
@@ -603,14 +610,10 @@ impl<'a> Exec<'a> {
     /// The resources that a value is or, as the model has it, holds in one field.
     fn sites_at(&self, state: &State, sym: Sym) -> Vec<SiteId> {
         let own = self.site_of(sym);
-        let held = state.fields.iter().filter(|&((base, field), _)| base == sym && matches!(field, Field::Named(_)));
+        let held = state.held_by(sym).filter(|(field, _)| matches!(field, Field::Named(_)));
         let held = held.filter_map(|(_, held)| self.site_of(held));
-        own.into_iter().chain(held.filter(|&site| self.is_field(site))).collect()
-    }
-
-    fn is_field(&self, site: SiteId) -> bool {
-        let kind = self.events.sites[site.0 as usize].kind;
-        kind.is_some_and(|kind| self.cx.models().resource(kind).field.is_some())
+        let is_field = |&site: &SiteId| self.model(site).is_some_and(|resource| resource.field.is_some());
+        own.into_iter().chain(held.filter(is_field)).collect()
     }
 
     // Arguments.
@@ -636,7 +639,7 @@ impl<'a> Exec<'a> {
             } else if let Some(summary) = summary {
                 let last = summary.params.len().saturating_sub(1);
                 let param = (i + usize::from(has_receiver)).min(last);
-                let escapes = summary.params.get(param).copied().unwrap_or_default() == Effect::Escaped;
+                let escapes = summary.effect(param) == Effect::Escaped;
                 // A literal that is called there does what it does.
                 if escapes || matches!(self.syms.def(arg), Def::Closure(_)) {
                     self.escape(state, arg, Escape::Passed);
@@ -653,7 +656,7 @@ impl<'a> Exec<'a> {
             && self.site_of(recv).is_none()
         {
             let escapes = match summary {
-                Some(summary) => summary.params.first().copied().unwrap_or_default() == Effect::Escaped,
+                Some(summary) => summary.effect(0) == Effect::Escaped,
                 None => function.roles.is_none() && function.id.is_some_and(|id| self.cx.pkg.is_analysed(id)),
             };
             if escapes {
@@ -665,24 +668,21 @@ impl<'a> Exec<'a> {
     /// Whether a call leaves an argument with its caller though no role says so.
     fn is_left(&self, state: &State, function: &Function<'_>, arg: Sym) -> bool {
         if let (Some(name), Some(site)) = (self.cx.cgo_name(function.expr), self.site_of(arg))
-            && let Some(kind) = self.events.sites[site.0 as usize].kind
+            && let Some(kind) = self.kind(site)
         {
             return self.cx.models().leaves("C", name, kind);
         }
         // A struct that only carries arguments.
-        matches!(self.syms.def(arg), Def::Alloc(_))
-            && state.shared.get(arg).is_none()
-            && self.is_options(function.expr, arg)
+        state.shared.get(arg).is_none() && self.is_options(arg)
     }
 
-    fn is_options(&self, call: ExprId, arg: Sym) -> bool {
+    fn is_options(&self, arg: Sym) -> bool {
         let Def::Alloc(place) = self.syms.def(arg) else { return false };
         let ir = self.ir(place.body);
         let ir::At::Expr(lit) = ir.instr(ir::Value::new(place.value as usize)).at else { return false };
         let ty = self.cx.info().type_of(lit);
         let named = self.cx.pkg.bodies.type_name(ty.strip_pointer());
         named.is_some_and(|(package, name)| self.cx.models().is_options(package, name.as_str()))
-            && self.cx.arguments(call).next().is_some()
     }
 
     // Summaries.
@@ -707,15 +707,10 @@ impl<'a> Exec<'a> {
         ops: &Operands,
     ) -> Vec<State> {
         let place = ops.place;
-        let operand = |param: usize| match ops.recv {
-            Some(recv) if param == 0 => Some(recv),
-            Some(_) => ops.args.get(param - 1).copied(),
-            None => ops.args.get(param).copied(),
-        };
         let mut out = Vec::new();
         for mut state in states {
             for &(param, result) in &summary.passes {
-                if let Some(sym) = operand(param)
+                if let Some(sym) = ops.param(param)
                     && self.carries(&state, sym)
                 {
                     let result = self.syms.of(Def::Out(place, result as u32));
@@ -729,7 +724,7 @@ impl<'a> Exec<'a> {
                     let first = release.param.saturating_sub(usize::from(ops.recv.is_some()));
                     let mut unknown = Vec::new();
                     for &arg in ops.args.iter().skip(first) {
-                        let held = state.fields.iter().filter(|&((base, _), _)| base == arg).map(|(_, held)| held);
+                        let held = state.held_by(arg).map(|(_, held)| held);
                         for sym in std::iter::once(arg).chain(held) {
                             match self.site_of(sym) {
                                 Some(site) => released.push((site, release.when)),
@@ -743,14 +738,13 @@ impl<'a> Exec<'a> {
                 } else if let Some(sym) = self.part(&state, release, ops) {
                     match self.field_of_parameter(&mut state, sym) {
                         Some(site) => {
-                            let kind = &mut self.events.sites[site.0 as usize].twice;
-                            *kind = kind.or(release.kind);
+                            self.released_as(site, release.kind);
                             released.push((site, release.when));
                         }
                         // What holds a resource is closed, or a part of it: that may release it.
                         None => {
                             self.escape(&mut state, sym, Escape::Passed);
-                            if let Some(whole) = operand(release.param) {
+                            if let Some(whole) = ops.param(release.param) {
                                 self.escape(&mut state, whole, Escape::Passed);
                             }
                         }
@@ -770,32 +764,24 @@ impl<'a> Exec<'a> {
             for nil in [true, false] {
                 let mut state = state.clone();
                 self.set_nil(&mut state, error, nil);
-                let mut perhaps = false;
-                let mut not = state.clone();
+                // Where it is not certain what a failure releases, one path has it and one has not.
+                let perhaps = !nil && released.iter().any(|&(_, when)| when == When::SuccessPerhapsFailure);
+                let mut not = perhaps.then(|| state.clone());
                 for &(site, when) in &released {
-                    let releases = match when {
+                    let certain = match when {
                         When::Always => true,
-                        When::Success => nil,
+                        When::Success | When::SuccessPerhapsFailure => nil,
                         When::Failure => !nil,
-                        When::SuccessPerhapsFailure => {
-                            perhaps |= !nil;
-                            if nil {
-                                true
-                            } else {
-                                self.release(&mut state, site, place);
-                                continue;
-                            }
-                        }
                     };
-                    if releases {
+                    if certain || when == When::SuccessPerhapsFailure {
                         self.release(&mut state, site, place);
-                        self.release(&mut not, site, place);
+                    }
+                    if certain && let Some(not) = &mut not {
+                        self.release(not, site, place);
                     }
                 }
                 out.push(state);
-                if perhaps {
-                    out.push(not);
-                }
+                out.extend(not);
             }
         }
         out
@@ -809,11 +795,7 @@ impl<'a> Exec<'a> {
 
     /// What a function releases of what it was given.
     fn part(&mut self, state: &State, release: &Release, ops: &Operands) -> Option<Sym> {
-        let mut sym = match ops.recv {
-            Some(recv) if release.param == 0 => recv,
-            Some(_) => *ops.args.get(release.param - 1)?,
-            None => *ops.args.get(release.param)?,
-        };
+        let mut sym = ops.param(release.param)?;
         for &name in &release.path {
             sym = self.field(state, sym, name);
         }

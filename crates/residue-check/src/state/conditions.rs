@@ -177,12 +177,8 @@ impl Exec<'_> {
         }
         if nil {
             // What is nil holds nothing.
-            let held: Vec<Sym> = state
-                .fields
-                .iter()
-                .filter(|&((base, field), _)| base == sym && matches!(field, Field::Named(_)))
-                .map(|(_, held)| held)
-                .collect();
+            let held = state.held_by(sym).filter(|(field, _)| matches!(field, Field::Named(_)));
+            let held: Vec<Sym> = held.map(|(_, held)| held).collect();
             for held in held {
                 if let Some(site) = self.site_of(held) {
                     fail(state, site);

@@ -23,7 +23,8 @@ use super::prepared::Prepared;
 use super::store::{Deferred, Escape, Field, SiteId, State, Status, Trail};
 use super::sym::{Def, Place, Sym, Syms};
 use crate::context::FileCx;
-use crate::model::ResourceId;
+use crate::model::{Resource, ResourceId};
+use crate::reach;
 
 /// States kept apart at the start of a block, of those in which the same has become of each resource.
 const STATES_MAX: usize = 12;
@@ -116,8 +117,8 @@ impl<'a> Exec<'a> {
             events: Events::default(),
         };
         this.load(root)?;
-        this.wants_recovery = this.may_recover();
-        if this.wants_recovery && crate::reach::is_handler(cx, root) {
+        this.wants_recovery = reach::deferred_call(cx, root).is_some();
+        if this.wants_recovery && reach::is_handler(cx, root) {
             let ir = this.ir(0);
             let writer = ir.params.get(usize::from(ir.has_receiver)).copied().flatten();
             this.writer = writer.map(|writer| this.syms.of(Def::Var(writer)));
@@ -138,21 +139,6 @@ impl<'a> Exec<'a> {
         self.bodies.push(Rc::new(Prepared::new(self.cx, ir)));
         self.body_of.insert(function, index);
         Some(index)
-    }
-
-    /// Whether a call that the function defers may recover: a literal with `recover` in it, or a function that calls it.
-    fn may_recover(&self) -> bool {
-        let ir = self.ir(0);
-        let deferred =
-            ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
-                Op::Defer(call) => Some(ir.call(call)),
-                _ => None,
-            });
-        deferred.into_iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
-            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => self.cx.calls_recover(lit),
-            (&Callee::Func(id), _) => self.cx.pkg.summary(id).is_some_and(|summary| summary.recovers),
-            _ => false,
-        })
     }
 
     /// Whether the function, deferred, ends a panic: some way through it after `recover` returns, and doesn't panic again.
@@ -210,6 +196,16 @@ impl<'a> Exec<'a> {
 
     pub(super) fn site_of(&self, sym: Sym) -> Option<SiteId> {
         self.site_by_sym.get(&sym).copied()
+    }
+
+    /// What kind of resource is followed; none for what a caller may hand in.
+    pub(super) fn kind(&self, site: SiteId) -> Option<ResourceId> {
+        self.events.sites[site.0 as usize].kind
+    }
+
+    /// What the model says of a resource that is followed.
+    pub(super) fn model(&self, site: SiteId) -> Option<&'a Resource> {
+        Some(self.cx.models().resource(self.kind(site)?))
     }
 
     /// Executes a body from its start. Gives where and how it returns, its deferred calls made.
@@ -532,7 +528,7 @@ impl<'a> Exec<'a> {
         if self.deferring > 0 || state.panicking {
             return;
         }
-        let has_open = state.open().any(|site| self.events.sites[site.0 as usize].kind.is_some());
+        let has_open = state.open().any(|site| self.kind(site).is_some());
         if !has_open && state.defers.is_none() && self.frames.iter().all(|frame| frame.defers.is_none()) {
             return;
         }

@@ -75,11 +75,11 @@ fn units(pkg: &PackageCx<'_>) -> Vec<Unit> {
     let mut units = Vec::new();
     for (file, cx) in pkg.files().enumerate() {
         for function in residue_flow::functions(cx.tree()) {
-            let (key, id) = match function.kind {
-                FunctionKind::Decl(decl) => (Parent::Decl(decl), cx.declared(decl)),
-                FunctionKind::Lit(lit) => (Parent::Expr(lit), None),
+            let id = match function.kind {
+                FunctionKind::Decl(decl) => cx.declared(decl),
+                FunctionKind::Lit(_) => None,
             };
-            units.push(Unit { file, function: key, id });
+            units.push(Unit { file, function: function.key(), id });
         }
     }
     units
@@ -258,7 +258,7 @@ fn fate(exec: &Exec<'_>, exits: &[Exit], site: SiteId, error: Option<usize>) -> 
 
 /// The resources that results are or hold on each successful return.
 fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Summary) {
-    let mut candidates: Option<Vec<(Owned, SiteId)>> = None;
+    let mut candidates: Option<Vec<Owned>> = None;
     // By result, whether it is true on each return that gives something, and false on each that does not.
     let mut says_so: Vec<bool> = vec![true; exits.first().map_or(0, |exit| exit.results.len())];
     let mut says = |exit: &Exit, truth: Sym| {
@@ -285,8 +285,8 @@ fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Su
             None => here,
             Some(before) => before
                 .into_iter()
-                .filter(|(owned, _)| {
-                    here.iter().any(|(other, _)| {
+                .filter(|owned| {
+                    here.iter().any(|other| {
                         other.result == owned.result && other.path == owned.path && other.kind == owned.kind
                     })
                 })
@@ -294,11 +294,12 @@ fn owned(exec: &Exec<'_>, exits: &[Exit], error: Option<usize>, summary: &mut Su
         });
     }
     let ok = says_so.iter().position(|&says| says);
-    let owned = candidates.unwrap_or_default().into_iter().map(|(owned, _)| owned);
+    let owned = candidates.unwrap_or_default().into_iter();
     summary.owned = owned.map(|owned| Owned { ok: owned.ok.or(ok), ..owned }).collect();
 }
 
-fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<(Owned, SiteId)> {
+/// The resources that results are or hold where the function returns so.
+fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<Owned> {
     let mut found = Vec::new();
     for (result, &sym) in exit.results.iter().enumerate() {
         let mut seen = FxHashSet::default();
@@ -319,7 +320,7 @@ fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<(Owned, SiteId)> {
                             exec.def(sym) == Def::Compare(residue_syntax::ast::BinaryOp::Eq, error, Sym::NIL)
                         })
                     });
-                    found.push((Owned { result, path, kind, ok, made_by: exec.made_by(site) }, site));
+                    found.push(Owned { result, path, kind, ok, made_by: exec.made_by(site) });
                     continue;
                 }
             }
@@ -365,7 +366,7 @@ pub(crate) fn callees(ir: &ir::Body) -> impl Iterator<Item = ObjId> + '_ {
         Callee::Func(id) => Some(id),
         _ => None,
     });
-    let values = ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+    let values = ir.all().filter_map(|instr| match instr.op {
         Op::Func(id) | Op::MethodValue { method: id, .. } => Some(id),
         _ => None,
     });

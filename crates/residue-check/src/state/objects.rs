@@ -248,12 +248,8 @@ impl Exec<'_> {
 
     /// Elements are not told apart: who takes one out of a collection may release it.
     pub(super) fn release_elements(&mut self, state: &mut State, collection: Sym) {
-        let held: Vec<Sym> = state
-            .fields
-            .iter()
-            .filter(|&((base, field), _)| base == collection && matches!(field, Field::Element(_)))
-            .map(|(_, sym)| sym)
-            .collect();
+        let held = state.held_by(collection).filter(|(field, _)| matches!(field, Field::Element(_)));
+        let held: Vec<Sym> = held.map(|(_, sym)| sym).collect();
         for sym in held {
             self.escape(state, sym, Escape::Stored);
         }
@@ -306,7 +302,7 @@ impl Exec<'_> {
                     }
                 }
                 Def::Closure(lit) => {
-                    for var in self.cx.captured(lit) {
+                    for &var in &*self.cx.captured(lit) {
                         let effect = self.cx.capture_effect(lit, var);
                         if effect == Effect::Borrowed && how == Escape::Passed {
                             continue;

@@ -51,15 +51,14 @@ impl Prepared {
 fn own_variables(cx: FileCx<'_>, ir: &ir::Body) -> (FxHashMap<ObjId, usize>, usize) {
     let mut own: FxHashMap<ObjId, usize> = FxHashMap::default();
     let mut seen = FxHashSet::default();
-    let ops = || ir.cfg.blocks().flat_map(|(block, _)| ir.instrs(block)).map(|(_, instr)| instr.op);
-    for op in ops() {
-        match op {
+    for instr in ir.all() {
+        match instr.op {
             Op::Store { var, declares: true, .. } => {
                 let next = own.len();
                 own.entry(var).or_insert(next);
             }
             Op::Addr(var) => _ = seen.insert(var),
-            Op::Closure(lit) => seen.extend(cx.captured(lit)),
+            Op::Closure(lit) => seen.extend(cx.captured(lit).iter()),
             _ => {}
         }
     }

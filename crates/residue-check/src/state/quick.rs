@@ -162,8 +162,22 @@ impl Look<'_, '_> {
         *known |= bits;
     }
 
+    /// What a variable may hold, be or come from.
+    fn held(&self, var: ObjId) -> u64 {
+        self.vars.get(&var).copied().unwrap_or(0)
+    }
+
     fn escape(&mut self, bits: u64) {
         self.out.fates.escaped |= bits;
+    }
+
+    /// What a function does to what it gets happens to it.
+    fn suffer(&mut self, effect: Effect, bits: u64) {
+        match effect {
+            Effect::Borrowed => {}
+            Effect::Released => self.out.fates.released |= bits,
+            Effect::Escaped => self.escape(bits),
+        }
     }
 
     fn instr(&mut self, instr: ir::Instr) -> u64 {
@@ -175,10 +189,8 @@ impl Look<'_, '_> {
         match instr.op {
             Op::Const | Op::Nil | Op::Zero | Op::Func(_) | Op::Recv { .. } | Op::Unary { .. } | Op::Binary { .. } => 0,
             Op::Logic { .. } | Op::TypeTest { .. } => 0,
-            Op::Load(var) | Op::Addr(var) => self.vars.get(&var).copied().unwrap_or(0),
-            Op::Closure(lit) => {
-                self.cx.captured(lit).iter().fold(0, |bits, var| bits | self.vars.get(var).copied().unwrap_or(0))
-            }
+            Op::Load(var) | Op::Addr(var) => self.held(var),
+            Op::Closure(lit) => self.cx.captured(lit).iter().fold(0, |bits, &var| bits | self.held(var)),
             Op::MethodValue { recv, .. } | Op::InterfaceMethodValue { recv, .. } => self.of(recv),
             Op::Opaque(values) => {
                 let bits = self.all(values);
@@ -295,27 +307,19 @@ impl Look<'_, '_> {
     fn call(&mut self, id: ir::CallId, instr: ir::Instr, deferred: bool) -> u64 {
         let call = self.ir.call(id);
         let args = self.ir.values(call.args);
-        match (&call.callee, call.fun.map(|fun| self.ir.instr(fun).op)) {
-            (&Callee::Literal(lit), _) | (_, Some(Op::Closure(lit))) => {
-                for var in &self.cx.captured(lit) {
-                    let bits = self.vars.get(var).copied().unwrap_or(0);
-                    if bits == 0 {
-                        continue;
-                    }
-                    match self.cx.capture_effect(lit, *var) {
-                        Effect::Borrowed => {}
-                        Effect::Released => self.out.fates.released |= bits,
-                        Effect::Escaped => self.escape(bits),
-                    }
+        if let Some(lit) = self.ir.literal(call) {
+            for &var in &*self.cx.captured(lit) {
+                let bits = self.held(var);
+                if bits != 0 {
+                    self.suffer(self.cx.capture_effect(lit, var), bits);
                 }
-                if self.out.outlives.is_none() {
-                    self.out.outlives = self.cx.literal_outlives(lit);
-                }
-                self.escape(args.iter().fold(0, |bits, &arg| bits | self.of(arg)));
-                self.out.releases = true;
-                return 0;
             }
-            _ => {}
+            if self.out.outlives.is_none() {
+                self.out.outlives = self.cx.literal_outlives(lit);
+            }
+            self.escape(self.all(call.args));
+            self.out.releases = true;
+            return 0;
         }
         if let Callee::Builtin(builtin) = call.callee {
             return self.builtin(builtin, call, instr);
@@ -369,18 +373,11 @@ impl Look<'_, '_> {
             if self.cx.models().is_release_name(name) {
                 self.out.releases = true;
                 // A method that is looked into says what it releases itself; that of a library's or an interface's does by name.
-                match summary.as_ref().map(|s| s.params.first().copied().unwrap_or_default()) {
-                    Some(Effect::Escaped) => self.escape(bits),
-                    Some(Effect::Borrowed) => {}
-                    Some(Effect::Released) | None => self.out.fates.released |= bits,
-                }
+                let effect = summary.as_ref().map_or(Effect::Released, |summary| summary.effect(0));
+                self.suffer(effect, bits);
             } else {
                 match (&summary, &call.callee) {
-                    (Some(summary), _) => match summary.params.first().copied().unwrap_or_default() {
-                        Effect::Borrowed => {}
-                        Effect::Released => self.out.fates.released |= bits,
-                        Effect::Escaped => self.escape(bits),
-                    },
+                    (Some(summary), _) => self.suffer(summary.effect(0), bits),
                     (None, &Callee::Func(id)) if roles.is_none() && self.cx.pkg.is_analysed(id) => self.escape(bits),
                     _ => {}
                 }
@@ -388,19 +385,11 @@ impl Look<'_, '_> {
         }
         if let Some(summary) = &summary {
             for release in &summary.releases {
-                let value = match call.recv {
-                    Some(recv) if release.param == 0 => Some(recv),
-                    Some(_) => args.get(release.param - 1).copied(),
-                    None => args.get(release.param).copied(),
-                };
+                let value = self.ir.operand(call, release.param);
                 self.out.fates.released |= value.map_or(0, |value| self.of(value));
             }
             for &(param, _) in &summary.passes {
-                let value = match call.recv {
-                    Some(recv) if param == 0 => Some(recv),
-                    Some(_) => args.get(param - 1).copied(),
-                    None => args.get(param).copied(),
-                };
+                let value = self.ir.operand(call, param);
                 result |= value.map_or(0, |value| self.of(value));
             }
         }
@@ -419,11 +408,7 @@ impl Look<'_, '_> {
                 }
             } else if let Some(summary) = &summary {
                 let param = (i + usize::from(call.recv.is_some())).min(last);
-                match summary.params.get(param).copied().unwrap_or_default() {
-                    Effect::Borrowed => {}
-                    Effect::Released => self.out.fates.released |= bits,
-                    Effect::Escaped => self.escape(bits),
-                }
+                self.suffer(summary.effect(param), bits);
             } else if is_closure && bits != 0 {
                 self.passed_closure(arg);
             } else {
@@ -436,9 +421,9 @@ impl Look<'_, '_> {
     /// A literal that is handed to a call may be called there: what it only uses stays.
     fn passed_closure(&mut self, value: ir::Value) {
         let Op::Closure(lit) = self.ir.instr(value).op else { return };
-        for var in &self.cx.captured(lit) {
-            let bits = self.vars.get(var).copied().unwrap_or(0);
-            if bits != 0 && self.cx.capture_effect(lit, *var) != Effect::Borrowed {
+        for &var in &*self.cx.captured(lit) {
+            let bits = self.held(var);
+            if bits != 0 && self.cx.capture_effect(lit, var) != Effect::Borrowed {
                 self.escape(bits);
             }
         }
@@ -446,7 +431,7 @@ impl Look<'_, '_> {
 
     fn builtin(&mut self, builtin: Builtin, call: &ir::Call, instr: ir::Instr) -> u64 {
         let args = self.ir.values(call.args);
-        let bits = args.iter().fold(0, |bits, &arg| bits | self.of(arg));
+        let bits = self.all(call.args);
         match builtin {
             Builtin::Append => bits,
             Builtin::Panic => {

@@ -269,6 +269,11 @@ impl State {
         &mut self.resources[at]
     }
 
+    /// What an object holds, with what stands between.
+    pub(crate) fn held_by(&self, object: Sym) -> impl Iterator<Item = (Field, Sym)> + '_ {
+        self.fields.iter().filter(move |&((base, _), _)| base == object).map(|((_, field), held)| (field, held))
+    }
+
     pub(crate) fn status(&self, site: SiteId) -> Status {
         self.resource(site).status
     }

@@ -35,6 +35,13 @@ pub(crate) struct Summary {
     pub(crate) outlives: Option<String>,
 }
 
+impl Summary {
+    /// What becomes of a parameter, the receiver first.
+    pub(crate) fn effect(&self, param: usize) -> Effect {
+        self.params.get(param).copied().unwrap_or_default()
+    }
+}
+
 /// What becomes of a parameter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) enum Effect {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use residue_check::Models;
-use residue_flow::{Function, FunctionKind, Oracle, Parent, build, dump, lower, names};
+use residue_flow::{Function, Oracle, build, dump, lower, names};
 use residue_project::{Config, Env, OsFileSystem, Package, PackageId, Project};
 use residue_types::{Bodies, Program};
 
@@ -110,10 +110,7 @@ fn show(
     oracle: &dyn Oracle,
 ) -> String {
     let tree = bodies.syntax(file);
-    let parent = match function.kind {
-        FunctionKind::Decl(decl) => Parent::Decl(decl),
-        FunctionKind::Lit(lit) => Parent::Expr(lit),
-    };
+    let parent = function.key();
     match &args.view {
         View::Cfg(which) => {
             let graph = build(tree, function.body, oracle);

@@ -4,7 +4,7 @@ use residue_project::PackageId;
 
 use super::{check, code_of_f, lower, lower_f, program};
 use crate::build::Typed;
-use crate::tree::{FunctionKind, Parent, functions};
+use crate::tree::functions;
 
 /// Lowers `f` on a thread with the stack of a default one, and gives the number of its instructions.
 fn lowered(source: String) -> usize {
@@ -156,10 +156,7 @@ fn lower_all(source: &str) {
     let program = program(source, 27);
     let bodies = program.bodies(PackageId(0));
     for function in functions(bodies.syntax(0)) {
-        let parent = match function.kind {
-            FunctionKind::Decl(decl) => Parent::Decl(decl),
-            FunctionKind::Lit(lit) => Parent::Expr(lit),
-        };
+        let parent = function.key();
         let body = lower(&bodies, 0, parent, &Typed { bodies: &bodies, file: 0 }).expect("it has a body");
         assert_eq!(body.validate(), Ok(()), "{source}");
     }
