@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use residue_check::{Models, check, rules};
-use residue_finding::{Outcome, Severity};
+use residue_finding::{Edit, Fingerprint, Outcome, Severity};
 use residue_project::fs::MemoryFileSystem;
 use residue_project::{Config, load};
 use residue_testkit::want::{Found, disagreements, read};
@@ -79,6 +79,41 @@ fn fixtures_agree_with_their_comments() {
     for (code, (reported, clean)) in seen {
         assert!(reported > 0 && clean > 0, "{code} has a reported and a clean fixture");
     }
+}
+
+/// A source with edits made.
+fn edited(source: &str, edits: &[Edit]) -> String {
+    let mut edits: Vec<_> = edits.iter().collect();
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.span));
+    edits.iter().fold(source.to_owned(), |mut text, edit| {
+        text.replace_range(edit.span.start as usize..edit.span.end as usize, &edit.replacement);
+        text
+    })
+}
+
+#[test]
+fn an_edit_takes_its_finding_away_and_brings_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut made = std::collections::BTreeMap::<String, usize>::new();
+    for file in sorted(&root).iter().flat_map(|folder| sorted(folder)) {
+        let source = std::fs::read_to_string(&file).expect("a fixture is readable text");
+        let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        let fingerprints = |outcome: &Outcome| -> Vec<_> { outcome.findings.iter().map(|f| f.fingerprint).collect() };
+        let before = run(name, &source);
+        for finding in &before.findings {
+            let Some(help) = finding.help.as_ref().filter(|help| !help.edits.is_empty()) else { continue };
+            let text = edited(&source, &help.edits);
+            let after = fingerprints(&run(name, &text));
+            assert_eq!(after.len() + 1, before.findings.len(), "{name}:{}: {text}", finding.site.start.line);
+            let new: Vec<_> = after.iter().filter(|print| !fingerprints(&before).contains(print)).collect();
+            assert_eq!(new, Vec::<&Fingerprint>::new(), "{name}:{}: {text}", finding.site.start.line);
+            *made.entry(finding.rule.to_string()).or_default() += 1;
+            *made.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    // `kept` and what comes before it; not what may be read again once it is closed.
+    assert_eq!(made.remove("edits.go"), Some(3));
+    assert!(["R201", "R202", "X001"].iter().all(|code| made.contains_key(*code)), "{made:?}");
 }
 
 fn sorted(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -20,7 +20,7 @@ pub struct Fingerprint([u8; 16]);
 impl Fingerprint {
     /// Hashes the parts. Each goes in with its length, so that no two lists of
     /// parts read the same.
-    fn of(parts: &[&str], ordinal: u32) -> Self {
+    pub fn of(parts: &[&str], ordinal: u32) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"residue/v1");
         for part in parts {

@@ -9,7 +9,7 @@ use std::io;
 use residue_finding::{Diagnostic, Finding, Severity};
 
 use crate::text::clean;
-use crate::{Report, shown_name};
+use crate::{Report, shown_name, switched_off};
 
 /// Writes one workflow command for each finding, and for each part of the input that was not analysed.
 pub fn write_github(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
@@ -23,11 +23,8 @@ pub fn write_github(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<
         out.write_all(problem(report, diagnostic).as_bytes())?;
     }
     // Whoever reviews a change sees what it switches off.
-    let summary = &report.outcome.summary;
-    let disabled = summary.disabled.iter().map(|rule| format!("{} is switched off by {}", rule.code, rule.by));
-    let left_out = summary.left_out.iter().map(|paths| format!("{} is left out by {}", paths.pattern, paths.by));
-    for text in disabled.chain(left_out) {
-        writeln!(out, "::notice title=residue::{}", data(&clean(&text)))?;
+    for off in switched_off(&report.outcome.summary) {
+        writeln!(out, "::notice title=residue::{}", data(&off.text()))?;
     }
     Ok(())
 }

@@ -5,11 +5,11 @@
 
 use std::io;
 
-use residue_finding::{Finding, Severity};
+use residue_finding::{Finding, Fingerprint, Severity};
 use serde::Serialize;
 
 use crate::text::clean;
-use crate::{Report, shown_name};
+use crate::{Report, SwitchedOff, shown_name, switched_off};
 
 #[derive(Serialize)]
 struct Issue {
@@ -34,9 +34,26 @@ struct Lines {
 
 /// Writes the findings of a run as a code quality report.
 pub fn write_gitlab(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let issues: Vec<Issue> = report.outcome.findings.iter().map(|finding| issue(report, finding)).collect();
+    let findings = report.outcome.findings.iter().map(|finding| issue(report, finding));
+    let switched_off = switched_off(&report.outcome.summary).map(|off| notice(report, &off));
+    let issues: Vec<Issue> = findings.chain(switched_off).collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     out.write_all(b"\n")
+}
+
+/// No defect, yet new in the merge request that switches something off.
+fn notice(report: &Report<'_>, off: &SwitchedOff<'_>) -> Issue {
+    let (path, line) = off.by.rsplit_once(':').unwrap_or((off.by, ""));
+    let begin = line.parse().unwrap_or(1).max(1);
+    let path = report.place.path(path);
+    Issue {
+        description: off.text(),
+        check_name: "residue".to_owned(),
+        // Lines move.
+        fingerprint: Fingerprint::of(&["switched off", &path, &off.what], 0).to_string(),
+        severity: "info",
+        location: Location { path: shown_name(&path), lines: Lines { begin, end: begin } },
+    }
 }
 
 fn issue(report: &Report<'_>, finding: &Finding) -> Issue {

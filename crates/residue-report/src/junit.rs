@@ -10,7 +10,7 @@ use residue_finding::{Diagnostic, Finding, Severity};
 
 use crate::source::SourceCache;
 use crate::text::{TextStyle, clean, render};
-use crate::{Report, shown_name};
+use crate::{Report, shown_name, switched_off};
 
 /// Writes the findings of a run, and the parts of the input that were not analysed, as JUnit XML.
 pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
@@ -31,6 +31,10 @@ pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<(
     }
     if findings.is_empty() && errors.is_empty() {
         writeln!(out, "    <testcase classname=\"residue\" name=\"check\"/>")?;
+    }
+    let switched_off: Vec<String> = switched_off(&report.outcome.summary).map(|off| escape(&off.text())).collect();
+    if !switched_off.is_empty() {
+        writeln!(out, "    <system-out>{}</system-out>", switched_off.join("\n"))?;
     }
     writeln!(out, "  </testsuite>")?;
     writeln!(out, "</testsuites>")

@@ -19,7 +19,7 @@ mod talk;
 mod text;
 mod visible;
 
-use residue_finding::{Outcome, RuleCode, RuleMeta};
+use residue_finding::{Outcome, RuleCode, RuleMeta, Summary};
 
 pub use github::write_github;
 pub use gitlab::write_gitlab;
@@ -62,6 +62,28 @@ pub struct Tool<'a> {
     pub version: &'a str,
     /// The Go version of the embedded declarations of the standard library.
     pub std_version: &'a str,
+}
+
+/// What a configuration switched off. Whoever reviews a change of that file is to see it.
+struct SwitchedOff<'a> {
+    /// `R209 is switched off`.
+    what: String,
+    /// The file and line that does it.
+    by: &'a str,
+}
+
+impl SwitchedOff<'_> {
+    fn text(&self) -> String {
+        text::clean(&format!("{} by {}", self.what, self.by))
+    }
+}
+
+fn switched_off(summary: &Summary) -> impl Iterator<Item = SwitchedOff<'_>> {
+    let disabled = summary.disabled.iter();
+    let disabled = disabled.map(|rule| SwitchedOff { what: format!("{} is switched off", rule.code), by: &rule.by });
+    let left_out = summary.left_out.iter();
+    let left_out = left_out.map(|paths| SwitchedOff { what: format!("{} is left out", paths.pattern), by: &paths.by });
+    disabled.chain(left_out)
 }
 
 /// A name from outside, with hidden characters written out. Not masked: it would name something else.

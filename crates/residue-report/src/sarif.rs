@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::place::{Located, Place, uri};
 use crate::text::clean;
-use crate::{Report, mask, visible};
+use crate::{Report, mask, switched_off, visible};
 use limits::Budget;
 use results::Results;
 
@@ -81,9 +81,7 @@ fn run(report: &Report<'_>) -> Map<String, Value> {
 
 /// What a configuration switched off.
 fn configuration(summary: &Summary) -> Vec<Value> {
-    let disabled = summary.disabled.iter().map(|rule| format!("{} is switched off by {}", rule.code, rule.by));
-    let left_out = summary.left_out.iter().map(|paths| format!("{} is left out by {}", paths.pattern, paths.by));
-    disabled.chain(left_out).map(|text| notification(Severity::Note, &clean(&text))).collect()
+    switched_off(summary).map(|off| notification(Severity::Note, &off.text())).collect()
 }
 
 /// What is wrong with the input, and what of it is missing.

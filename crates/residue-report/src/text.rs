@@ -1,11 +1,10 @@
 //! Findings for people: excerpts as rustc shows them, at most 100 columns wide.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use annotate_snippets::renderer::Renderer;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Snippet};
-use residue_finding::{Finding, Help, Severity, Site, Span};
+use residue_finding::{Edit, Finding, Help, Severity, Site, Span};
 
 use crate::source::SourceCache;
 use crate::{Report, mask, visible};
@@ -88,12 +87,12 @@ struct Mark {
     label: String,
 }
 
-/// Edits of one file.
+/// An edit, with the lines around it.
 struct Change {
     path: String,
     first_line: usize,
     text: String,
-    patches: Vec<(std::ops::Range<usize>, String)>,
+    patch: (std::ops::Range<usize>, String),
 }
 
 /// A span with what is said about it.
@@ -160,13 +159,9 @@ impl Block {
         if let Some((message, changes)) = &self.help {
             let mut help = Group::with_title(Level::HELP.secondary_title(message));
             for change in changes {
-                let patches = change.patches.iter();
-                help = help.element(
-                    Snippet::source(&change.text)
-                        .path(&change.path)
-                        .line_start(change.first_line)
-                        .patches(patches.map(|(span, new)| Patch::new(span.clone(), new))),
-                );
+                let (span, new) = &change.patch;
+                let snippet = Snippet::source(&change.text).path(&change.path).line_start(change.first_line);
+                help = help.element(snippet.patch(Patch::new(span.clone(), new)));
             }
             groups.push(help);
         }
@@ -273,35 +268,21 @@ fn shorten(mark: &mut Marked<'_>, room: usize, notes: &mut Vec<String>) {
     mark.label.push('…');
 }
 
-/// The edits of a help, a file each.
+/// The edits of a help, each with the lines it is about.
 fn changes(help: &Help, sources: &SourceCache<'_>) -> Vec<Change> {
-    let paths: BTreeSet<&str> = help.edits.iter().map(|edit| edit.path.as_str()).collect();
-    let mut changes = Vec::new();
-    for path in paths {
-        let Some(source) = sources.get(path) else {
-            continue;
-        };
-        let mut edits: Vec<_> = help.edits.iter().filter(|edit| edit.path == path).collect();
-        edits.sort_by_key(|edit| edit.span);
-        let spans: Vec<Span> = edits.iter().map(|edit| edit.span).collect();
-        let window = source.window(&spans);
-        let new = edits.iter().map(|edit| mask::text(&visible::text(&edit.replacement)));
-        let mut patches: Vec<_> = window.spans.into_iter().zip(new).collect();
-        // Overlapping edits would be a mistake of the rule; show the first.
-        let mut end = 0;
-        patches.retain(|(span, _)| {
-            let apart = span.start >= end;
-            end = end.max(span.end);
-            apart
-        });
-        changes.push(Change {
-            path: visible::line(path).into_owned(),
+    let mut edits: Vec<_> = help.edits.iter().collect();
+    edits.sort_by_key(|edit| (&edit.path, edit.span));
+    let change = |edit: &&Edit| {
+        let window = sources.get(&edit.path)?.window(&[edit.span]);
+        let new = mask::text(&visible::text(&edit.replacement));
+        Some(Change {
+            path: visible::line(&edit.path).into_owned(),
             first_line: window.first_line,
             text: window.text,
-            patches,
-        });
-    }
-    changes
+            patch: (window.spans.into_iter().next()?, new),
+        })
+    };
+    edits.iter().filter_map(change).collect()
 }
 
 /// A message as it may be shown: on one line, masked, without hidden characters.

@@ -68,6 +68,10 @@ fn gitlab_gets_a_list_with_fingerprints() {
         })
     );
     assert_eq!(json[1]["severity"], "critical");
+    let off = |at: usize| [&json[at]["description"], &json[at]["severity"], &json[at]["location"]["lines"]["begin"]];
+    assert_eq!(off(2).map(ToString::to_string), ["\"R203 is switched off by .residue.toml:3\"", "\"info\"", "3"]);
+    assert_eq!(json[3]["location"]["path"], "app/.residue.toml");
+    assert_ne!(json[2]["fingerprint"], json[3]["fingerprint"]);
     assert_eq!(written(|report, out| write_gitlab(report, out), &Outcome::default()), "[]\n");
 }
 
@@ -78,6 +82,8 @@ fn junit_has_a_failed_test_for_each_and_one_that_passed_for_none() {
     assert!(text.contains("name=\"R201 app/main.go:4:2\" file=\"app/main.go\" line=\"4\">"), "{text}");
     assert!(text.contains("<failure type=\"warning\" message=\"the response body is never closed\">warning[R201]"));
     assert!(text.contains("<error type=\"not analysed\" message=\"expected `)`\"/>"), "{text}");
+    let off = "R203 is switched off by .residue.toml:3\ngen/** is left out by .residue.toml:1";
+    assert!(text.contains(&format!("<system-out>{off}</system-out>")), "{text}");
     let none = written(|report, out| write_junit(report, out), &Outcome::default());
     assert!(none.contains("tests=\"1\" failures=\"0\" errors=\"0\"") && none.contains("<testcase"), "{none}");
 }

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Files, RULE, files, finding, outcome, report};
 use residue_finding::{
-    Diagnostic, DisabledRule, Finding, LeftOut, Outcome, Position, RuleCode, Severity, Site, Span, StepRole,
-    Suppressed, SuppressedBy,
+    Diagnostic, DisabledRule, Edit, Finding, Help, LeftOut, Outcome, Position, RuleCode, Severity, Site, Span,
+    StepRole, Suppressed, SuppressedBy,
 };
 use residue_report::{Report, write_sarif};
 use serde_json::Value;
@@ -75,6 +75,38 @@ fn rules_have_their_page_and_their_weaknesses() {
     assert_eq!(run["taxonomies"][0]["taxa"][0]["id"], "CWE-772");
     assert_eq!(run["results"][0]["taxa"][0]["toolComponent"]["name"], run["taxonomies"][0]["name"]);
     assert_eq!(run["columnKind"], "utf16CodeUnits");
+}
+
+#[test]
+fn edits_are_fixes_unless_they_would_have_to_be_masked() {
+    let files = Files::new(&[("a.go", "package p\n\nvar ü, v = f()\nvar w = 1\n".as_bytes())]);
+    let edit = |start: u32, end: u32, replacement: &str| Edit {
+        path: "a.go".to_owned(),
+        span: Span { start, end },
+        replacement: replacement.to_owned(),
+    };
+    let with = |edits: Vec<Edit>| {
+        let mut finding = leak();
+        finding.help = Some(Help { message: "set it".to_owned(), edits });
+        sarif(&report(&outcome(vec![finding]), &files))["results"][0]["fixes"].clone()
+    };
+    // The whole of line 3, and a word after a letter of two bytes; columns are UTF-16.
+    let fixes = with(vec![edit(11, 27, ""), edit(36, 37, "2")]);
+    assert_eq!(fixes[0]["description"]["text"], "set it");
+    let [change] = &fixes[0]["artifactChanges"].as_array().unwrap()[..] else { panic!("{fixes}") };
+    assert_eq!(change["artifactLocation"]["uri"], "app/a.go");
+    let region = |start: (u32, u32), end: (u32, u32)| {
+        serde_json::json!({
+            "startLine": start.0, "startColumn": start.1, "endLine": end.0, "endColumn": end.1,
+        })
+    };
+    assert_eq!(change["replacements"][0]["deletedRegion"], region((3, 1), (4, 1)));
+    assert_eq!(change["replacements"][1]["insertedContent"]["text"], "2");
+    let fixes = with(vec![edit(19, 20, "x")]);
+    let deleted = &fixes[0]["artifactChanges"][0]["replacements"][0]["deletedRegion"];
+    assert_eq!(*deleted, region((3, 8), (3, 9)));
+    assert!(with(vec![edit(11, 11, "password := \"hunter2-hunter2\"\n")]).is_null());
+    assert!(with(Vec::new()).is_null());
 }
 
 #[test]

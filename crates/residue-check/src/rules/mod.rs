@@ -3,6 +3,7 @@
 mod f301;
 mod f302;
 mod f304;
+mod fix;
 pub(crate) mod path;
 mod r201;
 pub(crate) mod r202;

@@ -72,6 +72,7 @@ use residue_types::{ObjId, Objects, Type};
 use crate::assume::Assumptions;
 use crate::context::{Enclosing, FileCx};
 use crate::model::Resource;
+use crate::rules::fix::{self, Release};
 use crate::rules::{Rule, path};
 use crate::state::events::{Exit, Origin};
 use crate::state::exec::Exec;
@@ -339,7 +340,8 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
         }
         at => advice(exec, leak.site, at.is_none()),
     };
-    finding.help = Some(Help { message: help, edits: Vec::new() });
+    let edits = release(exec, leak.site).map_or_else(Vec::new, |release| fix::defer(exec, leak.site, &release));
+    finding.help = Some(Help { message: help, edits });
     finding.resource = shown(exec, leak.site);
     finding.acquire = Some(cx.acquire_site(call));
     finding.subject = normalise_expression(&cx.text(call));
@@ -389,33 +391,43 @@ fn gives_error(cx: FileCx<'_>, call: ExprId) -> bool {
     matches!(cx.info().type_of(call), Type::Tuple(types) if types.contains(&residue_types::error_type()))
 }
 
+/// The call that releases a resource, where the resource is in a variable and one method does it.
+pub(super) fn release(exec: &Exec<'_>, site: SiteId) -> Option<Release> {
+    let cx = exec.cx;
+    let Acquired { call: acquired, result, owned, resource } = self::acquired(exec, site);
+    let Target::Variable(var) = Targets::of(cx, acquired, result).value else { return None };
+    let name = cx.pkg.bodies.object(var)?.name.as_str();
+    let call = match (owned.filter(|owned| !is_itself(owned, resource)), &resource.release[..]) {
+        (Some(owned), _) => format!("{name}.{}()", closer(cx, acquired, owned).unwrap_or("Close")),
+        (None, [method]) => match &resource.field {
+            Some(field) => format!("{name}.{field}.{method}()"),
+            None => format!("{name}.{method}()"),
+        },
+        (None, _) => return None,
+    };
+    Some(Release { acquired, var, call })
+}
+
 /// What to do. In a loop, a deferred call would wait for the end of the function.
 pub(super) fn advice(exec: &Exec<'_>, site: SiteId, repeats: bool) -> String {
     let cx = exec.cx;
     let Acquired { call, result, owned, resource } = acquired(exec, site);
     let targets = Targets::of(cx, call, result);
     let checks_error = targets.error.is_some() || !gives_error(cx, call);
-    let var = match targets.value {
-        Target::Variable(var) => cx.pkg.bodies.object(var).map(|object| object.name.as_str()),
-        _ => None,
-    };
-    let Some(var) = var else {
-        return format!("keep the {} in a variable and have it {}", resource.name, resource.verb);
-    };
-    if let Some(owned) = owned.filter(|owned| !is_itself(owned, resource)) {
-        let method = closer(cx, call, owned).unwrap_or("Close");
-        return format!("`defer {var}.{method}()`: it releases the {}", resource.name);
-    }
-    let [release] = &resource.release[..] else { return format!("have `{var}` {} on every path", resource.verb) };
-    let call = match &resource.field {
-        Some(field) => format!("{var}.{field}.{release}()"),
-        None => format!("{var}.{release}()"),
-    };
-    if repeats {
-        format!("`{call}` before the round ends, on every path")
-    } else {
-        let when = if checks_error { "as soon as the error is known" } else { "after checking the error" };
-        format!("`defer {call}` {when}")
+    match (release(exec, site), targets.value) {
+        (Some(Release { call, .. }), _) if owned.is_some_and(|owned| !is_itself(owned, resource)) => {
+            format!("`defer {call}`: it releases the {}", resource.name)
+        }
+        (Some(Release { call, .. }), _) if repeats => format!("`{call}` before the round ends, on every path"),
+        (Some(Release { call, .. }), _) => {
+            let when = if checks_error { "as soon as the error is known" } else { "after checking the error" };
+            format!("`defer {call}` {when}")
+        }
+        (None, Target::Variable(var)) => {
+            let name = cx.pkg.bodies.object(var).map_or("it", |object| object.name.as_str());
+            format!("have `{name}` {} on every path", resource.verb)
+        }
+        (None, _) => format!("keep the {} in a variable and have it {}", resource.name, resource.verb),
     }
 }
 

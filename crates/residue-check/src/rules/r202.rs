@@ -62,7 +62,7 @@ use residue_finding::{
 
 use crate::context::FileCx;
 use crate::reach::{self, Key, Shield};
-use crate::rules::{Rule, path, r201};
+use crate::rules::{Rule, fix, path, r201};
 use crate::state::events::{Unwind, Why};
 use crate::state::exec::Exec;
 use crate::state::{Analysis, Executed};
@@ -184,7 +184,9 @@ fn report(exec: &Exec<'_>, unwind: &Unwind) -> Finding {
         );
     }
     finding.notes.push(acquired.resource.cost.clone());
-    finding.help = Some(Help { message: r201::advice(exec, unwind.site, false), edits: Vec::new() });
+    let release = r201::release(exec, unwind.site);
+    let edits = release.map_or_else(Vec::new, |release| fix::defer(exec, unwind.site, &release));
+    finding.help = Some(Help { message: r201::advice(exec, unwind.site, false), edits });
     finding.resource = r201::shown(exec, unwind.site);
     finding.acquire = Some(cx.acquire_site(acquired.call));
     finding.subject = normalise_expression(&cx.text(acquired.call));

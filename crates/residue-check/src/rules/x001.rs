@@ -36,6 +36,7 @@
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, module_docs};
 use residue_syntax::ast::Span;
 
+use crate::rules::fix;
 use crate::source::SourceCx;
 use crate::suppress::Directive;
 
@@ -54,13 +55,17 @@ pub(super) static META: RuleMeta = RuleMeta {
 
 /// The findings about codes of a directive that held nothing back; `ran` says which rules looked.
 pub(crate) fn unused(cx: SourceCx<'_>, directive: &Directive, ran: impl Fn(RuleCode) -> bool, out: &mut Vec<Finding>) {
+    let useless = directive.ignores.iter().flatten().all(|ignored| !ignored.used && ran(ignored.code));
+    let help = if useless { "remove the comment" } else { "remove the code from the comment" };
     for ignored in directive.ignores.iter().flatten().filter(|ignored| !ignored.used && ran(ignored.code)) {
         let span = Span::new(directive.span.start, directive.span.end);
         let message = format!("there is no {} finding here to suppress", ignored.code);
         let mut finding = Finding::new(&META, message, cx.site(span));
         finding.label = "suppresses nothing".to_owned();
         finding.subject = ignored.code.to_string();
-        finding.help = Some(Help { message: "remove the comment".to_owned(), edits: Vec::new() });
+        // One that holds something else back stays.
+        let edits = if useless { vec![fix::without_comment(cx, directive.span)] } else { Vec::new() };
+        finding.help = Some(Help { message: help.to_owned(), edits });
         out.push(finding);
     }
 }

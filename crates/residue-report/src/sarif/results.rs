@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use residue_finding::{Finding, Position, Site, Step, StepRole, Suppressed, SuppressedBy};
+use residue_finding::{Finding, Help, Position, Site, Step, StepRole, Suppressed, SuppressedBy};
 use serde_json::{Value, json};
 
 use super::limits::{RELATED_MAX, STEPS_MAX};
@@ -10,7 +10,7 @@ use super::{artifact, rules};
 use crate::line_hash::line_hashes;
 use crate::source::SourceCache;
 use crate::text::clean;
-use crate::{Report, visible};
+use crate::{Report, mask, visible};
 
 /// All there is to write, of which some may not fit.
 pub(super) struct Results<'a> {
@@ -93,6 +93,9 @@ impl<'a> Results<'a> {
                 })
                 .collect();
         }
+        if let Some(fix) = finding.help.as_ref().and_then(|help| self.fix(help)) {
+            value["fixes"] = json!([fix]);
+        }
         if let Some(by) = result.suppressed {
             value["suppressions"] = json!([self.suppression(finding, by)]);
         }
@@ -164,6 +167,34 @@ impl<'a> Results<'a> {
             };
         }
         location
+    }
+
+    /// The edits of a help, all or none: one that has to be masked would do harm.
+    fn fix(&self, help: &Help) -> Option<Value> {
+        let mut changes: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for edit in &help.edits {
+            let text = self.sources.get(&edit.path)?;
+            let place = |offset: u32| {
+                let line = text.line_of(offset as usize) + 1;
+                Some((line, text.column_utf16(line as u32, offset as usize)?))
+            };
+            let ((start, start_column), (end, end_column)) = (place(edit.span.start)?, place(edit.span.end)?);
+            if mask::text(&visible::text(&edit.replacement)) != edit.replacement {
+                return None;
+            }
+            changes.entry(&edit.path).or_default().push(json!({
+                "deletedRegion": {
+                    "startLine": start, "startColumn": start_column, "endLine": end, "endColumn": end_column,
+                },
+                "insertedContent": {"text": edit.replacement},
+            }));
+        }
+        let changes = changes.into_iter().map(|(path, replacements)| {
+            json!({"artifactLocation": artifact(self.report.place, path), "replacements": replacements})
+        });
+        let changes: Vec<Value> = changes.collect();
+        let description = json!({"text": clean(&help.message)});
+        (!changes.is_empty()).then(|| json!({"description": description, "artifactChanges": changes}))
     }
 
     fn fingerprints(&self, finding: &Finding) -> Value {
