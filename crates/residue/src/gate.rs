@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use residue_finding::{Date, Diagnostic, Finding, Outcome, Severity, SuppressedBy};
+use residue_finding::{Date, Diagnostic, Finding, Outcome, Position, Severity, SuppressedBy};
 
 use crate::baseline::Baseline;
 use crate::change::Change;
@@ -32,10 +32,7 @@ impl Gate {
         }
         let today = today();
         outcome.expire(today);
-        outcome.hold_back(|finding| {
-            let ignored = settings.ignored.iter().find(|ignored| ignores(ignored, finding, today, &settings.dir))?;
-            Some(SuppressedBy::Config { by: ignored.by.clone(), why: ignored.entry.why.clone() })
-        });
+        ignore(outcome, settings, looked_at, today);
         if let Some(baseline) = &self.baseline {
             baseline.apply(outcome, settings, looked_at);
         }
@@ -51,12 +48,44 @@ fn today() -> Date {
     Date::from_unix_days(u32::try_from(seconds / 86_400).unwrap_or(0))
 }
 
-fn ignores(ignored: &Ignored, finding: &Finding, today: Date, dir: &Path) -> bool {
-    let entry = &ignored.entry;
-    let about = entry.rules.is_empty() || entry.rules.iter().any(|rule| rule.code == finding.rule);
-    if !about || entry.until.is_some_and(|until| until < today) {
-        return false;
+/// Holds back what `[[ignore]]` accepts, and says of each whether it holds anything back.
+fn ignore(outcome: &mut Outcome, settings: &Settings, looked_at: &LookedAt, today: Date) {
+    for ignored in &settings.ignored {
+        let Ignored { entry, by, .. } = ignored;
+        let mut used = false;
+        let about = |finding: &Finding| {
+            let rule = entry.rules.is_empty() || entry.rules.iter().any(|rule| rule.code == finding.rule);
+            rule && covers(ignored, &finding.site.path, &settings.dir)
+        };
+        match entry.until.filter(|until| *until < today) {
+            Some(until) => {
+                for finding in outcome.findings.iter_mut().filter(|finding| about(finding)) {
+                    finding.notes.push(format!("the `[[ignore]]` at {by} ended on {until}"));
+                    used = true;
+                }
+            }
+            None => outcome.hold_back(|finding| {
+                let held = about(finding);
+                used |= held;
+                held.then(|| SuppressedBy::Config { by: by.clone(), why: entry.why.clone() })
+            }),
+        }
+        let ran =
+            entry.rules.is_empty() || entry.rules.iter().any(|rule| settings.rules.iter().any(|r| r.code == rule.code));
+        if !used && ran && looked_at.files.iter().any(|path| covers(ignored, path, &settings.dir)) {
+            let (path, line) = by.rsplit_once(':').unwrap_or((by, ""));
+            outcome.summary.diagnostics.push(Diagnostic {
+                severity: Severity::Warning,
+                path: Some(path.to_owned()),
+                position: line.parse().ok().map(|line| Position { line, column: 0 }),
+                message: "this `[[ignore]]` holds nothing back".to_owned(),
+                hint: Some("drop it, so that it doesn't hide what comes".to_owned()),
+            });
+        }
     }
-    let path = dir.join(&finding.site.path);
-    path.strip_prefix(&ignored.base).is_ok_and(|below| entry.paths.cover(&crate::paths::slashed(below)))
+}
+
+fn covers(ignored: &Ignored, path: &str, dir: &Path) -> bool {
+    let path = dir.join(path);
+    path.strip_prefix(&ignored.base).is_ok_and(|below| ignored.entry.paths.cover(&crate::paths::slashed(below)))
 }

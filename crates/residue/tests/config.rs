@@ -93,8 +93,23 @@ fn findings_are_accepted_by_path_and_until_a_day() {
     assert_eq!(report["suppressed"][0]["by"], by);
     write(dir.path(), ".residue.toml", &entry("until = 2020-01-31\n"));
     assert_eq!(found(dir.path(), &[]), ["A", "B", "C"]);
+    let text = out(&run(dir.path(), &["check"]));
+    assert_eq!(text.matches("the `[[ignore]]` at .residue.toml:1 ended on 2020-01-31").count(), 2, "{text}");
     write(dir.path(), ".residue.toml", &entry("until = 9999-12-31\n"));
     assert_eq!(found(dir.path(), &[]), ["C"]);
+}
+
+#[test]
+fn what_accepts_nothing_is_said() {
+    let entry = |path: &str, rule: &str| format!("[[ignore]]\npaths = ['{path}']\nrules = ['{rule}']\nwhy = 'tools'\n");
+    let unused = entry("a", "R202") + &entry("a", "R201") + &entry("elsewhere", "R201") + &entry("b", "R201");
+    let dir = module(&[("a/a.go", &leaks(&["A"])), ("b/b.go", "package b\n"), (".residue.toml", &unused)]);
+    let said = err(&run(dir.path(), &["check"]));
+    assert!(said.contains("warning: .residue.toml:1: this `[[ignore]]` holds nothing back"), "{said}");
+    assert!(said.contains("warning: .residue.toml:13: this"), "{said}");
+    assert_eq!(said.matches("holds nothing back").count(), 2, "neither what is used nor what wasn't looked at: {said}");
+    let only_a = err(&run(dir.path(), &["check", "./a", "--rule", "R201"]));
+    assert!(!only_a.contains("holds nothing back"), "{only_a}");
 }
 
 #[test]
