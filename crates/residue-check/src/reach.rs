@@ -9,13 +9,14 @@ use std::hash::{Hash, Hasher};
 
 use residue_finding::Site;
 use residue_flow::Parent;
-use residue_flow::ir::Op;
+use residue_flow::ir::{self, Op};
 use residue_syntax::ast::{Decl, ExprId, Span};
 use residue_types::{Callee, ObjId, Objects, Symbol, Type};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::context::{FileCx, PackageCx};
 use crate::state::Analysis;
+use crate::state::summary::Effect;
 
 /// Methods of one name beyond which a call through an interface is not followed.
 const IMPLEMENTATIONS_MAX: usize = 3;
@@ -110,12 +111,15 @@ pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
 fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
     let Some(ir) = cx.ir(function) else { return };
     let own = key(cx, function);
-    // A goroutine's panic is below nobody's recover but its own.
-    let started = ir.all().filter_map(|instr| match instr.op {
-        Op::Go(call) => ir.literal(ir.call(call)),
-        _ => None,
-    });
-    let started: Vec<ExprId> = started.collect();
+    // A goroutine's panic is below nobody's recover but its own; what somebody keeps is called by others.
+    let mut elsewhere: Vec<ExprId> = Vec::new();
+    for instr in ir.all() {
+        match instr.op {
+            Op::Go(call) => elsewhere.extend(ir.literal(ir.call(call))),
+            Op::Call(call) | Op::Defer(call) => elsewhere.extend(kept_literals(cx, &ir, ir.call(call))),
+            _ => {}
+        }
+    }
     for instr in ir.all() {
         match instr.op {
             Op::Call(call) | Op::Defer(call) => match ir.call(call).callee {
@@ -124,7 +128,7 @@ fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
                 _ => {}
             },
             Op::Func(id) | Op::MethodValue { method: id, .. } => calls.edges.push((own, declared(cx.pkg, id))),
-            Op::Closure(lit) if !started.contains(&lit) => calls.edges.push((own, key(cx, Parent::Expr(lit)))),
+            Op::Closure(lit) if !elsewhere.contains(&lit) => calls.edges.push((own, key(cx, Parent::Expr(lit)))),
             _ => {}
         }
     }
@@ -143,6 +147,21 @@ fn one(cx: FileCx<'_>, function: Parent, calls: &mut Calls) {
         let shield = Shield { who: "net/http recovers from panics of handlers".to_owned(), site: None };
         calls.shielded.push((own, shield));
     }
+}
+
+/// The literals among the arguments of a call that the function called keeps or starts, and doesn't call itself.
+fn kept_literals<'a>(cx: FileCx<'a>, ir: &'a ir::Body, call: &'a ir::Call) -> impl Iterator<Item = ExprId> + 'a {
+    let summary = match call.callee {
+        Callee::Func(id) => cx.pkg.summary(id),
+        _ => None,
+    };
+    summary.into_iter().flat_map(move |summary| {
+        let kept = (0..summary.params.len()).filter(move |&param| summary.effect(param) == Effect::Escaped);
+        kept.filter_map(|param| match ir.instr(ir.operand(call, param)?).op {
+            Op::Closure(lit) => Some(lit),
+            _ => None,
+        })
+    })
 }
 
 fn parameters(cx: FileCx<'_>, function: Parent) -> Vec<Type> {

@@ -112,7 +112,7 @@ fn function(executed: &Executed<'_>) -> Option<Finding> {
     if exec.events.recoveries.is_empty() || cx.source().test {
         return None;
     }
-    let job = job(executed)?;
+    let job = job(executed).filter(|_| !tells_by_parameter(cx, executed.function))?;
     if job == Job::Http && exec.events.recoveries.iter().any(|recovery| recovery.state.answered) {
         return None;
     }
@@ -179,6 +179,22 @@ fn job(executed: &Executed<'_>) -> Option<Job> {
         return Some(Job::Wrapper);
     }
     reach::is_handler(cx, executed.function).then_some(Job::Http)
+}
+
+/// Whether a function tells of errors by a parameter too, so that a nil error is not all that its caller looks at:
+/// `errs *[]error`.
+fn tells_by_parameter(cx: FileCx<'_>, function: Parent) -> bool {
+    let is_error = |ty: &Type| *ty == residue_types::error_type();
+    let params = cx.signature(function);
+    params.is_some_and(|signature| {
+        signature.params.iter().any(|param| match param {
+            Type::Pointer(to) => match &**to {
+                Type::Slice(elem) => is_error(elem),
+                to => is_error(to),
+            },
+            _ => false,
+        })
+    })
 }
 
 /// The name of a declared function.

@@ -640,9 +640,12 @@ impl<'a> Exec<'a> {
                 let last = summary.params.len().saturating_sub(1);
                 let param = (i + usize::from(has_receiver)).min(last);
                 let escapes = summary.effect(param) == Effect::Escaped;
-                // A literal that is called there does what it does.
-                if escapes || matches!(self.syms.def(arg), Def::Closure(_)) {
-                    self.escape(state, arg, Escape::Passed);
+                match self.syms.def(arg) {
+                    Def::Closure(_) if escapes => self.escape(state, arg, Escape::Stored),
+                    // A literal that is called there does what it does.
+                    Def::Closure(_) => self.escape(state, arg, Escape::Passed),
+                    _ if escapes => self.escape(state, arg, Escape::Passed),
+                    _ => {}
                 }
             } else if matches!(self.syms.def(arg), Def::Closure(_)) {
                 // It may be kept, and called when this function has returned.
@@ -711,7 +714,7 @@ impl<'a> Exec<'a> {
         for mut state in states {
             for &(param, result) in &summary.passes {
                 if let Some(sym) = ops.param(param)
-                    && self.carries(&state, sym)
+                    && (self.carries(&state, sym) || self.writer == Some(sym))
                 {
                     let result = self.syms.of(Def::Out(place, result as u32));
                     state.fields.set((result, Field::Owns(param as u32)), sym);

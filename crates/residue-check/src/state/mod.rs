@@ -310,7 +310,7 @@ fn held_by_results(exec: &Exec<'_>, exit: &Exit) -> Vec<Owned> {
             }
             if let Some(site) = exec.site_of(sym) {
                 let data = &exec.events.sites[site.0 as usize];
-                let ours = exit.state.status(site) == Status::Escaped(Escape::Returned);
+                let ours = exit.state.status(site) == Status::Escaped(Escape::Returned) && !exec.has_closer(exit, sym);
                 if let Some(kind) = data.kind
                     && ours
                 {
@@ -343,6 +343,16 @@ impl Exec<'_> {
     fn own_error(&self, ir: &ir::Body) -> Option<usize> {
         let types = self.cx.result_types(ir.function);
         types.iter().rposition(|ty| *ty == residue_types::error_type())
+    }
+
+    /// Whether one of the results is a literal that releases a value: who calls it has released that.
+    fn has_closer(&self, exit: &Exit, sym: Sym) -> bool {
+        exit.results.iter().any(|&result| match self.syms.def(result) {
+            Def::Closure(lit) => self.cx.captured(lit).iter().any(|&var| {
+                exit.state.env.get(var) == Some(sym) && self.cx.capture_effect(lit, var) != Effect::Borrowed
+            }),
+            _ => false,
+        })
     }
 
     /// The call that made a resource, as `os.Open`.
