@@ -870,7 +870,13 @@ impl<'a> FileCx<'a> {
     /// there is none, nor where a context that this function cancels ends it.
     pub(crate) fn really_acquires(self, call: ExprId, kind: ResourceId) -> bool {
         let resource = self.models().resource(kind);
-        !self.gives_none(call, resource) && !self.is_cancelled(call)
+        let until_cancelled = self.roles(call).is_some_and(|roles| roles.until_cancelled);
+        !self.gives_none(call, resource) && !(until_cancelled && self.is_cancelled(call))
+    }
+
+    /// Whether a call of a function whose result holds a resource gives something to release, in the same sense.
+    pub(crate) fn really_gives(self, call: ExprId, kind: ResourceId) -> bool {
+        !(self.models().ends_when_cancelled(kind) && self.is_cancelled(call))
     }
 
     /// Whether a constant among the arguments, or among those of the call that made an argument, says that there is none.
@@ -891,11 +897,8 @@ impl<'a> FileCx<'a> {
             let arg = walk::unparen(self.tree(), arg);
             if matches!(self.tree().expr(arg), Expr::Call { .. }) { Some(arg) } else { self.maker(arg) }
         };
-        self.roles(call).is_some_and(|roles| roles.until_cancelled)
-            && self
-                .arguments(call)
-                .filter_map(made)
-                .any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels || roles.ends))
+        let mut makers = self.arguments(call).filter_map(made);
+        makers.any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels || roles.ends))
     }
 
     /// Where a path ends: at the statement that returns or sets something again, or at the head of the loop that comes

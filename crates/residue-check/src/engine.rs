@@ -11,6 +11,7 @@ use residue_types::{ObjId, Objects, PkgId, Program};
 use rustc_hash::FxHashMap;
 
 use crate::context::PackageCx;
+use crate::demand::{self, Opened};
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
 use crate::rules::r202::Pending;
@@ -28,9 +29,12 @@ pub fn check(program: &Program, models: &Models, rules: &[&RuleMeta]) -> Outcome
     let on: BTreeSet<RuleCode> = rules.iter().map(|rule| rule.code).collect();
     let rules = rules::RULES.iter().copied().filter(|rule| on.contains(&rule.meta().code)).collect();
     let summaries = Summaries::new(program.project().packages.len());
-    let run = Run { program, models, rules, on, summaries };
     // On the pool's threads, whose stacks are made for it, also where there is but one package.
-    rayon::scope(|_| run.all())
+    rayon::scope(|_| {
+        let opened = demand::open(program, models);
+        let program = opened.as_ref().map_or(program, |opened| &opened.program);
+        Run { program, models, rules, on, summaries, opened: opened.as_ref() }.all()
+    })
 }
 
 /// What looking at one package gives, before it is known what is above its functions.
@@ -62,10 +66,12 @@ struct Run<'a> {
     on: BTreeSet<RuleCode>,
     /// What is known of the functions of packages that were looked at.
     summaries: Summaries,
+    /// What is looked into besides.
+    opened: Option<&'a Opened>,
 }
 
-/// The root packages by how many others they have to wait for, as indices among the roots.
-fn levels(project: &Project) -> Vec<Vec<usize>> {
+/// The packages that are wanted, by how many others they have to wait for, as indices among those wanted.
+fn levels(project: &Project, wanted: &[PackageId]) -> Vec<Vec<usize>> {
     // Importers of a package see it without its tests, yet wait for the variant that is analysed.
     let mut analysed: FxHashMap<&str, usize> = FxHashMap::default();
     for (id, package) in project.roots() {
@@ -111,7 +117,7 @@ fn levels(project: &Project) -> Vec<Vec<usize>> {
         }
     }
     let mut levels: Vec<Vec<usize>> = Vec::new();
-    for (i, (id, _)) in project.roots().enumerate() {
+    for (i, id) in wanted.iter().enumerate() {
         let depth = depth[id.index()].unwrap_or(0);
         if levels.len() <= depth {
             levels.resize_with(depth + 1, Vec::new);
@@ -137,19 +143,38 @@ fn given_up(executed: &Executed<'_>) -> Diagnostic {
     }
 }
 
+/// What is said where not all functions of imported packages are looked into that could matter.
+fn left(opened: &Opened) -> Option<Diagnostic> {
+    (opened.left > 0).then(|| Diagnostic {
+        severity: Severity::Note,
+        path: None,
+        position: None,
+        message: format!("{} functions of imported packages are not looked into: there are too many", opened.left),
+        hint: Some("what they do with what they are given counts as unknown".to_owned()),
+    })
+}
+
 impl Run<'_> {
     fn all(&self) -> Outcome {
-        let roots: Vec<(PackageId, &Package)> = self.program.project().roots().collect();
+        let project = self.program.project();
+        let roots: Vec<(PackageId, &Package)> = project.roots().collect();
         let mut outcome = Outcome::default();
         // Callees before callers: what is learnt of a package is known to those that import it.
-        let mut looks: Vec<Look> = roots.iter().map(|_| Look::default()).collect();
-        for level in levels(self.program.project()) {
+        let asked = self.opened.into_iter().flat_map(|opened| &opened.packages).map(|&id| (id, &project[id]));
+        let all: Vec<(PackageId, &Package)> = roots.iter().copied().chain(asked).collect();
+        let mut looks: Vec<Look> = all.iter().map(|_| Look::default()).collect();
+        for level in levels(project, &all.iter().map(|(id, _)| *id).collect::<Vec<_>>()) {
             let done: Vec<(usize, Look)> =
-                level.into_par_iter().with_max_len(1).map(|i| (i, self.guarded(roots[i].0, roots[i].1))).collect();
+                level.into_par_iter().with_max_len(1).map(|i| (i, self.guarded(all[i].0, all[i].1))).collect();
             for (i, look) in done {
                 looks[i] = look;
             }
         }
+        for look in looks.drain(roots.len()..) {
+            outcome.summary.opened += look.bodies;
+            outcome.summary.diagnostics.extend(look.diagnostics);
+        }
+        outcome.summary.diagnostics.extend(self.opened.and_then(left));
         let shields = Shields::new(&looks.iter().map(|look| &look.calls).collect::<Vec<_>>());
         for look in &mut looks {
             outcome.summary.bodies += look.bodies;
@@ -197,6 +222,10 @@ impl Run<'_> {
         let cx = PackageCx::new(package, &bodies, self.models, &self.summaries);
         let analysis = state::analyse(&cx);
         self.learn(id, &cx);
+        if !package.analyse {
+            // It is there to be known to its callers.
+            return Look { bodies: analysis.bodies, ..Look::default() };
+        }
         let mut look = Look {
             calls: reach::calls(&cx, &analysis),
             bodies: analysis.bodies,
@@ -247,9 +276,9 @@ impl Run<'_> {
                 let here = by_name.get(&self.program.func_name(there))?;
                 Some((there, Arc::clone(learnt.get(here)?)))
             });
-            self.summaries.set(other, same.collect());
+            self.summaries.set(other, same.collect(), own.analyse);
         }
-        self.summaries.set(PkgId(id.0), learnt);
+        self.summaries.set(PkgId(id.0), learnt, own.analyse);
     }
 
     fn runs(&self, rule: RuleCode) -> bool {
@@ -338,7 +367,7 @@ mod tests {
         let program = Program::new(Arc::new(project));
         let models = Models::new();
         let (on, summaries) = (BTreeSet::from([META.code]), Summaries::new(program.project().packages.len()));
-        let run = Run { program: &program, models: &models, rules: vec![&Fails], on, summaries };
+        let run = Run { program: &program, models: &models, rules: vec![&Fails], on, summaries, opened: None };
         let outcome = run.all();
         assert_eq!(outcome.findings.len(), 1);
         assert_eq!(outcome.findings[0].site.import_path, "example.com/m/good");

@@ -8,6 +8,7 @@
 
 mod assume;
 mod context;
+mod demand;
 mod engine;
 pub mod model;
 mod reach;

@@ -14,14 +14,23 @@ use residue_project::{Config, load};
 use residue_testkit::want::{Found, disagreements, read};
 use residue_types::Program;
 
-/// Checks a package of one file.
+/// Checks a package of one file. What follows a line `-- DIRECTORY/NAME --` is a file of a package that it imports,
+/// which itself is not asked for.
 fn run(name: &str, source: &str) -> Outcome {
     let models = Models::embedded().expect("the embedded models are right");
-    let fs = MemoryFileSystem::new([
-        ("/fixture/go.mod", "module example.com/fixture\n\ngo 1.27\n".to_owned()),
-        (&*format!("/fixture/{name}"), source.to_owned()),
-    ]);
+    let mut parts = source.split("\n-- ");
+    let mut files = vec![
+        ("/fixture/go.mod".to_owned(), "module example.com/fixture\n\ngo 1.27\n"),
+        (format!("/fixture/{name}"), parts.next().unwrap_or_default()),
+    ];
+    files.extend(parts.map(|part| {
+        let (path, text) = part.split_once(" --\n").expect("a line names the file");
+        (format!("/fixture/{path}"), text)
+    }));
+    let fs = MemoryFileSystem::new(files.iter().map(|(path, text)| (&**path, (*text).to_owned())));
     let config = Config {
+        patterns: vec![".".to_owned()],
+        trees: false,
         tests: true,
         stubs: models.stubs(),
         cgo: Some(true),

@@ -135,6 +135,8 @@ pub struct Summary {
     pub bodies: usize,
     /// Those of them that were executed path by path.
     pub executed: usize,
+    /// Function bodies of imported packages that were summed up, since what they do matters to the packages analysed.
+    pub opened: usize,
     /// Functions with more paths than are looked at; each has a diagnostic of its own.
     pub given_up: usize,
     /// Rules that a configuration file switched off.

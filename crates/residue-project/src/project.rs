@@ -32,7 +32,7 @@ impl ModuleId {
 }
 
 /// All packages that a run looks at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Project {
     /// Packages, imports before importers; equal input gives an equal order.
     pub packages: Vec<Package>,
@@ -150,7 +150,7 @@ pub enum Variant {
 }
 
 /// One Go package: the files of a directory that are built together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Package {
     /// What import declarations write, after `vendor` resolution; `p_test` for external tests of `p`.
     pub import_path: Arc<str>,
@@ -167,7 +167,8 @@ pub struct Package {
     /// Language version of its module; files may differ.
     pub go_version: GoVersion,
     /// Whether function bodies are to be analysed: true for the richest variant of each root package only. Where
-    /// false, bodies may be absent from the trees or present because the files are shared; they are not looked at.
+    /// false, bodies may be absent from the trees, or present because the files are shared or somebody asked for them;
+    /// no finding is made in them.
     pub analyse: bool,
     /// Files in order of their names. Variants share them.
     pub files: Vec<Arc<SourceFile>>,

@@ -32,7 +32,7 @@ pub(crate) struct Reader<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) go_version: GoVersion,
-    pub(crate) bodies: Bodies,
+    pub(crate) bodies: Bodies<'a>,
     /// Whether `_test.go` files are wanted.
     pub(crate) tests: bool,
     /// Whether it was asked for by name or pattern: its problems weigh more.

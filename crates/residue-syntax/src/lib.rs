@@ -24,6 +24,7 @@ pub mod walk;
 mod words;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ast::{Comment, Decl, File, Span, Spec, SyntaxError};
@@ -40,9 +41,11 @@ pub const MAX_CHAIN: u32 = 10_000;
 
 /// What to do with the bodies of functions and methods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bodies {
+pub enum Bodies<'a> {
     /// Read them.
     Keep,
+    /// Read those of functions and methods whose names stand at these offsets, and pass over the others.
+    Of(&'a BTreeSet<u32>),
     /// Pass over them, without looking for errors or comments in them. Bodies of function literals in declarations of
     /// variables are kept.
     Skip,
@@ -58,7 +61,7 @@ pub struct Parsed {
 }
 
 /// Reads a file.
-pub fn parse(src: Arc<[u8]>, bodies: Bodies) -> Parsed {
+pub fn parse(src: Arc<[u8]>, bodies: Bodies<'_>) -> Parsed {
     read(src, bodies, What::File)
 }
 
@@ -116,7 +119,7 @@ enum What {
     Header,
 }
 
-fn read(src: Arc<[u8]>, bodies: Bodies, what: What) -> Parsed {
+fn read(src: Arc<[u8]>, bodies: Bodies<'_>, what: What) -> Parsed {
     let mut errors = Vec::new();
     let whole = src.clone();
     let text = if u32::try_from(src.len()).is_ok_and(|len| len < u32::MAX) {

@@ -1,10 +1,12 @@
 //! All packages of a project, declared; bodies on demand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
-use residue_project::{Origin, PackageId, Project};
+use residue_project::{Origin, PackageId, Project, SourceFile};
 use residue_syntax::ast::{Expr, ExprId, File};
+use residue_syntax::{Bodies as Keep, parse};
 use rustc_hash::FxHashMap;
 
 use crate::check::Checker;
@@ -44,7 +46,7 @@ impl Declarations {
 #[derive(Debug)]
 pub struct Program {
     project: Arc<Project>,
-    packages: Vec<OnceLock<Declarations>>,
+    packages: Vec<OnceLock<Arc<Declarations>>>,
 }
 
 impl Program {
@@ -65,7 +67,7 @@ impl Program {
         for level in levels {
             level.into_par_iter().with_max_len(1).for_each(|i| {
                 let declared = Checker::declare(&program, PkgId(i as u32));
-                let _ = program.packages[i].set(declared);
+                let _ = program.packages[i].set(Arc::new(declared));
             });
         }
         program
@@ -78,7 +80,64 @@ impl Program {
 
     /// The declarations of a package.
     pub fn declarations(&self, pkg: PkgId) -> Option<&Declarations> {
-        self.packages.get(pkg.index())?.get()
+        self.packages.get(pkg.index())?.get().map(Arc::as_ref)
+    }
+
+    /// The same program, with the bodies of some more functions: by package, the functions to read. What objects there
+    /// are does not change, so that their ids mean the same in both. A package that reads differently with bodies, as
+    /// one that ends inside of a function, stays as it was.
+    #[must_use]
+    pub fn with_bodies(&self, wanted: &BTreeMap<PackageId, BTreeSet<ObjId>>) -> Self {
+        let mut project = Project::clone(&self.project);
+        let read: Vec<(PackageId, Vec<Arc<SourceFile>>)> =
+            wanted.par_iter().map(|(&id, functions)| (id, self.read_bodies(id, functions))).collect();
+        for (id, files) in read {
+            project.packages[id.index()].files = files;
+        }
+        let mut program = Self { project: Arc::new(project), packages: self.packages.clone() };
+        let declared: Vec<(PackageId, Declarations)> =
+            wanted.par_iter().map(|(&id, _)| (id, Checker::declare(&program, PkgId(id.0)))).collect();
+        for (id, declared) in declared {
+            let (i, before) = (id.index(), self.declarations(PkgId(id.0)));
+            let same = before.is_some_and(|before| {
+                before.objects.len() == declared.objects.len()
+                    && before.objects.iter().zip(&declared.objects).all(|(a, b)| a.name == b.name && a.ty() == b.ty())
+            });
+            if same {
+                program.packages[i] = OnceLock::from(Arc::new(declared));
+            } else {
+                Arc::make_mut(&mut program.project).packages[i].files.clone_from(&self.project.packages[i].files);
+            }
+        }
+        program
+    }
+
+    /// The files of a package, read again with the bodies of some functions.
+    fn read_bodies(&self, id: PackageId, functions: &BTreeSet<ObjId>) -> Vec<Arc<SourceFile>> {
+        let files = &self.project.packages[id.index()].files;
+        let mut at: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); files.len()];
+        for site in functions.iter().filter_map(|&function| self.object(function)?.site) {
+            if let (Some(file), Some(at)) = (files.get(site.file as usize), at.get_mut(site.file as usize)) {
+                at.insert(file.file.ident(site.ident).pos);
+            }
+        }
+        let read = |(file, at): (&Arc<SourceFile>, &BTreeSet<u32>)| {
+            if at.is_empty() {
+                return Arc::clone(file);
+            }
+            let parsed = parse(Arc::clone(file.file.src()), Keep::Of(at));
+            Arc::new(SourceFile {
+                path: Arc::clone(&file.path),
+                file: parsed.file,
+                errors: parsed.errors,
+                generated: file.generated,
+                excluded: file.excluded,
+                test: file.test,
+                cgo: file.cgo,
+                go_version: file.go_version,
+            })
+        };
+        files.iter().zip(&at).map(read).collect()
     }
 
     /// Types the bodies of a package. The result is not kept: the caller drops it when done with the package.

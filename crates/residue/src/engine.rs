@@ -293,6 +293,7 @@ fn stats(totals: &Totals, outcome: &Outcome, clock: Clock) -> Stats {
         counter("packages analysed", outcome.summary.packages as u64),
         counter("function bodies lowered and summed up", outcome.summary.bodies as u64),
         counter("function bodies executed path by path", outcome.summary.executed as u64),
+        counter("function bodies of imported packages summed up", outcome.summary.opened as u64),
         counter("packages with their imports", totals.packages),
         counter("files with bodies", totals.load.root_files as u64),
         counter("bytes of these", totals.load.root_bytes),

@@ -90,6 +90,7 @@ pub(crate) fn merge(parts: Vec<Part>) -> Outcome {
         merged.summary.disabled.extend(summary.disabled);
         merged.summary.bodies += summary.bodies;
         merged.summary.executed += summary.executed;
+        merged.summary.opened += summary.opened;
         merged.summary.given_up += summary.given_up;
         packages.extend(part.packages);
         files.extend(part.files);

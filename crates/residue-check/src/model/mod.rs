@@ -386,6 +386,12 @@ impl Models {
             && !["close", "open"].iter().any(|word| name.contains(word))
     }
 
+    /// Whether some function's resources of a kind are released when the context that it is given is cancelled.
+    pub fn ends_when_cancelled(&self, kind: ResourceId) -> bool {
+        let functions = self.packages.values().flat_map(|package| package.functions.values()).flatten();
+        functions.into_iter().any(|(_, roles)| roles.until_cancelled && roles.acquire == Some(kind))
+    }
+
     /// Whether a struct type only carries arguments into a call.
     pub fn is_options(&self, package: &str, type_name: &str) -> bool {
         self.packages.get(package).is_some_and(|package| package.options.contains(type_name))

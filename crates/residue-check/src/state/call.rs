@@ -589,6 +589,11 @@ impl<'a> Exec<'a> {
     /// The resource of the caller that a field of a parameter is, from here on.
     fn field_of_parameter(&mut self, state: &mut State, sym: Sym) -> Option<SiteId> {
         if let Some(known) = self.site_of(sym) {
+            // Another path met it first.
+            let is_part = matches!(self.events.sites[known.0 as usize].origin, Origin::ParamField(..));
+            if is_part && state.status(known) == Status::Absent {
+                state.resource_mut(known).status = Status::Open;
+            }
             return Some(known);
         }
         let mut path = Vec::new();
@@ -838,7 +843,8 @@ impl<'a> Exec<'a> {
             }
         }
         let Some(summary) = summary else { return };
-        for owned in &summary.owned {
+        let cx = self.cx;
+        for owned in summary.owned.iter().filter(|owned| cx.really_gives(expr, owned.kind)) {
             let value = self.syms.of(Def::Out(place, owned.result as u32));
             let origin = Origin::Made { expr, owned: owned.clone() };
             self.acquire(state, place, owned.kind, error, value, &owned.path, origin);

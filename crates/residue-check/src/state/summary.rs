@@ -109,7 +109,15 @@ pub(crate) struct Panics {
 /// The summaries of all functions whose bodies were seen, by package.
 #[derive(Debug)]
 pub(crate) struct Summaries {
-    packages: Vec<OnceLock<FxHashMap<ObjId, Arc<Summary>>>>,
+    packages: Vec<OnceLock<Known>>,
+}
+
+/// What is known of a package's functions.
+#[derive(Debug)]
+struct Known {
+    summaries: FxHashMap<ObjId, Arc<Summary>>,
+    /// Whether all its bodies were seen, or only some that were asked for.
+    whole: bool,
 }
 
 impl Summaries {
@@ -118,18 +126,18 @@ impl Summaries {
     }
 
     pub(crate) fn get(&self, function: ObjId) -> Option<Arc<Summary>> {
-        self.packages.get(function.pkg.index())?.get()?.get(&function).cloned()
+        self.packages.get(function.pkg.index())?.get()?.summaries.get(&function).cloned()
     }
 
-    /// Whether a package's functions are known.
+    /// Whether all of a package's functions are known.
     pub(crate) fn has(&self, package: PkgId) -> bool {
-        self.packages.get(package.index()).is_some_and(|summaries| summaries.get().is_some())
+        self.packages.get(package.index()).and_then(OnceLock::get).is_some_and(|known| known.whole)
     }
 
-    /// Files a package's summaries, once.
-    pub(crate) fn set(&self, package: PkgId, summaries: FxHashMap<ObjId, Arc<Summary>>) {
+    /// Files a package's summaries, once. `whole` says whether all its bodies were seen.
+    pub(crate) fn set(&self, package: PkgId, summaries: FxHashMap<ObjId, Arc<Summary>>, whole: bool) {
         if let Some(slot) = self.packages.get(package.index()) {
-            let _ = slot.set(summaries);
+            let _ = slot.set(Known { summaries, whole });
         }
     }
 }

@@ -233,13 +233,17 @@ impl Parser<'_> {
         }
         let mut body = None;
         if self.tok() == Tok::LBrace {
-            match self.bodies {
-                Bodies::Keep => {
-                    let block = self.block();
-                    end = self.file.blocks[block.index()].span.end;
-                    body = Some(block);
-                }
-                Bodies::Skip => end = self.skip_body(),
+            let keep = match self.bodies {
+                Bodies::Keep => true,
+                Bodies::Of(names) => names.contains(&self.file.idents[name.index()].pos),
+                Bodies::Skip => false,
+            };
+            if keep {
+                let block = self.block();
+                end = self.file.blocks[block.index()].span.end;
+                body = Some(block);
+            } else {
+                end = self.skip_body();
             }
             self.expect_semi("function declaration");
         }

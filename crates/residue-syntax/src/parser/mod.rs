@@ -73,7 +73,7 @@ pub(crate) struct Parser<'a> {
     params: Vec<params::Param>,
     /// Offsets of the arrows of `chan<-` types, ascending.
     send_arrows: Vec<u32>,
-    bodies: Bodies,
+    bodies: Bodies<'a>,
     /// Whether `{` after a name begins a block, since a header of `if`, `for` or `switch` is being read and no
     /// bracket is open in it.
     no_composite: bool,
@@ -84,7 +84,7 @@ pub(crate) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     /// Starts at the first token of `text`, which is `src` without what is no UTF-8.
-    pub(crate) fn new(src: Arc<[u8]>, text: &'a [u8], bodies: Bodies) -> Self {
+    pub(crate) fn new(src: Arc<[u8]>, text: &'a [u8], bodies: Bodies<'a>) -> Self {
         let Tables { file, interner, scratch } = Tables::take(src);
         let mut parser = Self {
             lex: Lexer::new(text),
