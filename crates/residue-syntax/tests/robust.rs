@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use residue_syntax::walk::Node;
 use residue_syntax::{Bodies, MAX_CHAIN, MAX_DEPTH, Parsed, parse, parse_header};
 
-fn read(src: &[u8], bodies: Bodies) -> Parsed {
+fn read(src: &[u8], bodies: Bodies<'_>) -> Parsed {
     let parsed = parse(Arc::from(src), bodies);
     check(&parsed, src.len() as u32);
     parsed
