@@ -131,8 +131,12 @@ impl<'a> Candidates<'a> {
             let Some(file) = package.files.get(site.file as usize) else { continue };
             let Some(&span) = spans.get(site.file as usize).and_then(|spans| spans.get(&site.ident)) else { continue };
             let name = object.name.as_str();
-            // What a model speaks of is known.
-            let recv = object.func().and_then(residue_types::Func::recv).and_then(|recv| self.program.object(recv));
+            // What a model speaks of is known, and what it doesn't say of a method of a resource leaves that open.
+            let recv = object.func().and_then(residue_types::Func::recv);
+            if recv.is_some_and(|recv| self.tracked.contains(&recv)) {
+                continue;
+            }
+            let recv = recv.and_then(|recv| self.program.object(recv));
             let recv_name = recv.map_or("", |recv| recv.name.as_str());
             if self.models.roles(&package.import_path, recv_name, name).is_some() {
                 continue;
