@@ -22,6 +22,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
 use crate::source::SourceCx;
+use crate::state::dispatch::{self, Hierarchy};
 use crate::state::summary::{Effect, Summaries, Summary};
 use crate::state::{Fates, look};
 
@@ -39,6 +40,9 @@ pub(crate) struct PackageCx<'a> {
     never: RefCell<FxHashMap<ObjId, Option<Stop>>>,
     /// How many functions are being asked whether they return, each for the sake of the one before.
     depth: Cell<usize>,
+    hierarchy: &'a Hierarchy,
+    /// What calls through interfaces lead to: by interface, method, and whether in a test.
+    dispatched: RefCell<FxHashMap<(Type, Symbol, bool), Option<Rc<[ObjId]>>>>,
 }
 
 /// Calls that are followed to find out whether a function never returns.
@@ -99,7 +103,13 @@ impl Flow {
 }
 
 impl<'a> PackageCx<'a> {
-    pub(crate) fn new(package: &'a Package, bodies: &'a Bodies<'a>, models: &'a Models, before: &'a Summaries) -> Self {
+    pub(crate) fn new(
+        package: &'a Package,
+        bodies: &'a Bodies<'a>,
+        models: &'a Models,
+        before: &'a Summaries,
+        hierarchy: &'a Hierarchy,
+    ) -> Self {
         let files = package.files.iter().map(|_| FileData::default()).collect();
         Self {
             package,
@@ -110,6 +120,8 @@ impl<'a> PackageCx<'a> {
             summaries: RefCell::default(),
             never: RefCell::default(),
             depth: Cell::new(0),
+            hierarchy,
+            dispatched: RefCell::default(),
         }
     }
 
@@ -124,6 +136,18 @@ impl<'a> PackageCx<'a> {
             return Some(Arc::clone(known));
         }
         self.before.get(function)
+    }
+
+    /// The methods that a call through an interface can lead to, where these are known and few.
+    pub(crate) fn dispatched(&self, recv: &Type, method: Symbol, in_test: bool) -> Option<Rc<[ObjId]>> {
+        let key = (recv.clone(), method, in_test);
+        if let Some(known) = self.dispatched.borrow().get(&key) {
+            return known.clone();
+        }
+        let (program, own) = (self.bodies.program(), self.bodies.package());
+        let found = self.hierarchy.methods(program, own, in_test, recv, method).map(Rc::from);
+        self.dispatched.borrow_mut().insert(key, found.clone());
+        found
     }
 
     /// Files what is known of a function of this package.
@@ -363,6 +387,56 @@ impl<'a> FileCx<'a> {
                 self.models().roles(package, name.as_str(), method.as_str())
             }
             Callee::Unknown => self.models().roles("C", "", self.cgo_name(call)?),
+            Callee::Dynamic => self.roles_of(self.function_value(call)?),
+            _ => None,
+        }
+    }
+
+    /// The function in a variable of this package that a call calls: the one that it is declared with, where nothing but
+    /// tests sets another.
+    pub(crate) fn function_value(self, call: ExprId) -> Option<ObjId> {
+        let Expr::Call { fun, .. } = self.tree().expr(call) else { return None };
+        let var = self.variable(fun)?;
+        let object = self.pkg.bodies.object(var)?;
+        let site = object.site.filter(|_| var.pkg == self.pkg.bodies.package() && !object.name.is_exported())?;
+        if self.var_kind(var) != Some(VarKind::Package) {
+            return None;
+        }
+        let is_set = |cx: FileCx<'_>| {
+            let sets = |&use_: &ExprId| match cx.parents().of_expr(use_) {
+                Some(Parent::Stmt(stmt)) => match cx.tree().stmt(stmt) {
+                    Stmt::Assign { lhs, .. } => cx.tree().list(lhs).any(|target| target == use_),
+                    _ => false,
+                },
+                Some(Parent::Expr(up)) => {
+                    matches!(cx.tree().expr(up), Expr::Unary { op: residue_syntax::ast::UnaryOp::Addr, .. })
+                }
+                _ => false,
+            };
+            cx.uses(var).iter().any(sets)
+        };
+        if self.pkg.files().any(|cx| (self.source().test || !cx.source().test) && is_set(cx)) {
+            return None;
+        }
+        let (tree, value) = self.package_value(site)?;
+        let ident = match tree.expr(value) {
+            Expr::Ident(ident) => ident,
+            Expr::Selector { sel, .. } => sel,
+            _ => return None,
+        };
+        let function = self.pkg.file(site.file as usize).info().object(ident)?;
+        self.pkg.bodies.object(function)?.func().is_some_and(|func| func.recv().is_none()).then_some(function)
+    }
+
+    /// What is known of what a call calls, where no model speaks of it and all that it can lead to was looked into.
+    pub(crate) fn summary_of(self, callee: &Callee) -> Option<Arc<Summary>> {
+        match callee {
+            &Callee::Func(id) => self.pkg.summary(id),
+            Callee::Interface { recv, method } => {
+                let methods = self.pkg.dispatched(recv, *method, self.source().test)?;
+                let known: Option<Vec<_>> = methods.iter().map(|&id| self.pkg.summary(id)).collect();
+                dispatch::joined(&known?).map(Arc::new)
+            }
             _ => None,
         }
     }
@@ -688,6 +762,11 @@ impl<'a> FileCx<'a> {
     pub(crate) fn all_callees(self, key: Parent) -> Vec<ObjId> {
         let Some(ir) = self.ir(key) else { return Vec::new() };
         let mut all: Vec<ObjId> = crate::state::callees(&ir).collect();
+        for call in ir.calls() {
+            if let Callee::Interface { recv, method } = &call.callee {
+                all.extend(self.pkg.dispatched(recv, *method, self.source().test).iter().flat_map(|ids| ids.iter()));
+            }
+        }
         for instr in ir.all() {
             if let Op::Closure(lit) = instr.op {
                 all.extend(self.all_callees(Parent::Expr(lit)));
@@ -933,8 +1012,8 @@ pub fn with_oracle<T>(
     file: usize,
     look: impl FnOnce(&dyn Oracle) -> T,
 ) -> T {
-    let before = Summaries::new(0);
-    let cx = PackageCx::new(package, bodies, models, &before);
+    let (before, hierarchy) = (Summaries::new(0), Hierarchy::default());
+    let cx = PackageCx::new(package, bodies, models, &before, &hierarchy);
     look(&cx.file(file))
 }
 

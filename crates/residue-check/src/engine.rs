@@ -17,6 +17,7 @@ use crate::reach::{self, Calls, Shields};
 use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
+use crate::state::dispatch::Hierarchy;
 use crate::state::summary::Summaries;
 use crate::state::{self, Executed};
 use crate::suppress::{self, Directive};
@@ -33,7 +34,8 @@ pub fn check(program: &Program, models: &Models, rules: &[&RuleMeta]) -> Outcome
     rayon::scope(|_| {
         let opened = demand::open(program, models);
         let program = opened.as_ref().map_or(program, |opened| &opened.program);
-        Run { program, models, rules, on, summaries, opened: opened.as_ref() }.all()
+        let hierarchy = Hierarchy::new(program);
+        Run { program, models, rules, on, summaries, opened: opened.as_ref(), hierarchy }.all()
     })
 }
 
@@ -68,6 +70,7 @@ struct Run<'a> {
     summaries: Summaries,
     /// What is looked into besides.
     opened: Option<&'a Opened>,
+    hierarchy: Hierarchy,
 }
 
 /// The packages that are wanted, by how many others they have to wait for, as indices among those wanted.
@@ -219,7 +222,7 @@ impl Run<'_> {
 
     fn look(&self, id: PackageId, package: &Package) -> Look {
         let bodies = self.program.bodies(id);
-        let cx = PackageCx::new(package, &bodies, self.models, &self.summaries);
+        let cx = PackageCx::new(package, &bodies, self.models, &self.summaries, &self.hierarchy);
         let analysis = state::analyse(&cx);
         self.learn(id, &cx);
         if !package.analyse {
@@ -367,7 +370,15 @@ mod tests {
         let program = Program::new(Arc::new(project));
         let models = Models::new();
         let (on, summaries) = (BTreeSet::from([META.code]), Summaries::new(program.project().packages.len()));
-        let run = Run { program: &program, models: &models, rules: vec![&Fails], on, summaries, opened: None };
+        let run = Run {
+            program: &program,
+            models: &models,
+            rules: vec![&Fails],
+            on,
+            summaries,
+            opened: None,
+            hierarchy: Hierarchy::default(),
+        };
         let outcome = run.all();
         assert_eq!(outcome.findings.len(), 1);
         assert_eq!(outcome.findings[0].site.import_path, "example.com/m/good");

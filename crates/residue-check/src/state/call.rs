@@ -4,6 +4,7 @@ use residue_flow::Stop;
 use residue_flow::ir;
 use residue_syntax::ast::ExprId;
 use residue_types::{Builtin, Callee, ObjId, Objects, Symbol, Type};
+use std::sync::Arc;
 
 use super::events::{Again, Origin, Second, Why};
 use super::exec::Exec;
@@ -37,6 +38,8 @@ struct Function<'a> {
     /// The method's name; empty for a function.
     method: &'static str,
     roles: Option<&'a Roles>,
+    /// What is known of it, where no model speaks of it.
+    summary: Option<Arc<Summary>>,
 }
 
 impl<'a> Exec<'a> {
@@ -54,6 +57,7 @@ impl<'a> Exec<'a> {
                 ops.recv = Some(recv);
                 Callee::Interface { recv: Type::Unknown, method }
             }
+            (Callee::Dynamic, _) => self.cx.function_value(call.expr).map_or(Callee::Dynamic, Callee::Func),
             (callee, _) => callee.clone(),
         };
         match callee {
@@ -63,12 +67,14 @@ impl<'a> Exec<'a> {
                 let object = self.cx.pkg.bodies.object(id);
                 let is_method = object.and_then(|o| o.func()).is_some_and(|func| func.recv().is_some());
                 let method = if is_method { object.map_or("", |o| o.name.as_str()) } else { "" };
-                self.function(state, &Function { expr: call.expr, id: Some(id), method, roles }, &ops)
+                let summary = if roles.is_none() { self.cx.pkg.summary(id) } else { None };
+                self.function(state, &Function { expr: call.expr, id: Some(id), method, roles, summary }, &ops)
             }
             Callee::Interface { method, .. } => {
                 let roles = self.cx.roles(call.expr);
+                let summary = if roles.is_none() { self.cx.summary_of(&callee) } else { None };
                 let method = method.as_str();
-                self.function(state, &Function { expr: call.expr, id: None, method, roles }, &ops)
+                self.function(state, &Function { expr: call.expr, id: None, method, roles, summary }, &ops)
             }
             _ => {
                 let roles = self.cx.roles(call.expr);
@@ -79,7 +85,7 @@ impl<'a> Exec<'a> {
                     // What a function value does when called is not known; it may be what cancels or closes.
                     self.havoc(&mut state, fun, ops.place);
                 }
-                self.function(state, &Function { expr: call.expr, id: None, method: "", roles }, &ops)
+                self.function(state, &Function { expr: call.expr, id: None, method: "", roles, summary: None }, &ops)
             }
         }
     }
@@ -188,7 +194,7 @@ impl<'a> Exec<'a> {
     fn function(&mut self, mut state: State, function: &Function<'a>, ops: &Operands) -> Vec<State> {
         let place = ops.place;
         let roles = function.roles;
-        let summary = function.id.filter(|_| roles.is_none()).and_then(|id| self.cx.pkg.summary(id));
+        let summary = function.summary.clone();
         match roles.and_then(|roles| roles.no_return).or_else(|| summary.as_ref().and_then(|s| s.stops)) {
             Some(Stop::Exit) => {
                 self.events.ended(&state, place);
@@ -815,7 +821,7 @@ impl<'a> Exec<'a> {
     /// A call that a goroutine makes: its results are lost.
     pub(super) fn started(&mut self, state: &mut State, call: &ir::Call, place: Place) {
         let roles = self.cx.roles(call.expr);
-        let function = Function { expr: call.expr, id: None, method: "", roles };
+        let function = Function { expr: call.expr, id: None, method: "", roles, summary: None };
         self.acquires(state, &function, None, &Operands { place, fun: None, recv: None, args: Vec::new() });
     }
 

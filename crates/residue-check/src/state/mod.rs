@@ -7,6 +7,7 @@
 
 mod call;
 mod conditions;
+pub(crate) mod dispatch;
 pub(crate) mod events;
 pub(crate) mod exec;
 mod objects;
@@ -370,7 +371,7 @@ impl Exec<'_> {
     }
 }
 
-/// The functions that a body calls, puts off, starts or takes as values.
+/// The functions that a body calls by their names, puts off, starts or takes as values.
 pub(crate) fn callees(ir: &ir::Body) -> impl Iterator<Item = ObjId> + '_ {
     let called = ir.calls().iter().filter_map(|call| match call.callee {
         Callee::Func(id) => Some(id),

@@ -333,10 +333,10 @@ impl Look<'_, '_> {
             }
         }
         let roles = self.cx.roles(call.expr);
-        let summary = match (&call.callee, roles) {
-            (&Callee::Func(id), None) => self.cx.pkg.summary(id),
-            _ => None,
-        };
+        let value = matches!(call.callee, Callee::Dynamic).then(|| self.cx.function_value(call.expr)).flatten();
+        let callee = value.map_or_else(|| call.callee.clone(), Callee::Func);
+        let summary = if roles.is_none() { self.cx.summary_of(&callee) } else { None };
+        let by_name = matches!(call.callee, Callee::Interface { .. });
         if let Some(roles) = roles {
             self.out.acquires |= self.cx.acquired_kind(call.expr, roles).is_some();
             if roles.panics && self.cx.has_variable_argument(call.expr) {
@@ -373,7 +373,8 @@ impl Look<'_, '_> {
             if self.cx.models().is_release_name(name) {
                 self.out.releases = true;
                 // A method that is looked into says what it releases itself; that of a library's or an interface's does by name.
-                let effect = summary.as_ref().map_or(Effect::Released, |summary| summary.effect(0));
+                let summary = summary.as_ref().filter(|_| !by_name);
+                let effect = summary.map_or(Effect::Released, |summary| summary.effect(0));
                 self.suffer(effect, bits);
             } else {
                 match (&summary, &call.callee) {

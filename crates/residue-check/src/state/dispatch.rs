@@ -1,0 +1,164 @@
+//! Calls through interfaces: the methods that the types allow, where they are few and all were looked into.
+//!
+//! An interface of the code that is analysed is implemented by its own types, as far as can be seen. Where these are
+//! few, a call does what all of their methods do, and may do what one of them may. Only interfaces that no other module
+//! can speak of are asked: unexported ones, those of internal packages and of commands. Of others nobody can tell who
+//! implements them, so what they get is taken to be kept.
+
+use std::sync::Arc;
+
+use residue_project::{PackageId, Variant};
+use residue_types::{ObjId, ObjKind, Objects, PkgId, Program, SelectionKind, Symbol, Type};
+use rustc_hash::FxHashMap;
+
+use super::summary::{Effect, Summary};
+
+/// Types that implement an interface beyond which nothing is said of its methods.
+const IMPLEMENTATIONS_MAX: usize = 4;
+/// Types with a method of one name beyond which nobody asks which of them implement an interface.
+const NAMESAKES_MAX: usize = 64;
+
+/// The declared types with methods, of all packages that are analysed.
+#[derive(Debug, Default)]
+pub(crate) struct Hierarchy {
+    /// By a method's name, the types that declare it.
+    by_method: FxHashMap<Symbol, Vec<ObjId>>,
+    /// Types that embed something, and can have methods of that.
+    embedding: Vec<ObjId>,
+}
+
+impl Hierarchy {
+    pub(crate) fn new(program: &Program) -> Self {
+        let mut this = Self::default();
+        let project = program.project();
+        let analysed: rustc_hash::FxHashSet<&str> = project.roots().map(|(_, package)| &*package.import_path).collect();
+        for (id, package) in project.packages() {
+            let is_seen =
+                package.analyse || (package.variant == Variant::Plain && analysed.contains(&*package.import_path));
+            let pkg = PkgId(id.0);
+            let Some(declared) = program.declarations(pkg).filter(|_| is_seen) else { continue };
+            for (index, object) in declared.objects().enumerate() {
+                let ObjKind::Type(name) = &object.kind else { continue };
+                let ty = ObjId { pkg, index: index as u32 };
+                if name.alias || matches!(object.underlying(), Some(Type::Interface(_))) {
+                    continue;
+                }
+                for &(method, _) in object.methods() {
+                    this.by_method.entry(method).or_default().push(ty);
+                }
+                if let Some(Type::Struct(fields)) = object.underlying()
+                    && fields.fields.iter().any(|field| field.embedded)
+                {
+                    this.embedding.push(ty);
+                }
+            }
+        }
+        this
+    }
+
+    /// The methods that a call of an interface's method can lead to, as package `from` sees them, in files of tests or
+    /// in others. None where that is not known.
+    pub(crate) fn methods(
+        &self,
+        program: &Program,
+        from: PkgId,
+        in_test: bool,
+        recv: &Type,
+        name: Symbol,
+    ) -> Option<Vec<ObjId>> {
+        let origin = recv.origin()?;
+        let project = program.project();
+        let declaring = project.packages.get(origin.pkg.index())?;
+        let (Type::Named(_), Type::Interface(interface)) = (recv, program.underlying(recv)) else { return None };
+        let is_closed = !program.object(origin)?.name.is_exported()
+            || &*declaring.name == "main"
+            || declaring.import_path.split('/').any(|part| part == "internal");
+        if !is_closed {
+            return None;
+        }
+        let declaring_types = self.by_method.get(&name)?;
+        if declaring_types.len() > NAMESAKES_MAX {
+            return None;
+        }
+        let own_path = &*project[PackageId(from.0)].import_path;
+        let mut methods = Vec::new();
+        for &ty in declaring_types.iter().chain(&self.embedding) {
+            let package = &project[PackageId(ty.pkg.0)];
+            // Each type once: of this package as it is here, of others as they are imported.
+            let is_here = ty.pkg == from;
+            if !is_here && (package.variant != Variant::Plain || &*package.import_path == own_path) {
+                continue;
+            }
+            let object = program.object(ty)?;
+            let is_test =
+                object.site.and_then(|site| package.files.get(site.file as usize)).is_some_and(|file| file.test);
+            if is_test && !in_test {
+                continue;
+            }
+            let pointer = Type::Pointer(Type::Named(ty).into());
+            if !object.type_params().is_empty() {
+                // Which of its instances do is not asked.
+                if object.methods().iter().any(|&(method, _)| method == name) {
+                    return None;
+                }
+                continue;
+            }
+            if !program.implements(&pointer, &interface) {
+                continue;
+            }
+            match program.select(&pointer, name, from).map(|selection| selection.kind) {
+                Some(SelectionKind::Method(id)) => methods.push(id),
+                // An embedded interface: whatever is in it.
+                _ => return None,
+            }
+            methods.sort_unstable();
+            methods.dedup();
+            if methods.len() > IMPLEMENTATIONS_MAX {
+                return None;
+            }
+        }
+        (!methods.is_empty()).then_some(methods)
+    }
+}
+
+/// What a call does that leads to one of several functions. What becomes of the receiver is not said.
+pub(crate) fn joined(summaries: &[Arc<Summary>]) -> Option<Summary> {
+    let (first, rest) = summaries.split_first()?;
+    let mut joined = Summary::clone(first);
+    for other in rest {
+        for (i, effect) in joined.params.iter_mut().enumerate() {
+            if other.effect(i) != *effect {
+                *effect = Effect::Escaped;
+            }
+        }
+        joined.releases.retain(|release| {
+            other.releases.iter().any(|r| r.param == release.param && r.path == release.path && r.when == release.when)
+        });
+        joined.owned.retain(|owned| {
+            other.owned.iter().any(|o| o.result == owned.result && o.path == owned.path && o.kind == owned.kind)
+        });
+        for pass in &other.passes {
+            if !joined.passes.contains(pass) {
+                joined.passes.push(*pass);
+            }
+        }
+        joined.panics = joined.panics.or_else(|| other.panics.clone());
+        joined.stops = joined.stops.filter(|_| joined.stops == other.stops);
+        joined.called &= other.called;
+        joined.makes_error &= other.makes_error;
+        joined.outlives = joined.outlives.filter(|_| other.outlives.is_some());
+    }
+    // A parameter that only one of them releases may be released.
+    for (i, effect) in joined.params.iter_mut().enumerate() {
+        if *effect == Effect::Released && joined.releases.iter().all(|release| release.param != i) {
+            *effect = Effect::Escaped;
+        }
+    }
+    joined.releases.retain(|release| release.param != 0);
+    if let Some(receiver) = joined.params.first_mut() {
+        *receiver = Effect::Borrowed;
+    }
+    joined.recovers = false;
+    joined.makes_recoverer = false;
+    Some(joined)
+}
