@@ -33,6 +33,7 @@
 //! until_cancelled = ["BeginTx"]     # what is acquired is released when the context is cancelled
 //! drains = ["ReadAll"]              # reads an argument to its end
 //! borrows = ["*"]                   # leave the arguments to the caller; `*`: all functions of the package
+//! runs = ["(*Once).Do"]             # calls the function literals it is given, now or later
 //! leaves = ["raw-fd"]               # all its functions leave these kinds to the caller, but those that speak of closing
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
@@ -169,6 +170,8 @@ pub struct Roles {
     pub outlives: bool,
     /// It leaves its arguments to the caller.
     pub borrows: bool,
+    /// It calls the functions that it is given, now or later, and keeps nothing else of them.
+    pub runs: bool,
     /// Its result uses its arguments, which are still the caller's to release.
     pub wraps: bool,
     /// Releasing its result releases its arguments.

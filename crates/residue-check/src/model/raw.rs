@@ -89,6 +89,8 @@ struct RawPackage {
     #[serde(default)]
     borrows: Names,
     #[serde(default)]
+    runs: Names,
+    #[serde(default)]
     leaves: Names,
     #[serde(default)]
     wraps: Names,
@@ -335,7 +337,7 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, Flag); 14] = [
+        let flags: [(&Names, Flag); 15] = [
             (&raw.ends, |roles| &mut roles.ends),
             (&raw.panics, |roles| &mut roles.panics),
             (&raw.makes_error, |roles| &mut roles.makes_error),
@@ -343,6 +345,7 @@ impl Reader<'_> {
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
             (&raw.drains, |roles| &mut roles.drains),
             (&raw.borrows, |roles| &mut roles.borrows),
+            (&raw.runs, |roles| &mut roles.runs),
             (&raw.wraps, |roles| &mut roles.wraps),
             (&raw.owns, |roles| &mut roles.owns),
             (&raw.cancels, |roles| &mut roles.cancels),

@@ -121,6 +121,8 @@ struct Leak {
     touched: bool,
     /// Where the last variable that held it was set to something else.
     overwritten: Option<Place>,
+    /// Whether it is a goroutine that leaves there.
+    in_goroutine: bool,
 }
 
 fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &mut Vec<Finding>) {
@@ -181,7 +183,15 @@ pub(super) fn acquired<'a>(exec: &'a Exec<'_>, site: SiteId) -> Acquired<'a> {
 fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
     let of_exit = |exit: &Exit| {
         let store::Resource { drained, touched, overwritten, .. } = exit.state.resource(site);
-        Leak { site, at: Some(exit.at), trail: exit.state.trail.clone(), drained, touched, overwritten }
+        Leak {
+            site,
+            at: Some(exit.at),
+            trail: exit.state.trail.clone(),
+            drained,
+            touched,
+            overwritten,
+            in_goroutine: false,
+        }
     };
     let lost = exec.events.lost.iter().find(|lost| lost.site == site);
     let lost = lost.map(|lost| Leak {
@@ -191,10 +201,38 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
         drained: lost.drained,
         touched: lost.touched,
         overwritten: None,
+        in_goroutine: false,
     });
     let exits = exec.events.exits.iter().filter(|exit| !process_ends && exit.state.status(site) == Status::Open);
     let shortest = exits.min_by_key(|exit| (length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
-    lost.or_else(|| shortest.map(of_exit))
+    lost.or_else(|| shortest.map(of_exit)).or_else(|| left_by_goroutine(exec, site))
+}
+
+/// A goroutine that has a resource to itself and releases it on some of its paths only.
+fn left_by_goroutine(exec: &Exec<'_>, site: SiteId) -> Option<Leak> {
+    let left = exec.events.left.iter().find(|left| left.site == site)?;
+    let cx = exec.cx;
+    let Acquired { call, result, .. } = acquired(exec, site);
+    let Target::Variable(var) = Targets::of(cx, call, result).value else { return None };
+    // Whoever names it after the `go` statement may release it there.
+    let started = path::span(exec, left.place);
+    let named_later = cx.uses(var).iter().any(|&use_| cx.tree().expr_span(use_).start > started.end);
+    (!named_later && cx.loop_around(call).is_none_or(|_| declared_with(cx, call, var))).then(|| Leak {
+        site,
+        at: Some(left.at),
+        trail: left.trail.clone(),
+        drained: false,
+        touched: true,
+        overwritten: None,
+        in_goroutine: true,
+    })
+}
+
+/// Whether a variable is declared where a call sets it.
+fn declared_with(cx: FileCx<'_>, call: ExprId, var: ObjId) -> bool {
+    let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(call) else { return false };
+    let site = cx.pkg.bodies.object(var).and_then(|object| object.site);
+    site.is_some_and(|site| cx.tree().stmt_span(stmt).contains(cx.tree().ident_span(site.ident)))
 }
 
 fn length(trail: Option<&Rc<Trail>>) -> usize {
@@ -318,7 +356,8 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
         }
         Some(at) => {
             let span = cx.span_of(at);
-            finding.step(StepRole::Left, cx.site(span), format!("returns here, and it {be} not {verb}"));
+            let what = if leak.in_goroutine { "the goroutine returns here" } else { "returns here" };
+            finding.step(StepRole::Left, cx.site(span), format!("{what}, and it {be} not {verb}"));
         }
         None => {
             let round = cx.loop_around(call).map_or(span, |stmt| cx.loop_head(stmt));
@@ -334,6 +373,7 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     }
     let help = match leak.at {
         // A deferred release would take it away from whoever has it on the other paths.
+        Some(_) if leak.in_goroutine => format!("have the goroutine defer its release: it {be} {verb} on some paths"),
         Some(at) if handed_on(exec, leak.site) && leak.overwritten.is_none() => {
             let line = cx.tree().line_col(cx.span_of(at).start).line;
             format!("have it {verb} before the return in line {line}")

@@ -641,6 +641,8 @@ impl<'a> Exec<'a> {
                     let field = if owns { Field::Owns(i as u32) } else { Field::Wraps(i as u32) };
                     state.fields.set((out, field), arg);
                 }
+            } else if roles.is_some_and(|roles| roles.runs) && matches!(self.syms.def(arg), Def::Closure(_)) {
+                self.escape(state, arg, Escape::Passed);
             } else if roles.is_some_and(|roles| roles.borrows) {
                 if roles.is_some_and(|roles| roles.drains) {
                     for site in self.sites_at(state, arg) {

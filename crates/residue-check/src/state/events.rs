@@ -131,6 +131,17 @@ pub(crate) struct Lost {
     pub(crate) touched: bool,
 }
 
+/// A resource that a goroutine was given and releases on some of its paths only.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) site: SiteId,
+    /// The `go` statement.
+    pub(crate) place: Place,
+    /// Where the goroutine ends without having released it.
+    pub(crate) at: At,
+    pub(crate) trail: Option<Rc<Trail>>,
+}
+
 /// The process ends while deferred calls wait.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -148,6 +159,7 @@ pub(crate) struct Events {
     pub(crate) recoveries: Vec<Recovery>,
     pub(crate) again: Vec<Again>,
     pub(crate) lost: Vec<Lost>,
+    pub(crate) left: Vec<Left>,
     pub(crate) ended: Vec<Ended>,
     /// What there was too much of, so that some paths were not looked at.
     pub(crate) gave_up: Option<&'static str>,
@@ -208,6 +220,12 @@ impl Events {
             let resource = state.resource(site);
             let (drained, touched) = (resource.drained, resource.touched);
             self.lost.push(Lost { site, trail: state.trail.clone(), drained, touched });
+        }
+    }
+
+    pub(super) fn left(&mut self, left: Left) {
+        if self.left.iter().all(|known| known.site != left.site) {
+            self.left.push(left);
         }
     }
 

@@ -477,6 +477,12 @@ impl<'a> Exec<'a> {
         done
     }
 
+    /// The body of a literal, where it is not being executed.
+    pub(super) fn loaded(&mut self, function: Parent) -> Option<u16> {
+        let body = self.load(function)?;
+        (self.frames.len() < DEPTH_MAX && !self.active.contains(&body)).then_some(body)
+    }
+
     /// Executes a function literal that is called here. The state back where that is not done: too deep, or recursive.
     pub(super) fn inline(
         &mut self,
@@ -485,13 +491,7 @@ impl<'a> Exec<'a> {
         place: Place,
         args: &[Sym],
     ) -> Result<Vec<State>, Box<State>> {
-        if self.frames.len() >= DEPTH_MAX {
-            return Err(Box::new(state));
-        }
-        let Some(body) = self.load(Parent::Expr(lit)) else { return Err(Box::new(state)) };
-        if self.active.contains(&body) {
-            return Err(Box::new(state));
-        }
+        let Some(body) = self.loaded(Parent::Expr(lit)) else { return Err(Box::new(state)) };
         let ir = Rc::clone(self.ir(body));
         for (i, param) in ir.params.iter().enumerate() {
             if let Some(param) = *param {
@@ -765,29 +765,8 @@ impl<'a> Exec<'a> {
                 self.escape(state, value, Escape::Stored);
                 return Flow::Next;
             }
-            Op::Go(call) => {
-                let call = ir.call(call);
-                let operands = call.fun.iter().chain(&call.recv).chain(ir.values(call.args));
-                let operands: Vec<ir::Value> = operands.copied().collect();
-                let own = ir.values(call.args).len();
-                let summary = match call.callee {
-                    Callee::Func(id) => self.cx.pkg.summary(id),
-                    _ => None,
-                };
-                for (i, &operand) in operands.iter().enumerate() {
-                    let sym = self.temp(state, body, operand);
-                    let param = (i + own + usize::from(call.recv.is_some())).checked_sub(operands.len());
-                    let borrows = summary.as_ref().zip(param).is_some_and(|(summary, param)| {
-                        summary.params.get(param) == Some(&super::summary::Effect::Borrowed)
-                    });
-                    // A goroutine that only uses something leaves its release to this function.
-                    if matches!(self.syms.def(sym), Def::Closure(_)) {
-                        self.escape(state, sym, Escape::Passed);
-                    } else if !borrows {
-                        self.escape(state, sym, Escape::Stored);
-                    }
-                }
-                self.started(state, call, place);
+            Op::Go(id) => {
+                self.go_statement(state, body, ir, id, place);
                 return Flow::Next;
             }
             Op::Defer(id) => {

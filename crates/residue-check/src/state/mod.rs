@@ -13,6 +13,7 @@ pub(crate) mod exec;
 mod objects;
 mod prepared;
 mod quick;
+mod started;
 pub(crate) mod store;
 pub(crate) mod summary;
 pub(crate) mod sym;

@@ -404,6 +404,8 @@ impl Look<'_, '_> {
                     self.out.fates.released |= bits;
                 } else if roles.owns || roles.wraps {
                     result |= bits;
+                } else if roles.runs && is_closure {
+                    self.passed_closure(arg);
                 } else if !roles.borrows {
                     self.escape(bits);
                 }
