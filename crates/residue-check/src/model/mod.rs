@@ -45,6 +45,7 @@
 //! ends = ["(*Request).Context"]     # the result is a context that is cancelled without the caller's doing
 //! panics = ["MustCompile"]          # panics on arguments that are not right
 //! makes_error = ["Errorf"]          # the result is an error, never nil
+//! never_fails = ["Read"]            # the error that it gives is always nil
 //! outlives = ["RemoveAll"]          # undoes or writes something that the end of the process does not
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
 //! expects_error = ["Error"]         # goes on as the test wants only if an error came
@@ -166,6 +167,8 @@ pub struct Roles {
     pub no_return: Option<Stop>,
     /// Its result is an error that is never nil.
     pub makes_error: bool,
+    /// The error that it gives is always nil.
+    pub never_fails: bool,
     /// It undoes or writes something that the end of the process does not.
     pub outlives: bool,
     /// It leaves its arguments to the caller.

@@ -79,6 +79,8 @@ struct RawPackage {
     #[serde(default)]
     makes_error: Names,
     #[serde(default)]
+    never_fails: Names,
+    #[serde(default)]
     ends: Names,
     #[serde(default)]
     panics: Names,
@@ -337,10 +339,11 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, Flag); 15] = [
+        let flags: [(&Names, Flag); 16] = [
             (&raw.ends, |roles| &mut roles.ends),
             (&raw.panics, |roles| &mut roles.panics),
             (&raw.makes_error, |roles| &mut roles.makes_error),
+            (&raw.never_fails, |roles| &mut roles.never_fails),
             (&raw.outlives, |roles| &mut roles.outlives),
             (&raw.until_cancelled, |roles| &mut roles.until_cancelled),
             (&raw.drains, |roles| &mut roles.drains),

@@ -262,11 +262,12 @@ impl<'a> Exec<'a> {
             self.settled(state, function, ops);
             let makes_error = roles.is_some_and(|roles| roles.makes_error)
                 || summary.as_ref().is_some_and(|summary| summary.makes_error);
-            if !makes_error {
+            let never_fails = roles.is_some_and(|roles| roles.never_fails);
+            if !makes_error && !never_fails {
                 self.wrapped_error(state, function, ops);
             } else if let Some(error) = self.error_result(function.expr) {
                 let error = self.syms.of(Def::Out(place, error as u32));
-                self.set_nil(state, error, false);
+                self.set_nil(state, error, never_fails);
             }
         }
         states
@@ -906,9 +907,13 @@ impl<'a> Exec<'a> {
 
     /// Whether what an earlier round acquired is held by something that outlives the round.
     fn is_held_twice(&mut self, state: &State, value: Sym, resource: Sym, place: Place) -> bool {
-        let is_it = |sym: Sym| sym == value || sym == resource;
-        let variables = state.env.iter().filter(|&(_, sym)| is_it(sym)).count();
         let syms = &self.syms;
+        // Its method, as a value, has it too.
+        let is_it = |sym: Sym| match syms.def(sym) {
+            Def::Method(of, _) | Def::InterfaceMethod(of, _) => of == value || of == resource,
+            _ => sym == value || sym == resource,
+        };
+        let variables = state.env.iter().filter(|&(_, sym)| is_it(sym)).count();
         let objects = state.fields.iter().any(|((base, _), held)| is_it(held) && !syms.rests_on(base, place));
         if variables > 1 || objects {
             return true;
