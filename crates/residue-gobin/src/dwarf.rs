@@ -71,9 +71,10 @@ impl<'a> Sections<'a> {
                     }
                     found.entry((*name).to_owned()).or_insert_with(|| std::mem::take(layout));
                     open = None;
-                    if found.len() == wanted.len() {
-                        return Ok(());
-                    }
+                }
+                if entry.tag() == gimli::DW_TAG_constant {
+                    let name = self.name(entry.attr_value(gimli::DW_AT_name)).unwrap_or_default();
+                    constant(name, entry.attr_value(gimli::DW_AT_const_value), wanted, found);
                 }
                 if entry.tag() != gimli::DW_TAG_structure_type {
                     continue;
@@ -87,6 +88,10 @@ impl<'a> Sections<'a> {
             if let Some((name, _, layout, _)) = open {
                 found.entry(name.to_owned()).or_insert(layout);
             }
+            // What follows is the program's own, which may be large.
+            if found.contains_key("runtime.g") && found.contains_key("runtime._KindSpecial*") {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -97,6 +102,16 @@ impl<'a> Sections<'a> {
             AttributeValue::DebugStrRef(offset) => self.strings.get_str(offset).ok().map(|text| text.slice()),
             _ => None,
         }
+    }
+}
+
+/// Takes a constant if it is one of those that a name with `*` stands for.
+fn constant(name: &[u8], value: Option<AttributeValue<Slice<'_>>>, wanted: &[(&str, &[&str])], found: &mut Found) {
+    let group = |(wanted, _): &&(&str, &[&str])| wanted.strip_suffix('*').is_some_and(|start| name.starts_with(start.as_bytes()));
+    let Some((group, fields)) = wanted.iter().find(group) else { return };
+    let field = fields.iter().find(|field| name[group.len() - 1..] == *field.as_bytes());
+    if let Some((field, value)) = field.zip(value.and_then(number)) {
+        found.entry((*group).to_owned()).or_default().fields.insert((*field).to_owned(), value);
     }
 }
 

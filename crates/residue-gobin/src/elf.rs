@@ -232,6 +232,21 @@ impl<'a> Elf<'a> {
         found.map(|(_, symbol)| (symbol.st_value(LittleEndian), symbol.st_size(LittleEndian)))
     }
 
+    /// Address, size and name of the variables, by address, when the file still has symbols.
+    pub fn variables(&self) -> Vec<(u64, u64, String)> {
+        let little = LittleEndian;
+        let Ok(sections) = self.header.sections(little, self.data) else { return Vec::new() };
+        let Ok(symbols) = sections.symbols(little, self.data, elf::SHT_SYMTAB) else { return Vec::new() };
+        let all = symbols.iter().filter(|symbol| symbol.st_type() == elf::STT_OBJECT && symbol.st_size(little) > 0);
+        let named = all.filter_map(|symbol| {
+            let name = symbols.symbol_name(little, symbol).ok()?;
+            Some((symbol.st_value(little), symbol.st_size(little), String::from_utf8_lossy(name).into_owned()))
+        });
+        let mut found: Vec<_> = named.collect();
+        found.sort_unstable();
+        found
+    }
+
     /// The identity that the linker gave the file (`NT_GNU_BUILD_ID`).
     pub fn build_id(&self) -> Option<&'a [u8]> {
         let section = self.section(".note.gnu.build-id")?.data;

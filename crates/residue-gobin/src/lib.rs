@@ -17,6 +17,7 @@ mod layout;
 mod moduledata;
 mod pclntab;
 mod version;
+mod wanted;
 
 use std::fmt;
 
@@ -24,10 +25,11 @@ pub use buildinfo::BuildInfo;
 pub use dwarf::{StructLayout, structs};
 pub use elf::{Arch, Elf, Note, Section, Segment};
 pub use inline::SourceFrame;
-pub use layout::{Basis, Layouts, WANTED, table_versions, wait_reasons};
+pub use layout::{Basis, Layouts, table_versions, wait_reasons};
 pub use moduledata::Module;
 pub use pclntab::{Function, PcLnTab};
 pub use version::GoVersion;
+pub use wanted::{SOMETIMES, WANTED};
 
 /// Why a file can't be read as a Go program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,8 @@ const FUNCTIONS_MAX: usize = 1 << 26;
 
 /// `PCDATA_InlTreeIndex`.
 const INLINE_INDEX: u32 = 2;
+/// `PCDATA_StackMapIndex`.
+const STACK_MAP_INDEX: u32 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -223,6 +225,16 @@ impl<'a> Function<'a> {
     /// Which row of the inline tree an instruction belongs to.
     pub(crate) fn inline_index(&self, pc: u64) -> Option<u32> {
         self.pcdata(INLINE_INDEX, pc).and_then(|index| u32::try_from(index).ok())
+    }
+
+    /// Bytes of its arguments and results on the stack; none when that isn't known.
+    pub fn argument_bytes(&self) -> Option<u32> {
+        self.field(1).filter(|bytes| bytes.cast_signed() >= 0)
+    }
+
+    /// Which of its stack maps holds at an instruction; -1 is the one at its entry.
+    pub fn stack_map_index(&self, pc: u64) -> Option<i32> {
+        self.pcdata(STACK_MAP_INDEX, pc)
     }
 
     /// A value of the tables numbered by `PCDATA_*`.

@@ -9,6 +9,8 @@ pub enum Error {
     Layout(&'static str, &'static str),
     /// The list of all goroutines isn't where it should be.
     NoGoroutines,
+    /// The heap isn't where it should be.
+    NoHeap,
     /// What was read doesn't look like goroutines; the Go that built the program, and the release whose layouts were taken.
     Nonsense(String, Option<String>),
     /// The core is not of this program.
@@ -24,6 +26,10 @@ impl fmt::Display for Error {
             Self::NoGoroutines => {
                 write!(f, "the list of goroutines was not found: the program may only just be starting")
             }
+            Self::NoHeap => write!(
+                f,
+                "the heap was not found: the program may only just be starting, or its runtime have been changed"
+            ),
             Self::Nonsense(version, None) => {
                 write!(f, "what was read doesn't look like goroutines of {version}: its runtime may have been changed")
             }

@@ -10,6 +10,7 @@
 mod allgs;
 mod defers;
 mod error;
+pub mod heap;
 mod model;
 mod offsets;
 mod read;

@@ -12,7 +12,7 @@ use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::defers::{Frames, Reader};
 use crate::model::{Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
-use crate::stack::{Copied, Start, Walker};
+use crate::stack::{Copied, Physical, Start, Walker};
 use crate::words::Words;
 use crate::{Error, symbols};
 
@@ -32,6 +32,36 @@ const IMPLAUSIBLE_SHARE: usize = 20;
 /// # Errors
 /// The program's runtime isn't known well enough to be read, or the target can't be.
 pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Result<Report, Error> {
+    inspect_more(target, binary, options, None)
+}
+
+/// What is wanted beside goroutines.
+pub(crate) struct More<'m> {
+    /// Gets the stacks, as they were read.
+    pub(crate) stacks: &'m mut Vec<KeptStack>,
+    /// Is called when goroutines have been read and the threads don't run yet.
+    pub(crate) while_stopped: &'m mut dyn FnMut(),
+}
+
+/// A goroutine's stack, with what is known of its frames.
+pub(crate) struct KeptStack {
+    /// The goroutine's number.
+    pub(crate) id: u64,
+    /// Where its record is.
+    pub(crate) record: u64,
+    pub(crate) stack: Copied,
+    pub(crate) frames: Vec<Physical>,
+    /// It was interrupted anywhere, so the innermost frame has no map that holds.
+    pub(crate) interrupted: bool,
+}
+
+/// Reads the goroutines, and what else is wanted while threads are stopped.
+pub(crate) fn inspect_more(
+    target: &Target,
+    binary: &Binary<'_>,
+    options: &Options,
+    more: Option<More<'_>>,
+) -> Result<Report, Error> {
     let offsets = Offsets::of(&binary.layouts)?;
     check_program(target, binary)?;
     // Nothing is frozen yet: what was caught in the middle of a change is there the next time.
@@ -46,6 +76,7 @@ pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Resul
         inconsistencies: BTreeMap::new(),
         goroutines: Vec::new(),
         dead: 0,
+        more,
     };
     let frozen = collector.collect(&lists)?;
     let Collector { mut goroutines, inconsistencies, dead, .. } = collector;
@@ -70,7 +101,7 @@ fn check_program(target: &Target, binary: &Binary<'_>) -> Result<(), Error> {
     if found.is_some() && found == expected { Ok(()) } else { Err(Error::OtherProgram) }
 }
 
-struct Collector<'a> {
+struct Collector<'a, 'm> {
     target: &'a Target,
     binary: &'a Binary<'a>,
     options: &'a Options,
@@ -79,17 +110,19 @@ struct Collector<'a> {
     inconsistencies: BTreeMap<&'static str, usize>,
     goroutines: Vec<Goroutine>,
     dead: usize,
+    more: Option<More<'m>>,
 }
 
 /// A goroutine's record, and where its stack is to be read from.
 struct Candidate {
+    address: u64,
     record: Vec<u8>,
     start: Option<Start>,
     /// Why there is no start.
     why: Option<&'static str>,
 }
 
-impl Collector<'_> {
+impl Collector<'_, '_> {
     /// Reads all while the threads are stopped, if that is wanted; says how long they were.
     #[cfg(target_os = "linux")]
     fn collect(&mut self, lists: &[u64]) -> Result<Option<Duration>, Error> {
@@ -132,7 +165,7 @@ impl Collector<'_> {
             let ranges: Vec<_> = bytes.chunks_exact(8).map(|bytes| (word(bytes, 0), self.offsets.g_size)).collect();
             self.note_many("goroutines that can't be read", count - ranges.len());
             let mut candidates = Vec::new();
-            for record in self.target.read_many(&ranges) {
+            for ((address, _), record) in ranges.iter().zip(self.target.read_many(&ranges)) {
                 if record.len() < self.offsets.g_size {
                     self.note("goroutines that can't be read");
                 } else if !is_plausible(&record, self.offsets) {
@@ -140,7 +173,7 @@ impl Collector<'_> {
                 } else if is_dead(allgs::status(&record, self.offsets)) {
                     self.dead += 1;
                 } else {
-                    candidates.push(self.candidate(record, &threads));
+                    candidates.push(self.candidate(*address, record, &threads));
                 }
             }
             self.stacks(candidates);
@@ -154,11 +187,14 @@ impl Collector<'_> {
             return Err(Error::Nonsense(self.binary.build.version.to_string(), neighbour));
         }
         self.note_many("goroutines that look impossible", implausible);
+        if let Some(more) = &mut self.more {
+            (more.while_stopped)();
+        }
         Ok(())
     }
 
     /// Where a goroutine is: its saved registers, or those of the thread it runs on.
-    fn candidate(&self, record: Vec<u8>, threads: &BTreeMap<u64, Thread>) -> Candidate {
+    fn candidate(&self, address: u64, record: Vec<u8>, threads: &BTreeMap<u64, Thread>) -> Candidate {
         let offsets = self.offsets;
         let field = |at| word(&record, at);
         let bounds = (field(offsets.stack), field(offsets.stack + 8));
@@ -187,7 +223,7 @@ impl Collector<'_> {
         };
         let start = start.filter(|start| (bounds.0..=bounds.1).contains(&start.sp));
         let why = why.or_else(|| start.is_none().then_some("its stack pointer isn't on its stack"));
-        Candidate { record, start, why }
+        Candidate { address, record, start, why }
     }
 
     fn in_signal_handler(&self, m: u64, sp: u64) -> bool {
@@ -219,14 +255,14 @@ impl Collector<'_> {
                 if bytes.len() < *len {
                     self.note("stacks that can't be read whole");
                 }
-                let goroutine = self.goroutine(&candidate, &Copied { address: *address, bytes });
+                let goroutine = self.goroutine(&candidate, Copied { address: *address, bytes });
                 self.goroutines.push(goroutine);
             }
             rest = &rest[count..];
         }
     }
 
-    fn goroutine(&mut self, candidate: &Candidate, stack: &Copied) -> Goroutine {
+    fn goroutine(&mut self, candidate: &Candidate, stack: Copied) -> Goroutine {
         let offsets = self.offsets;
         let record = &candidate.record;
         let field = |at| word(record, at);
@@ -240,14 +276,14 @@ impl Collector<'_> {
             10 => Status::Leaked,
             _ => Status::Waiting,
         };
-        let walked = candidate.start.map(|start| self.walker.walk(stack, start));
+        let walked = candidate.start.map(|start| self.walker.walk(&stack, start));
         let stack_cut = candidate.why.or_else(|| walked.as_ref().and_then(|walked| walked.cut));
         if stack_cut.is_some() && status != Status::Running {
             self.note("stacks that can't be walked to their end");
         }
         let frames = walked.map(|walked| walked.frames).unwrap_or_default();
         let bounds = (field(offsets.stack), field(offsets.stack + 8));
-        let on_stack = Frames { all: &frames, stack, bounds };
+        let on_stack = Frames { all: &frames, stack: &stack, bounds };
         let reader =
             Reader { words: Words { target: self.target, binary: self.binary, options: self.options }, offsets };
         let panics = reader.panics(field(offsets.panic), &on_stack);
@@ -265,7 +301,7 @@ impl Collector<'_> {
         let reason = reason.filter(|reason| !reason.is_empty() && matches!(status, Status::Waiting | Status::Leaked));
         let entry = Some(field(offsets.entry)).filter(|entry| *entry != 0);
         let is_system = entry.and_then(|entry| self.walker.place(entry)).is_some_and(|place| is_system(&place.name));
-        Goroutine {
+        let goroutine = Goroutine {
             id: field(offsets.id),
             status,
             wait_reason: reason.map(str::to_owned),
@@ -284,7 +320,12 @@ impl Collector<'_> {
             deferred,
             deferred_cut,
             panics,
+        };
+        if let Some(more) = &mut self.more {
+            let interrupted = status == Status::Running;
+            more.stacks.push(KeptStack { id: goroutine.id, record: candidate.address, stack, frames, interrupted });
         }
+        goroutine
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Physical {
     pub(crate) pc: u64,
     pub(crate) sp: u64,
     pub(crate) varp: u64,
+    /// The stack pointer in its caller.
+    pub(crate) end: u64,
     pub(crate) place: Rc<Place>,
 }
 
@@ -176,7 +178,7 @@ impl<'a> Walker<'a> {
             }
             // A return address stands behind the call; what was interrupted is where it was.
             let looked_up = if trapped || pc <= place.entry { pc } else { pc - 1 };
-            walked.frames.push(Physical { pc: looked_up, sp, varp, place: Rc::clone(&place) });
+            walked.frames.push(Physical { pc: looked_up, sp, varp, end, place: Rc::clone(&place) });
             if place.top {
                 return walked;
             }

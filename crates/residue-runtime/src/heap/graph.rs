@@ -1,0 +1,347 @@
+//! Which object leads to which: edges of all allocated objects, side by side in memory, and what the objects are.
+//!
+//! Objects are numbers of 32 bits, edges are kept in order of the objects they start from (compressed sparse rows). The
+//! memory of the target is read once, span by span; nothing of it is kept but edges.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::rtypes::{Leads, Map, Types};
+use super::scan::{Met, Scanner, Visitor};
+use super::spans::{Marked, Span, Spans};
+use residue_target::MemoryExt as _;
+
+/// The lower bits of an edge's place: a word of the object, or of a value of its type where it has many.
+const PLACE: u16 = 0x7fff;
+/// The word is not told: it is too far in.
+const FAR: u16 = PLACE;
+/// The edge leads into the middle of an object.
+const INTERIOR: u16 = 0x8000;
+/// Types are numbered below; the rest of the word says how sure that is.
+const KIND: u32 = 0x3fff_ffff;
+const SURE_SHIFT: u32 = 30;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    /// One or more values of the type described there.
+    Of(u64),
+    /// The head of a map of this type.
+    Map(u64),
+    /// The tables of a map of this type.
+    Directory(u64),
+    /// A table of a map of this type.
+    Table(u64),
+    /// A channel of this type.
+    Chan(u64),
+    /// Text.
+    Bytes,
+    /// A closure of the function that begins there.
+    Closure(u64),
+    /// What the first word of an interface says, while that isn't looked up yet.
+    Said(u64),
+}
+
+/// How it is known what an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sure {
+    /// By the type of what leads to it.
+    Edge = 1,
+    /// An interface that holds it says so.
+    Interface = 2,
+    /// The runtime notes it beside the object.
+    Header = 3,
+}
+
+/// All edges.
+pub(crate) struct Graph {
+    /// Where the edges of each object begin.
+    starts: Vec<u32>,
+    to: Vec<u32>,
+    places: Vec<u16>,
+    /// Number of the type and how sure that is, by object; 0 is unknown.
+    kinds: Vec<u32>,
+    shapes: Vec<Shape>,
+    numbers: FxHashMap<Shape, u32>,
+    /// Objects whose pointers were guessed.
+    pub(crate) conservative: FxHashSet<u32>,
+    /// Objects not read, and edges left out because there are too many.
+    pub(crate) unreadable: usize,
+    pub(crate) cut: usize,
+    /// Sizes of objects there are, with pointers and without.
+    sizes: [Vec<u64>; 2],
+}
+
+struct Builder<'g> {
+    graph: &'g mut Graph,
+    spans: &'g Spans,
+    is_type: &'g mut dyn FnMut(u64) -> bool,
+    is_function: &'g dyn Fn(u64) -> bool,
+    current: u32,
+}
+
+impl Visitor for Builder<'_> {
+    fn object(&mut self, span: &Span, index: u32, first: u64, kind: Option<u64>) {
+        let object = span.first + index;
+        self.begin(object);
+        if let Some(kind) = kind {
+            self.graph.set(object, Shape::Of(kind), Sure::Header);
+        } else if matches!(span.marked, Marked::InSpan(_) | Marked::Arena) && (self.is_function)(first) {
+            self.graph.set(object, Shape::Closure(first), Sure::Header);
+        }
+    }
+
+    fn pointer(&mut self, _: &Span, met: Met) {
+        let Some((target, into)) = self.spans.object_at(met.value) else { return };
+        if met.before != 0 && into == 0 && (self.is_type)(met.before) {
+            self.graph.set(target, Shape::Said(met.before), Sure::Interface);
+        }
+        if !met.precise {
+            self.graph.conservative.insert(self.current);
+        }
+        if self.graph.to.len() >= u32::MAX as usize - 1 {
+            self.graph.cut += 1;
+            return;
+        }
+        let place = if met.word < u64::from(FAR) { met.word as u16 } else { FAR };
+        self.graph.to.push(target);
+        self.graph.places.push(place | if into == 0 { 0 } else { INTERIOR });
+    }
+}
+
+impl Builder<'_> {
+    /// Objects up to this one have all their edges.
+    fn begin(&mut self, object: u32) {
+        let end = self.graph.to.len() as u32;
+        self.graph.starts.resize(object as usize + 1, end);
+        self.current = object;
+    }
+}
+
+impl Graph {
+    /// Reads all objects.
+    pub(crate) fn build(
+        spans: &Spans,
+        scanner: &mut Scanner<'_, '_>,
+        is_type: &mut dyn FnMut(u64) -> bool,
+        is_function: &dyn Fn(u64) -> bool,
+    ) -> Self {
+        let mut sizes = [Vec::new(), Vec::new()];
+        for span in &spans.all {
+            sizes[usize::from(span.marked == Marked::NoScan)].push(span.element - span.header());
+        }
+        for sizes in &mut sizes {
+            sizes.sort_unstable();
+            sizes.dedup();
+        }
+        let mut graph = Self {
+            starts: Vec::with_capacity(spans.objects as usize + 2),
+            to: Vec::new(),
+            places: Vec::new(),
+            kinds: vec![0; spans.objects as usize],
+            shapes: vec![Shape::Bytes],
+            numbers: FxHashMap::default(),
+            conservative: FxHashSet::default(),
+            unreadable: 0,
+            cut: 0,
+            sizes,
+        };
+        let mut builder = Builder { graph: &mut graph, spans, is_type, is_function, current: 0 };
+        for span in &spans.all {
+            scanner.span(spans, span, &mut builder);
+        }
+        builder.begin(spans.objects);
+        graph.unreadable = scanner.unreadable;
+        graph.to.shrink_to_fit();
+        graph.places.shrink_to_fit();
+        for object in 0..spans.objects {
+            if let Some((Shape::Said(first), _)) = graph.shape(object) {
+                graph.kinds[object as usize] = 0;
+                graph.say(spans, scanner.types, object, first);
+            }
+        }
+        graph
+    }
+
+    /// Takes what an interface says of the object it holds.
+    pub(crate) fn say(&mut self, spans: &Spans, types: &mut Types<'_>, object: u32, first: u64) {
+        if let Some(leads) = types.dynamic(first) {
+            self.lead(spans, types, object, leads, Sure::Interface);
+        }
+    }
+
+    /// What is known of an object, and how surely.
+    pub(crate) fn shape(&self, object: u32) -> Option<(Shape, Sure)> {
+        let kind = *self.kinds.get(object as usize)?;
+        let sure = match kind >> SURE_SHIFT {
+            1 => Sure::Edge,
+            2 => Sure::Interface,
+            3 => Sure::Header,
+            _ => return None,
+        };
+        Some((*self.shapes.get((kind & KIND) as usize)?, sure))
+    }
+
+    /// The number of a shape, if an object has it.
+    pub(crate) fn number(&self, shape: Shape) -> Option<u32> {
+        self.numbers.get(&shape).copied()
+    }
+
+    /// All shapes, by number; the first stands for nothing.
+    pub(crate) fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
+
+    /// The number of an object's shape; 0 when that isn't known.
+    pub(crate) fn kind(&self, object: u32) -> u32 {
+        self.kinds.get(object as usize).map_or(0, |kind| kind & KIND)
+    }
+
+    /// Says what an object is, unless that is known as surely already; whether it is new.
+    fn set(&mut self, object: u32, shape: Shape, sure: Sure) -> bool {
+        let Some(known) = self.kinds.get(object as usize).copied() else { return false };
+        if known >> SURE_SHIFT >= sure as u32 {
+            return false;
+        }
+        let next = self.shapes.len() as u32;
+        let number = *self.numbers.entry(shape).or_insert_with(|| {
+            self.shapes.push(shape);
+            next
+        });
+        self.kinds[object as usize] = number | (sure as u32) << SURE_SHIFT;
+        true
+    }
+
+    /// Takes what a pointer of a known type says of the object it leads to, if it can be so; whether that is new.
+    pub(crate) fn lead(&mut self, spans: &Spans, types: &mut Types<'_>, object: u32, leads: Leads, sure: Sure) -> bool {
+        if self.kinds.get(object as usize).is_none_or(|known| known >> SURE_SHIFT >= sure as u32) {
+            return false;
+        }
+        let Some((span, _)) = spans.span_of(object) else { return false };
+        let (size, noscan) = (span.element - span.header(), span.marked == Marked::NoScan);
+        let shape = match leads {
+            Leads::One(kind) | Leads::Many(kind) => {
+                let Some(known) = types.get(kind) else { return false };
+                // A pointer to the first field of a struct is no pointer to an object of the field's type.
+                let one = matches!(leads, Leads::One(_));
+                let fits = known.size > 0
+                    && known.size <= size
+                    && (!one || known.size > self.smaller(size, noscan))
+                    && noscan == (known.pointer_bytes == 0);
+                if !fits {
+                    return false;
+                }
+                Shape::Of(kind)
+            }
+            Leads::Map(kind) => Shape::Map(kind),
+            Leads::Chan(kind) => Shape::Chan(kind),
+            Leads::Bytes if noscan => Shape::Bytes,
+            Leads::Bytes | Leads::Closure | Leads::Interface { .. } => return false,
+        };
+        self.set(object, shape, sure)
+    }
+
+    /// The next smaller size of objects there are, at most half as large.
+    fn smaller(&self, size: u64, noscan: bool) -> u64 {
+        let sizes = &self.sizes[usize::from(noscan)];
+        let before = sizes.partition_point(|known| *known < size);
+        let known = before.checked_sub(1).map_or(0, |index| sizes[index]);
+        // Not every size need be in use.
+        known.max(if size > 64 { size * 2 / 3 } else { 0 }).min(size - 1).min(known.max(size / 2))
+    }
+
+    /// Takes what an object is and says what those are that it leads to, and on.
+    pub(crate) fn spread(&mut self, spans: &Spans, types: &mut Types<'_>, memory: &dyn residue_target::Memory) {
+        let mut queue: Vec<u32> = (0..spans.objects).filter(|object| self.kinds[*object as usize] != 0).collect();
+        while let Some(object) = queue.pop() {
+            let Some((shape, _)) = self.shape(object) else { continue };
+            let edges = self.starts[object as usize] as usize..self.starts[object as usize + 1] as usize;
+            if edges.is_empty() {
+                continue;
+            }
+            let targets: std::rc::Rc<[(u64, Leads)]>;
+            let value = match shape {
+                Shape::Of(kind) => {
+                    targets = types.targets(kind);
+                    types.get(kind).map_or(0, |kind| kind.size)
+                }
+                _ => {
+                    targets = self.inner(spans, types, memory, object, shape).into();
+                    0
+                }
+            };
+            for edge in edges {
+                let (target, place) = (self.to[edge], self.places[edge]);
+                let word = place & PLACE;
+                if place & INTERIOR != 0 || self.kinds[target as usize] >> SURE_SHIFT != 0 {
+                    continue;
+                }
+                // Directories are arrays of pointers to tables, whatever word it is.
+                let at = match (shape, value) {
+                    (Shape::Directory(_), _) => 0,
+                    (_, 0) => u64::from(word) * 8,
+                    _ if word == FAR => continue,
+                    (_, value) => u64::from(word) * 8 % value,
+                };
+                let Ok(found) = targets.binary_search_by_key(&at, |(offset, _)| *offset) else { continue };
+                let new = match (targets[found].1, shape) {
+                    (Leads::Many(kind), Shape::Map(map)) if kind == map => self.set(target, Shape::Directory(map), Sure::Edge),
+                    (Leads::Many(kind), Shape::Directory(map)) if kind == map => self.set(target, Shape::Table(map), Sure::Edge),
+                    (leads, _) => self.lead(spans, types, target, leads, Sure::Edge),
+                };
+                if new {
+                    queue.push(target);
+                }
+            }
+        }
+    }
+
+    /// What the pointers of the runtime's own structs lead to.
+    fn inner(
+        &self,
+        spans: &Spans,
+        types: &mut Types<'_>,
+        memory: &dyn residue_target::Memory,
+        object: u32,
+        shape: Shape,
+    ) -> Vec<(u64, Leads)> {
+        let start = spans.extent(object).map_or(0, |(start, _)| start);
+        match (shape, types.map()) {
+            (Shape::Map(map), Map::Buckets { buckets, old, .. }) => {
+                let (buckets, old) = (*buckets, *old);
+                let Some(cells) = types.map_cells(map) else { return Vec::new() };
+                vec![(buckets, Leads::Many(cells)), (old, Leads::Many(cells))]
+            }
+            (Shape::Map(map), Map::Groups { directory, directory_len, .. }) => {
+                let (directory, len) = (*directory, memory.word(start + directory_len));
+                match (len, types.map_cells(map)) {
+                    // A small map has its only group in place of a directory.
+                    (Some(0), Some(cells)) => vec![(directory, Leads::Many(cells))],
+                    (Some(_), _) => vec![(directory, Leads::Many(map))],
+                    _ => Vec::new(),
+                }
+            }
+            (Shape::Directory(map), _) => vec![(0, Leads::Many(map))],
+            (Shape::Table(map), Map::Groups { groups, .. }) => {
+                let groups = *groups;
+                types.map_cells(map).map(|cells| vec![(groups, Leads::Many(cells))]).unwrap_or_default()
+            }
+            (Shape::Chan(kind), _) => {
+                let element = types.get(kind).and_then(|kind| types.element(&kind));
+                element.map(|element| vec![(types.chan_buffer(), Leads::Many(element))]).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The objects an object leads to.
+    pub(crate) fn edges(&self, object: u32) -> &[u32] {
+        let at = object as usize;
+        let (Some(from), Some(until)) = (self.starts.get(at), self.starts.get(at + 1)) else { return &[] };
+        self.to.get(*from as usize..*until as usize).unwrap_or_default()
+    }
+
+    /// How many edges there are.
+    pub(crate) fn edge_count(&self) -> usize {
+        self.to.len()
+    }
+}

@@ -1,0 +1,371 @@
+//! The heap: objects, their types, what is to be called when they die, and what keeps them alive.
+//!
+//! [`Heap::read`] copies the table of spans and all roots (variables, stacks) while the threads are stopped; objects are read
+//! after, so of a live process they may be newer than the roots. Objects, types and pointers are those that the garbage
+//! collector itself works with. What doesn't fit is left out and counted in [`Heap::notes`].
+
+mod finalizers;
+mod gather;
+mod globals;
+mod graph;
+mod names;
+mod offsets;
+mod reach;
+mod report;
+mod roots;
+mod rtypes;
+mod scan;
+mod spans;
+mod specials;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use residue_gobin::Binary;
+use residue_target::{MemoryExt as _, Memory as _, Target};
+use rustc_hash::FxHashMap;
+
+use crate::Error;
+use crate::model::{Options, Report};
+use crate::offsets::{half, word};
+use crate::read::{KeptStack, More, inspect_more};
+use globals::{Finder, Variables};
+use graph::{Graph, Shape};
+use offsets::Offsets;
+use reach::Reach;
+pub use report::{
+    Collections, Finalizers, Group, Kind, NoteKind, Runner, SizeClass, State, Summary, Sure,
+};
+use roots::{From, Root, Stacks};
+use rtypes::{Leads, Types};
+use scan::Scanner;
+use spans::{Marked, Spans};
+use specials::{Noted, Special};
+
+/// Nothing is mapped below.
+const ADDRESS_MIN: u64 = 4096;
+/// How often the heap is looked for.
+const FIND_ATTEMPTS: usize = 5;
+
+/// A heap that was read.
+pub struct Heap<'a> {
+    target: &'a Target,
+    binary: &'a Binary<'a>,
+    names: &'a crate::offsets::Offsets,
+    offsets: &'a Offsets,
+    address: u64,
+    variables: Variables,
+    spans: Spans,
+    graph: Graph,
+    types: Types<'a>,
+    stacks: Vec<KeptStack>,
+    roots: Vec<Root>,
+    /// Roots before are there whatever happens to objects with finalizers.
+    strong: usize,
+    reach: Reach,
+    specials: Vec<Special>,
+    /// Goroutines by the objects that are their records.
+    goroutines: FxHashMap<u32, u64>,
+    /// Package variables by address, where the program has symbols.
+    symbols: Vec<(u64, u64, String)>,
+    now: Option<u64>,
+    /// What didn't fit, and how often.
+    pub notes: BTreeMap<&'static str, usize>,
+}
+
+/// Layouts, looked up once for a [`Heap`].
+pub struct Layouts {
+    names: crate::offsets::Offsets,
+    heap: Offsets,
+}
+
+impl Layouts {
+    /// Those of a program.
+    ///
+    /// # Errors
+    /// A field that is needed isn't known.
+    pub fn of(binary: &Binary<'_>) -> Result<Self, Error> {
+        Ok(Self { names: crate::offsets::Offsets::of(&binary.layouts)?, heap: Offsets::of(binary)? })
+    }
+}
+
+impl<'a> Heap<'a> {
+    /// Reads the goroutines and the heap of a process or a core.
+    ///
+    /// # Errors
+    /// The program's runtime isn't known well enough to be read, or the target can't be.
+    pub fn read(
+        target: &'a Target,
+        binary: &'a Binary<'a>,
+        layouts: &'a Layouts,
+        options: &Options,
+    ) -> Result<(Report, Self), Error> {
+        let offsets = &layouts.heap;
+        let finder = Finder { target, binary, offsets, symbols: true };
+        let mapped = mapped_bytes(target);
+        let find = |_| finder.heap(&Variables::copy(target, binary));
+        let address = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoHeap)?;
+        let (mut stacks, mut copied) = (Vec::new(), None);
+        let mut copy = || copied = spans::copy(target, address, offsets, mapped).map(|spans| (spans, Variables::copy(target, binary)));
+        let more = More { stacks: &mut stacks, while_stopped: &mut copy };
+        let report = inspect_more(target, binary, options, Some(more))?;
+        let (copied, variables) = copied.ok_or(Error::NoHeap)?;
+        let spans = Spans::new(&copied, offsets, mapped);
+        drop(copied);
+        let mut types = Types::new(target, binary, &layouts.names)?;
+        let (tables, (low, high)) = (types.tables(), spans.bounds());
+        let mut known: FxHashMap<u64, bool> = FxHashMap::default();
+        let mut is_type = |word: u64| {
+            let possible = word >= ADDRESS_MIN && word % 8 == 0 && !(low..high).contains(&word);
+            possible && (tables.is_description(word) || *known.entry(word).or_insert_with(|| tables.is_table(word)))
+        };
+        let is_function = |word: u64| is_function(target, binary, word);
+        let mut scanner = Scanner::new(target, offsets, &mut types, address);
+        let graph = Graph::build(&spans, &mut scanner, &mut is_type, &is_function);
+        let guessed = scanner.conservative;
+        let mut heap = Self {
+            target,
+            binary,
+            names: &layouts.names,
+            offsets,
+            address,
+            variables,
+            graph,
+            roots: Vec::new(),
+            strong: 0,
+            reach: Reach::new(spans.objects),
+            spans,
+            types,
+            stacks,
+            specials: Vec::new(),
+            goroutines: FxHashMap::default(),
+            symbols: names::variables(target, binary),
+            now: options.now,
+            notes: BTreeMap::new(),
+        };
+        heap.note("spans that don't fit together", heap.spans.left_out);
+        heap.note("spans whose bits don't agree with their count", heap.spans.miscounted);
+        heap.note("objects whose pointers were guessed", guessed);
+        heap.note("objects that can't be read", heap.graph.unreadable);
+        heap.note("edges left out", heap.graph.cut);
+        heap.find_roots();
+        Ok((report, heap))
+    }
+
+    fn note(&mut self, what: &'static str, count: usize) {
+        if count > 0 {
+            *self.notes.entry(what).or_default() += count;
+        }
+    }
+
+    fn find_roots(&mut self) {
+        let mut said = Vec::new();
+        let mut roots = roots::variables(self.target, self.binary, &self.variables, &self.spans, &mut |at, value, before| {
+            said.push((at, value, before));
+        });
+        let tables = self.types.tables();
+        for (_, value, before) in said {
+            if let Some((object, 0)) = self.spans.object_at(value)
+                && before >= ADDRESS_MIN
+                && (tables.is_description(before) || tables.is_table(before))
+            {
+                self.graph.say(&self.spans, &mut self.types, object, before);
+            }
+        }
+        let mut reader = Stacks {
+            target: self.target,
+            binary: self.binary,
+            spans: &self.spans,
+            goroutines: self.names,
+            without_map: 0,
+        };
+        for (index, kept) in self.stacks.iter().enumerate() {
+            if let Some((object, _)) = self.spans.object_at(kept.record) {
+                roots.push(Root { object, from: From::Goroutine { stack: index as u32 }, precise: true });
+                self.goroutines.insert(object, kept.id);
+            }
+            roots.extend(reader.roots(index as u32, kept));
+        }
+        let without_map = reader.without_map;
+        self.note("frames without a map of their pointers", without_map);
+        let (specials, unreadable) = specials::read(self.target, &self.spans, self.offsets);
+        self.note("notes about objects that can't be read", unreadable);
+        for special in &specials {
+            let (address, from) = match special.noted {
+                Noted::Finalizer { function, pointer, .. } => {
+                    let kind = self.types.get(pointer).filter(|kind| kind.kind == rtypes::POINTER);
+                    if let Some(element) = kind.and_then(|kind| self.types.element(&kind)).filter(|_| special.within == 0) {
+                        self.graph.lead(&self.spans, &mut self.types, special.object, Leads::One(element), Sure::Header);
+                    }
+                    (function, From::FinalizerOf(special.object))
+                }
+                Noted::Cleanup { function, argument } => {
+                    let from = From::CleanupOf(special.object);
+                    if let Some((object, _)) = self.spans.object_at(argument) {
+                        roots.push(Root { object, from, precise: true });
+                    }
+                    (function, from)
+                }
+                Noted::Weak { handle } => (handle, From::WeakOf(special.object)),
+                _ => continue,
+            };
+            if let Some((object, _)) = self.spans.object_at(address) {
+                roots.push(Root { object, from, precise: true });
+            }
+        }
+        self.specials = specials;
+        self.queue_roots(&mut roots);
+        self.graph.spread(&self.spans, &mut self.types, self.target);
+        self.strong = roots.len();
+        self.roots = roots;
+        self.reach.from(&self.graph, &self.roots, 0);
+        self.weaker_roots();
+    }
+
+    /// What an object leads to lives until its finalizer has run, the object itself only if something else leads to it.
+    fn weaker_roots(&mut self) {
+        let mut weaker = Vec::new();
+        for special in &self.specials {
+            if matches!(special.noted, Noted::Finalizer { .. }) && self.reach.parent(special.object).is_none() {
+                let from = From::Finalizable(special.object);
+                // A pointer straight to itself is passed over by the collector.
+                let others = self.graph.edges(special.object).iter().filter(|object| **object != special.object);
+                weaker.extend(others.map(|object| Root { object: *object, from, precise: true }));
+            }
+        }
+        self.reach.from(&self.graph, &weaker, self.strong as u32);
+        self.roots.extend(weaker);
+    }
+
+    /// Finalizers and cleanups that wait to be called.
+    fn queue_roots(&mut self, roots: &mut Vec<Root>) {
+        let at = &self.offsets.fin_block;
+        let mut number = 0;
+        for block in self.finder().fin_blocks(&self.variables) {
+            for index in 0..half(&block, at.count) as usize {
+                let entry = at.first + index * at.entry;
+                for field in [at.function, at.argument] {
+                    if let Some((object, _)) = self.spans.object_at(word(&block, entry + field)) {
+                        roots.push(Root { object, from: From::Queued(number), precise: true });
+                    }
+                }
+                number += 1;
+            }
+        }
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        Finder { target: self.target, binary: self.binary, offsets: self.offsets, symbols: true }
+    }
+
+    /// The heap in numbers.
+    pub fn summary(&self) -> Summary {
+        let mut classes: BTreeMap<(u64, bool), SizeClass> = BTreeMap::new();
+        let mut summary = Summary { stack_bytes: self.spans.manual_bytes, cycles: self.spans.sweepgen / 2, ..Summary::default() };
+        for span in &self.spans.all {
+            let (large, pointers) = (span.class >> 1 == 0, span.marked != Marked::NoScan);
+            let size = if large { 0 } else { span.element };
+            let class = classes.entry((size, pointers)).or_insert(SizeClass { size, pointers, spans: 0, objects: 0, free: 0, bytes: 0 });
+            let objects = self.spans.allocated(span).count() as u64;
+            class.spans += 1;
+            class.objects += objects;
+            class.free += u64::from(span.count) - objects;
+            class.bytes += span.bytes;
+            summary.objects += objects;
+            summary.object_bytes += objects * span.element;
+            summary.span_bytes += span.bytes;
+            summary.unswept_spans += usize::from(span.unswept);
+        }
+        summary.classes = classes.into_values().collect();
+        summary.collections = self.collections();
+        summary
+    }
+
+    fn collections(&self) -> Option<Collections> {
+        let at = &self.offsets.stats;
+        let address = self.finder().stats(&self.variables, self.spans.sweepgen)?;
+        let record = self.target.read_up_to(address, at.size);
+        if record.len() < at.size {
+            return None;
+        }
+        let last = word(&record, at.last_monotonic);
+        Some(Collections {
+            cycles: half(&record, at.cycles),
+            forced: half(&record, at.forced),
+            since_last: self.now.map(|now| Duration::from_nanos(now.saturating_sub(last))),
+            last_unix_ns: word(&record, at.last_unix),
+            paused: Duration::from_nanos(word(&record, at.pause_total)),
+            enabled: record[at.enabled] != 0,
+        })
+    }
+
+    /// Objects by type, the largest share of memory first.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut counts: Vec<(u64, u64)> = vec![(0, 0); self.graph.shapes().len()];
+        for span in &self.spans.all {
+            for index in self.spans.allocated(span) {
+                let count = &mut counts[self.graph.kind(span.first + index) as usize];
+                count.0 += 1;
+                count.1 += span.element;
+            }
+        }
+        let mut kinds: BTreeMap<Option<String>, Kind> = BTreeMap::new();
+        for (number, (objects, bytes)) in counts.into_iter().enumerate().filter(|(_, (objects, _))| *objects > 0) {
+            let name = (number > 0).then(|| self.shape_name(self.graph.shapes()[number]));
+            let kind = kinds.entry(name.clone()).or_insert(Kind { name, objects: 0, bytes: 0, retained: None });
+            kind.objects += objects;
+            kind.bytes += bytes;
+        }
+        let mut kinds: Vec<Kind> = kinds.into_values().collect();
+        kinds.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
+        kinds
+    }
+
+    /// Objects that a root leads to, and their bytes.
+    pub fn reachable(&self) -> (u64, u64) {
+        let sizes = self.reach.order.iter().filter_map(|object| self.spans.span_of(*object)).map(|(span, _)| span.element);
+        (self.reach.order.len() as u64, sizes.sum())
+    }
+
+    /// How many edges lead from object to object.
+    pub fn edges(&self) -> usize {
+        self.graph.edge_count()
+    }
+
+    fn shape_name(&self, shape: Shape) -> String {
+        let name = |kind: u64| self.types.name(kind).unwrap_or_else(|| "a type made while the program ran".to_owned());
+        match shape {
+            Shape::Of(kind) => name(kind),
+            Shape::Map(kind) => name(kind),
+            Shape::Directory(kind) => format!("directory of {}", name(kind)),
+            Shape::Table(kind) => format!("table of {}", name(kind)),
+            Shape::Chan(kind) => name(kind),
+            Shape::Bytes => "text".to_owned(),
+            Shape::Closure(pc) => format!("closure of {}", self.function_name(pc)),
+            Shape::Said(_) => "unknown".to_owned(),
+        }
+    }
+
+    fn function_name(&self, pc: u64) -> String {
+        let function = self.binary.functions.find(pc.wrapping_sub(self.target.slide));
+        function.map_or_else(|| "unknown function".to_owned(), |function| function.name().into_owned())
+    }
+
+    /// The function of a closure.
+    fn closure_name(&self, closure: u64) -> Option<String> {
+        let pc = self.target.word(closure).filter(|pc| is_function(self.target, self.binary, *pc))?;
+        Some(self.function_name(pc))
+    }
+}
+
+fn is_function(target: &Target, binary: &Binary<'_>, pc: u64) -> bool {
+    let pc = pc.wrapping_sub(target.slide);
+    let (start, end) = binary.module.text;
+    (start..end).contains(&pc) && binary.functions.find(pc).is_some_and(|function| function.entry == pc)
+}
+
+/// Bytes that a target can have in its heap: what it had mapped, and room to grow since.
+fn mapped_bytes(target: &Target) -> u64 {
+    let mapped = target.mappings().iter().filter(|mapping| mapping.writable);
+    mapped.map(|mapping| mapping.end.saturating_sub(mapping.start)).fold(1 << 26, u64::saturating_add).saturating_mul(2)
+}
