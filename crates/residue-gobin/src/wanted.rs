@@ -124,8 +124,8 @@ pub const WANTED: &[(&str, &[&str])] = &[
     ),
     ("runtime.bucket", &["allnext", "typ", "hash", "size", "nstk"]),
     ("runtime.memRecord", &["active", "future"]),
-    ("runtime.memRecordCycle", &["allocs", "frees", "alloc_bytes", "free_bytes"]),
-    ("runtime.stackObjectRecord", &["off", "size", "_ptrdata", "gcdataoff"]),
+    ("runtime.memRecordCycle", &["allocs", "frees"]),
+    ("runtime.stackObjectRecord", &["off", "size", "_ptrdata", "ptrBytes", "gcdataoff"]),
 ];
 
 /// Those of them that not every release has.

@@ -119,8 +119,8 @@ pub(crate) struct Bucket {
     pub(crate) depth: usize,
     pub(crate) active: usize,
     pub(crate) record_size: usize,
-    /// Allocations, frees, bytes allocated, bytes freed.
-    pub(crate) counts: [usize; 4],
+    /// Allocations and frees: all of a bucket are of one size.
+    pub(crate) counts: (usize, usize),
 }
 
 impl Offsets {
@@ -158,12 +158,7 @@ impl Offsets {
                 depth: look.at("runtime.bucket", "nstk")?,
                 active: look.at("runtime.memRecord", "active")?,
                 record_size: look.size("runtime.memRecord")?,
-                counts: [
-                    look.at(record, "allocs")?,
-                    look.at(record, "frees")?,
-                    look.at(record, "alloc_bytes")?,
-                    look.at(record, "free_bytes")?,
-                ],
+                counts: (look.at(record, "allocs")?, look.at(record, "frees")?),
             },
         })
     }

@@ -249,7 +249,7 @@ impl Stacks<'_> {
             let offset = i64::from(offset.cast_signed());
             let base = if offset >= 0 { frame.end.wrapping_add(self.argument_gap()) } else { frame.varp };
             let start = base.wrapping_add_signed(offset);
-            let pointers = field(record, "_ptrdata").unwrap_or(0).cast_signed();
+            let pointers = field(record, "ptrBytes").or_else(|| field(record, "_ptrdata")).unwrap_or(0).cast_signed();
             let mask = field(record, "gcdataoff").zip(rodata).and_then(|(at, rodata)| {
                 let bytes = self.binary.elf.bytes_from(rodata.checked_add(u64::from(at))?)?;
                 // A negative number of bytes says that there is a program for the mask.

@@ -1,5 +1,7 @@
 //! `residue inspect`: the Go runtime of a live process or a core.
 
+mod finalizers;
+mod heap;
 mod json;
 mod text;
 
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 use residue_gobin::{Basis, Binary};
+use residue_runtime::heap::{Heap, Layouts};
 use residue_runtime::{Options, Report};
 use residue_target::{Kind, Target};
 
@@ -68,6 +71,17 @@ enum View {
     Summary,
     Goroutines,
     Defers,
+    /// Objects by type and size, garbage collections
+    Heap,
+    /// What is to be called when objects die, and what keeps it from being called
+    Finalizers,
+}
+
+impl View {
+    /// Whether the heap has to be read for it.
+    fn needs_heap(self) -> bool {
+        matches!(self, Self::Summary | Self::Heap | Self::Finalizers)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,6 +101,7 @@ struct Shown<'a> {
     target: &'a Target,
     binary: &'a Binary<'a>,
     report: &'a Report,
+    heap: Option<&'a Heap<'a>>,
     group: bool,
     system: bool,
 }
@@ -122,11 +137,25 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
     let options =
         Options { freeze: args.freeze == FreezeMode::Roots, key: key()?, reveal: args.reveal, now: target.now() };
-    let report = residue_runtime::inspect(&target, &binary, &options).map_err(|error| match error {
+    let failed = |error| match error {
         residue_runtime::Error::Target(error) => refused(&error),
         error => Error::failed(error.to_string()),
-    })?;
-    let shown = Shown { target: &target, binary: &binary, report: &report, group: args.group, system: args.system };
+    };
+    let layouts = Layouts::of(&binary).map_err(failed)?;
+    let (report, heap) = if args.view.needs_heap() {
+        let (report, heap) = Heap::read(&target, &binary, &layouts, &options).map_err(failed)?;
+        (report, Some(heap))
+    } else {
+        (residue_runtime::inspect(&target, &binary, &options).map_err(failed)?, None)
+    };
+    let shown = Shown {
+        target: &target,
+        binary: &binary,
+        report: &report,
+        heap: heap.as_ref(),
+        group: args.group,
+        system: args.system,
+    };
     output::stdout(|out| match args.format {
         Format::Json => json::write(&shown, args.view, out),
         Format::Text => text::write(&shown, args.view, out),

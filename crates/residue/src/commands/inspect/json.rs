@@ -27,6 +27,10 @@ struct Document<'a> {
     inconsistencies: &'a std::collections::BTreeMap<&'static str, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     goroutines: Option<Vec<GoroutineJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heap: Option<super::heap::HeapJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finalizers: Option<super::finalizers::FinalizersJson>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +159,9 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             panics: all.iter().map(|goroutine| goroutine.panics.len()).sum(),
         },
         inconsistencies: &shown.report.inconsistencies,
-        goroutines: (view != View::Summary).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
+        heap: shown.heap.map(|heap| super::heap::json(heap, view == View::Heap)),
+        finalizers: shown.heap.map(|heap| super::finalizers::json(shown, heap)),
+        goroutines: matches!(view, View::Goroutines | View::Defers).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
     };
     serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
     out.write_all(b"\n")

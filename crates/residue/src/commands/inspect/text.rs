@@ -25,6 +25,20 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         View::Summary => summary(shown, out)?,
         View::Goroutines => goroutines(shown, out)?,
         View::Defers => defers(shown, out)?,
+        View::Heap | View::Finalizers => {}
+    }
+    if let Some(heap) = shown.heap {
+        match view {
+            View::Heap => super::heap::text(heap, out)?,
+            View::Finalizers => super::finalizers::text(shown, heap, out)?,
+            _ => {
+                super::heap::summary(heap, out)?;
+                super::finalizers::summary(shown, heap, out)?;
+            }
+        }
+        for (what, count) in &heap.notes {
+            writeln!(out, "note: {what}: {}", grouped(*count))?;
+        }
     }
     for (what, count) in &shown.report.inconsistencies {
         writeln!(out, "note: {what}: {}", grouped(*count))?;
@@ -275,7 +289,7 @@ fn word(shown: &Shown<'_>, word: &Word) -> String {
 }
 
 /// 1234567 as `1,234,567`.
-fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -287,7 +301,7 @@ fn grouped(number: usize) -> String {
     text
 }
 
-fn time(time: Duration) -> String {
+pub(super) fn time(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0 => format!("{} ms", time.as_millis()),
