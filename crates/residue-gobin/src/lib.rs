@@ -16,6 +16,7 @@ mod inline;
 mod layout;
 mod moduledata;
 mod pclntab;
+mod variables;
 mod version;
 mod wanted;
 
@@ -28,6 +29,7 @@ pub use inline::SourceFrame;
 pub use layout::{Basis, Layouts, table_versions, wait_reasons};
 pub use moduledata::Module;
 pub use pclntab::{Function, PcLnTab};
+pub use variables::{Variable, variables};
 pub use version::GoVersion;
 pub use wanted::{SOMETIMES, WANTED};
 

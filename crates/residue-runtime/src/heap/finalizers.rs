@@ -200,7 +200,7 @@ impl Heap<'_> {
     }
 
     /// Roots that are told as one: words of the same variable's range or goroutine.
-    fn merged(&self, from: From) -> From {
+    pub(super) fn merged(&self, from: From) -> From {
         match from {
             From::Variable(at) => From::Variable(self.variable_start(at)),
             From::Frame { stack, .. } | From::Deferred { stack, .. } => From::Goroutine { stack },

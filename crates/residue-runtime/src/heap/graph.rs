@@ -181,11 +181,6 @@ impl Graph {
         Some((*self.shapes.get((kind & KIND) as usize)?, sure))
     }
 
-    /// The number of a shape, if an object has it.
-    pub(crate) fn number(&self, shape: Shape) -> Option<u32> {
-        self.numbers.get(&shape).copied()
-    }
-
     /// All shapes, by number; the first stands for nothing.
     pub(crate) fn shapes(&self) -> &[Shape] {
         &self.shapes
@@ -338,6 +333,25 @@ impl Graph {
         let at = object as usize;
         let (Some(from), Some(until)) = (self.starts.get(at), self.starts.get(at + 1)) else { return &[] };
         self.to.get(*from as usize..*until as usize).unwrap_or_default()
+    }
+
+    /// Which word of an object leads to another, as far as it is kept.
+    pub(crate) fn place(&self, from: u32, to: u32) -> u16 {
+        let first = self.starts.get(from as usize).map_or(0, |start| *start as usize);
+        let edge = self.edges(from).iter().position(|target| *target == to);
+        edge.and_then(|edge| self.places.get(first + edge)).map_or(0, |place| place & PLACE)
+    }
+
+    /// Objects that lead to one, at most `most`.
+    pub(crate) fn sources(&self, object: u32, most: usize) -> Vec<u32> {
+        let mut found: Vec<u32> = Vec::new();
+        for (edge, _) in self.to.iter().enumerate().filter(|(_, target)| **target == object) {
+            let source = self.starts.partition_point(|start| *start as usize <= edge).saturating_sub(1) as u32;
+            if found.last() != Some(&source) && found.len() < most {
+                found.push(source);
+            }
+        }
+        found
     }
 
     /// How many edges there are.

@@ -17,6 +17,7 @@ mod rtypes;
 mod scan;
 mod spans;
 mod specials;
+mod why;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +35,8 @@ use graph::{Graph, Shape};
 use offsets::Offsets;
 use reach::Reach;
 pub use report::{
-    Collections, Finalizers, Group, Kind, NoteKind, Runner, SizeClass, State, Summary, Sure,
+    Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass, State, Step, Summary,
+    Sure, Why,
 };
 use roots::{From, Root, Stacks};
 use rtypes::{Leads, Types};
@@ -67,7 +69,7 @@ pub struct Heap<'a> {
     /// Goroutines by the objects that are their records.
     goroutines: FxHashMap<u32, u64>,
     /// Package variables by address, where the program has symbols.
-    symbols: Vec<(u64, u64, String)>,
+    symbols: Vec<names::Variable>,
     now: Option<u64>,
     /// What didn't fit, and how often.
     pub notes: BTreeMap<&'static str, usize>,
@@ -215,9 +217,10 @@ impl<'a> Heap<'a> {
         }
         self.specials = specials;
         self.queue_roots(&mut roots);
-        self.graph.spread(&self.spans, &mut self.types, self.target);
         self.strong = roots.len();
         self.roots = roots;
+        self.spread_from_variables();
+        self.graph.spread(&self.spans, &mut self.types, self.target);
         self.reach.from(&self.graph, &self.roots, 0);
         self.weaker_roots();
     }

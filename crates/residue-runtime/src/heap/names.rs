@@ -3,31 +3,78 @@
 use residue_gobin::Binary;
 use residue_target::Target;
 
-use super::Heap;
 use super::roots::From;
+use super::{Heap, Sure};
+use crate::offsets::word;
 
-/// Package variables with their addresses in memory and sizes, by address: those that can hold pointers.
-pub(super) fn variables(target: &Target, binary: &Binary<'_>) -> Vec<(u64, u64, String)> {
+/// A package variable.
+pub(super) struct Variable {
+    start: u64,
+    size: u64,
+    pub(super) name: String,
+    /// Where its type is described; 0 when that isn't known.
+    pub(super) kind: u64,
+}
+
+/// Package variables with their places in memory, by address: those that can hold pointers.
+pub(super) fn variables(target: &Target, binary: &Binary<'_>) -> Vec<Variable> {
     let ranges = binary.module.pointer_data;
-    let mut found = binary.elf.variables();
-    found.retain(|(address, ..)| ranges.iter().any(|(start, end)| (start..end).contains(&address)));
-    for (address, ..) in &mut found {
-        *address = address.wrapping_add(target.slide);
-    }
-    found
+    let typed = residue_gobin::variables(&binary.elf, &binary.module);
+    let named = binary.elf.variables().into_iter().filter(|(address, ..)| {
+        ranges.iter().any(|(start, end)| (start..end).contains(&address))
+    });
+    let kind = |address: u64| {
+        let found = typed.binary_search_by_key(&address, |variable| variable.address);
+        found.map_or(0, |index| typed[index].kind.wrapping_add(target.slide))
+    };
+    let variables = named.map(|(address, size, name)| Variable {
+        start: address.wrapping_add(target.slide),
+        size,
+        name,
+        kind: kind(address),
+    });
+    variables.collect()
 }
 
 impl Heap<'_> {
-    /// The variable that an address belongs to: its start, and its name.
-    pub(super) fn variable(&self, address: u64) -> Option<&(u64, u64, String)> {
-        let after = self.symbols.partition_point(|(start, ..)| *start <= address);
-        // Symbols of the same address: the last one that is large enough.
-        self.symbols[..after].iter().rev().take(4).find(|(start, size, _)| address - start < *size)
+    /// The variable that an address belongs to, and how far in it is.
+    pub(super) fn variable(&self, address: u64) -> Option<(&Variable, u64)> {
+        let after = self.symbols.partition_point(|variable| variable.start <= address);
+        // Of symbols at the same address one may be too small.
+        let mut before = self.symbols[..after].iter().rev().take(4);
+        before.find(|variable| address - variable.start < variable.size).map(|found| (found, address - found.start))
     }
 
     /// Where the variable begins that an address belongs to; the address itself when that isn't known.
     pub(super) fn variable_start(&self, address: u64) -> u64 {
-        self.variable(address).map_or(address, |(start, ..)| *start)
+        self.variable(address).map_or(address, |(variable, _)| variable.start)
+    }
+
+    /// Says what objects are that package variables of known types lead to.
+    pub(super) fn spread_from_variables(&mut self) {
+        for index in 0..self.roots.len() {
+            let (From::Variable(at), object) = (self.roots[index].from, self.roots[index].object) else { continue };
+            let Some((kind, within)) = self.variable(at).map(|(variable, within)| (variable.kind, within)) else { continue };
+            if kind == 0 {
+                continue;
+            }
+            let targets = self.types.targets(kind);
+            let is_base = self.spans.extent(object).is_some_and(|(start, _)| self.word_of(at) == Some(start));
+            if let Ok(found) = targets.binary_search_by_key(&within, |(offset, _)| *offset)
+                && is_base
+            {
+                self.graph.lead(&self.spans, &mut self.types, object, targets[found].1, Sure::Edge);
+            }
+        }
+    }
+
+    /// A word of the variables, as it was when they were copied.
+    fn word_of(&self, at: u64) -> Option<u64> {
+        let range = self.variables.pointers.iter().find(|range| {
+            (range.start..range.start + range.bytes.len() as u64).contains(&at)
+        })?;
+        let offset = (at - range.start) as usize;
+        range.bytes.get(offset..offset + 8).map(|bytes| word(bytes, 0))
     }
 
     /// What a root is called.
@@ -35,8 +82,8 @@ impl Heap<'_> {
         let goroutine = |stack: u32| self.stacks.get(stack as usize).map_or(0, |kept| kept.id);
         match from {
             From::Variable(at) => match self.variable(at) {
-                Some((start, _, name)) if at == *start => format!("package variable {name}"),
-                Some((start, _, name)) => format!("package variable {name}+{:#x}", at - start),
+                Some((variable, 0)) => format!("package variable {}", variable.name),
+                Some((variable, within)) => format!("package variable {}{}", variable.name, self.field_of(variable, within)),
                 None => format!("package variable at {}", self.place(at)),
             },
             From::Frame { stack, frame, .. } => {
@@ -53,6 +100,12 @@ impl Heap<'_> {
             From::QueuedCleanup(_) => "the queue of cleanups".to_owned(),
             From::Finalizable(_) => "an object whose finalizer hasn't run".to_owned(),
         }
+    }
+
+    /// A part of a variable: by its fields where its type is known.
+    fn field_of(&self, variable: &Variable, within: u64) -> String {
+        let known = self.types.path(variable.kind, within).filter(|_| variable.kind != 0);
+        known.unwrap_or_else(|| format!("+{within:#x}"))
     }
 
     /// A place among the program's variables, as it can be found again in another run of the same program.

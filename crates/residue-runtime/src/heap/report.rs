@@ -205,3 +205,98 @@ pub struct Runner {
     /// It waits in a function of the program: nothing behind it is called.
     pub blocked: bool,
 }
+
+/// What keeps objects alive.
+#[derive(Clone, Debug, Default)]
+pub struct Why {
+    /// Objects that were asked for.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that nothing leads to: the next collection frees them.
+    pub unreachable: u64,
+    /// Words that look as if they led to some of these, where the collector doesn't look: hints, no reasons.
+    pub stale: Vec<String>,
+    /// Ways from roots, the one that most objects share first.
+    pub holdings: Vec<Holding>,
+    /// Ways that are not listed.
+    pub more: usize,
+}
+
+/// Objects that are kept in the same way.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// How many objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The way to the one that is nearest to its root.
+    pub path: RetentionPath,
+    /// The step of the path, by number, that the ways of all these objects have in common: what contains them.
+    pub container: Option<usize>,
+}
+
+/// The shortest way from a root to an object.
+#[derive(Clone, Debug)]
+pub struct RetentionPath {
+    /// Where it begins.
+    pub root: String,
+    /// What kind of root that is.
+    pub root_kind: &'static str,
+    /// The type of the root, where it is known.
+    pub root_type: Option<String>,
+    /// The root's word is one of which the runtime says that it is a pointer.
+    pub root_precise: bool,
+    /// The objects on the way, what was asked for last.
+    pub steps: Vec<Step>,
+    /// Objects left out in the middle of a long way.
+    pub left_out: usize,
+}
+
+/// An object on a way.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its address.
+    pub address: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its type.
+    pub kind: Option<String>,
+    /// Which part of the object before leads to it.
+    pub field: String,
+    /// The runtime says that that is a pointer.
+    pub precise: bool,
+    /// It is a part of a map or channel that the program doesn't see.
+    pub internal: bool,
+}
+
+/// Objects that are listed on either side of one.
+pub(super) const FIELDS_MAX: usize = 100;
+
+/// A neighbour: the field, its address, bytes and type.
+pub type Neighbour = (String, u64, u64, Option<String>);
+
+/// One object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its address.
+    pub address: u64,
+    /// How far into it the address asked for is.
+    pub within: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its type.
+    pub kind: Option<String>,
+    /// How surely that is known.
+    pub sure: Option<Sure>,
+    /// It begins with the address of this function: a closure.
+    pub function: Option<String>,
+    /// Its memory can be read.
+    pub readable: bool,
+    /// A root leads to it.
+    pub reachable: bool,
+    /// What it leads to: field of this object, then the other.
+    pub leads_to: Vec<Neighbour>,
+    /// What leads to it: field of the other, then the other.
+    pub held_by: Vec<Neighbour>,
+}

@@ -417,6 +417,39 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// What a value has at an offset, as one would write it: `.sessions[3].file`. None when the type isn't known.
+    pub(crate) fn path(&self, address: u64, offset: u64) -> Option<String> {
+        let mut text = String::new();
+        let (mut address, mut offset) = (address, offset);
+        for _ in 0..DEPTH_MAX {
+            let kind = self.read(address)?;
+            match kind.kind {
+                STRUCT => {
+                    let fields = self.read_fields(address)?;
+                    // Fields without size stand where the next one does.
+                    let after = fields.partition_point(|field| field.offset <= offset);
+                    let field = fields.get(after.checked_sub(1)?)?;
+                    text.push('.');
+                    text += &field.name;
+                    (address, offset) = (field.kind, offset - field.offset);
+                }
+                ARRAY => {
+                    let element = self.element(&kind)?;
+                    let size = self.read(element)?.size;
+                    text += &format!("[{}]", offset.checked_div(size)?);
+                    (address, offset) = (element, offset % size);
+                }
+                _ => break,
+            }
+        }
+        Some(text)
+    }
+
+    /// The size of a type.
+    pub(crate) fn size(&self, address: u64) -> Option<u64> {
+        self.known.get(&address).map_or_else(|| self.read(address).map(|kind| kind.size), |kind| kind.as_ref().map(|kind| kind.size))
+    }
+
     /// The name of a type.
     pub(crate) fn name(&self, address: u64) -> Option<String> {
         types::name(self.binary, self.target.slide, self.names, address)

@@ -1,0 +1,432 @@
+//! What keeps objects alive: ways from roots, alike ones told as one.
+//!
+//! Each object's way is the shortest from any root, as a breadth-first walk from all of them finds it. Ways are alike that
+//! begin at the same root and go through the same types and fields, whatever cells of maps and elements of slices these are;
+//! of a chain of objects of one type (a list, a tree) the length doesn't count.
+
+use residue_target::{Memory as _, MemoryExt as _};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::graph::Shape;
+use super::reach::Parent;
+use super::report::{Holding, RetentionPath, Step, Why};
+use super::roots::From;
+use super::scan::{Met, Scanner, Visitor};
+use super::spans::Span;
+use super::{Heap, is_function};
+
+/// Ways that are told.
+const HOLDINGS_MAX: usize = 8;
+/// Ways that are told apart while they are counted.
+const COUNTED_MAX: usize = 1 << 20;
+/// Steps of a way that are told; longer ones lose their middle.
+const STEPS_MAX: usize = 40;
+/// Objects that are walked up in order to find what others have in common.
+const WALKED_MAX: usize = 100_000_000;
+/// Types a way goes through, as far as they tell it from others.
+const DEPTH_MAX: u32 = 64;
+
+/// What ways that are alike have in common: that of the object before, and what comes then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark {
+    Root(From),
+    Step { before: u32, kind: u32, place: u16 },
+}
+
+/// Ways, told apart by numbers.
+#[derive(Default)]
+struct Marks {
+    numbers: FxHashMap<Mark, u32>,
+    /// How many steps each has.
+    depths: Vec<u32>,
+    /// By object.
+    known: FxHashMap<u32, u32>,
+}
+
+impl Marks {
+    fn number(&mut self, mark: Mark, depth: u32) -> u32 {
+        let next = self.depths.len() as u32;
+        let number = *self.numbers.entry(mark).or_insert(next);
+        if number == next {
+            self.depths.push(depth);
+        }
+        number
+    }
+}
+
+struct Alike {
+    objects: u64,
+    bytes: u64,
+    nearest: u32,
+    nearest_depth: u32,
+    /// The last object that all have on their way.
+    common: Option<u32>,
+}
+
+impl Heap<'_> {
+    /// The objects that an address, a type (by name, or the end of it) or nothing else stands for.
+    pub fn objects_of(&self, what: &str) -> Vec<u32> {
+        if let Some(address) = what.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+            return self.spans.object_at(address).into_iter().map(|(object, _)| object).collect();
+        }
+        let named = |shape: &Shape| {
+            let name = self.shape_name(*shape);
+            name == what || name.strip_prefix("closure of ") == Some(what)
+        };
+        let wanted: FxHashSet<u32> = (1..self.graph.shapes().len() as u32)
+            .filter(|number| named(&self.graph.shapes()[*number as usize]))
+            .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let spans = self.spans.all.iter().flat_map(|span| self.spans.allocated(span).map(|index| span.first + index));
+        spans.filter(|object| wanted.contains(&self.graph.kind(*object))).collect()
+    }
+
+    /// Names of types there are objects of that contain a text, in order to help who asked for another.
+    pub fn types_like(&self, what: &str) -> Vec<String> {
+        let last = what.rsplit(['.', '*', '/']).next().unwrap_or(what).to_lowercase();
+        let mut names: Vec<String> = self.graph.shapes()[1..].iter().map(|shape| self.shape_name(*shape)).collect();
+        names.retain(|name| !last.is_empty() && name.to_lowercase().contains(&last));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What keeps objects alive.
+    pub fn why(&mut self, objects: &[u32]) -> Why {
+        let mut why = Why::default();
+        let mut marks = Marks::default();
+        let mut alike: FxHashMap<u32, Alike> = FxHashMap::default();
+        let mut depths: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut walked = WALKED_MAX;
+        for object in objects {
+            let bytes = self.spans.span_of(*object).map_or(0, |(span, _)| span.element);
+            why.objects += 1;
+            why.bytes += bytes;
+            let Some(mark) = self.mark(*object, &mut marks) else {
+                why.unreachable += 1;
+                continue;
+            };
+            let depth = self.depth(*object, &mut depths);
+            if alike.len() >= COUNTED_MAX && !alike.contains_key(&mark) {
+                continue;
+            }
+            let group = alike.entry(mark).or_insert(Alike {
+                objects: 0,
+                bytes: 0,
+                nearest: *object,
+                nearest_depth: depth,
+                common: None,
+            });
+            if group.objects == 0 {
+                group.common = match self.reach.parent(*object) {
+                    Some(Parent::Object(parent)) => Some(parent),
+                    _ => None,
+                };
+            } else if let Some(common) = group.common {
+                group.common = self.common(common, *object, &mut depths, &mut walked);
+            }
+            group.objects += 1;
+            group.bytes += bytes;
+            if depth < group.nearest_depth {
+                (group.nearest, group.nearest_depth) = (*object, depth);
+            }
+        }
+        let mut alike: Vec<Alike> = alike.into_values().collect();
+        alike.sort_by_key(|group| (std::cmp::Reverse(group.objects), group.nearest_depth, group.nearest));
+        why.more = alike.len().saturating_sub(HOLDINGS_MAX);
+        alike.truncate(HOLDINGS_MAX);
+        for group in alike {
+            let Some(path) = self.path(group.nearest) else { continue };
+            let container = group.common.filter(|_| group.objects > 1).and_then(|common| {
+                let (address, _) = self.spans.extent(common)?;
+                path.steps.iter().position(|step| step.address == address)
+            });
+            why.holdings.push(Holding { objects: group.objects, bytes: group.bytes, path, container });
+        }
+        why
+    }
+
+    /// The number of what ways like an object's have in common.
+    fn mark(&self, object: u32, marks: &mut Marks) -> Option<u32> {
+        let mut rest = Vec::new();
+        let mut at = object;
+        let mut mark = loop {
+            if let Some(known) = marks.known.get(&at) {
+                break *known;
+            }
+            rest.push(at);
+            match self.reach.parent(at)? {
+                Parent::Object(parent) => at = parent,
+                Parent::Root(root) => {
+                    let from = self.merged(self.roots[root as usize].from);
+                    break marks.number(Mark::Root(from), 0);
+                }
+            }
+        };
+        while let Some(object) = rest.pop() {
+            let kind = self.graph.kind(object);
+            let parent = match self.reach.parent(object)? {
+                Parent::Object(parent) => Some(parent),
+                Parent::Root(_) => None,
+            };
+            let depth = marks.depths[mark as usize];
+            let same = parent.is_some_and(|parent| kind != 0 && self.graph.kind(parent) == kind);
+            if !same && depth < DEPTH_MAX {
+                let place = parent.map_or(0, |parent| self.place_of(parent, object));
+                mark = marks.number(Mark::Step { before: mark, kind, place }, depth + 1);
+            }
+            marks.known.insert(object, mark);
+        }
+        Some(mark)
+    }
+
+    /// Which part of an object leads to another, as far as it tells ways apart: no cell of a map, no element of a slice.
+    fn place_of(&self, parent: u32, object: u32) -> u16 {
+        match self.graph.shape(parent).map(|(shape, _)| shape) {
+            Some(Shape::Of(kind)) if !self.is_cells(kind) => {
+                let words = self.types.size(kind).map_or(0, |size| size / 8);
+                let place = u64::from(self.graph.place(parent, object));
+                place.checked_rem(words).map_or(0, |place| place as u16)
+            }
+            Some(Shape::Closure(_)) | None => self.graph.place(parent, object),
+            _ => 0,
+        }
+    }
+
+    fn depth(&self, object: u32, depths: &mut FxHashMap<u32, u32>) -> u32 {
+        let mut rest = Vec::new();
+        let mut at = object;
+        let mut depth = loop {
+            if let Some(known) = depths.get(&at) {
+                break *known;
+            }
+            rest.push(at);
+            match self.reach.parent(at) {
+                Some(Parent::Object(parent)) => at = parent,
+                _ => break 0,
+            }
+        };
+        while let Some(object) = rest.pop() {
+            depth += 1;
+            depths.insert(object, depth);
+        }
+        depth
+    }
+
+    /// The last object that two ways have in common.
+    fn common(&self, one: u32, other: u32, depths: &mut FxHashMap<u32, u32>, walked: &mut usize) -> Option<u32> {
+        let (mut one, mut other) = (one, other);
+        let (mut deep, mut other_deep) = (self.depth(one, depths), self.depth(other, depths));
+        while one != other {
+            *walked = walked.checked_sub(1)?;
+            let up = if deep >= other_deep { &mut one } else { &mut other };
+            match self.reach.parent(*up)? {
+                Parent::Object(parent) => *up = parent,
+                Parent::Root(_) => return None,
+            }
+            if deep >= other_deep {
+                deep -= 1;
+            } else {
+                other_deep -= 1;
+            }
+        }
+        Some(one)
+    }
+
+    /// The shortest way to an object.
+    pub(super) fn path(&mut self, object: u32) -> Option<RetentionPath> {
+        let (mut objects, root) = self.reach.path(object)?;
+        objects.reverse();
+        let root = self.roots[root as usize];
+        let mut left_out = 0;
+        // The object before each, from which the field is taken.
+        let mut pairs: Vec<(Option<u32>, u32)> = Vec::new();
+        for (index, object) in objects.iter().enumerate() {
+            let middle = objects.len() > STEPS_MAX && index >= STEPS_MAX / 2 && index < objects.len() - STEPS_MAX / 2;
+            if middle {
+                left_out += 1;
+            } else {
+                pairs.push((index.checked_sub(1).map(|before| objects[before]), *object));
+            }
+        }
+        let steps = pairs.into_iter().map(|(before, object)| self.step(before, object)).collect();
+        Some(RetentionPath {
+            root: self.root_name(root.from),
+            root_kind: root.from.kind(),
+            root_type: self.root_type(root.from),
+            root_precise: root.precise,
+            steps,
+            left_out,
+        })
+    }
+
+    fn root_type(&self, from: From) -> Option<String> {
+        let From::Variable(at) = from else { return None };
+        let (variable, _) = self.variable(at)?;
+        (variable.kind != 0).then(|| self.types.name(variable.kind)).flatten()
+    }
+
+    fn step(&mut self, before: Option<u32>, object: u32) -> Step {
+        let (address, bytes) = self.spans.extent(object).unwrap_or_default();
+        let shape = self.graph.shape(object).map(|(shape, _)| shape);
+        let (field, precise) = match before {
+            None => (String::new(), true),
+            Some(before) => {
+                let at = self.word_to(before, object);
+                let field = at.map_or_else(String::new, |at| self.field(before, at));
+                (field, !self.graph.conservative.contains(&before))
+            }
+        };
+        Step {
+            address,
+            bytes,
+            kind: self.object_name(object),
+            field,
+            precise,
+            internal: match shape {
+                Some(Shape::Directory(_) | Shape::Table(_)) => true,
+                Some(Shape::Of(kind)) => self.is_cells(kind),
+                _ => false,
+            },
+        }
+    }
+
+    /// What an object is: its type, several of these, or a goroutine.
+    pub(super) fn object_name(&self, object: u32) -> Option<String> {
+        if let Some(id) = self.goroutines.get(&object) {
+            return Some(format!("goroutine {id}"));
+        }
+        let (shape, _) = self.graph.shape(object)?;
+        let name = self.shape_name(shape);
+        let many = match shape {
+            Shape::Of(kind) if !self.is_cells(kind) => {
+                let room = self.spans.extent(object).map_or(0, |(_, bytes)| bytes);
+                self.types.size(kind).is_some_and(|size| size > 0 && room >= 2 * size)
+            }
+            _ => false,
+        };
+        Some(if many { format!("[]{name}") } else { name })
+    }
+
+    /// Whether a type is that of a map's cells.
+    fn is_cells(&self, kind: u64) -> bool {
+        self.types.name(kind).is_some_and(|name| is_cells_name(&name))
+    }
+
+    /// The first word of an object that leads to another, counted in bytes.
+    fn word_to(&mut self, from: u32, to: u32) -> Option<u64> {
+        struct First<'s> {
+            spans: &'s super::Spans,
+            to: u32,
+            found: Option<u64>,
+        }
+        impl Visitor for First<'_> {
+            fn object(&mut self, _: &Span, _: u32, _: u64, _: Option<u64>) {}
+
+            fn pointer(&mut self, _: &Span, met: Met) {
+                if self.found.is_none() && self.spans.object_at(met.value).is_some_and(|(object, _)| object == self.to) {
+                    self.found = Some(met.word * 8);
+                }
+            }
+        }
+        let (span, index) = self.spans.span_of(from)?;
+        let mut first = First { spans: &self.spans, to, found: None };
+        let mut scanner = Scanner::new(self.target, self.offsets, &mut self.types, self.address);
+        scanner.one(&self.spans, span, index, &mut first);
+        first.found
+    }
+
+    /// A part of an object, as one would write it.
+    fn field(&self, object: u32, offset: u64) -> String {
+        match self.graph.shape(object).map(|(shape, _)| shape) {
+            Some(Shape::Of(kind)) => {
+                let size = self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX);
+                let room = self.spans.extent(object).map_or(0, |(_, bytes)| bytes);
+                let path = self.types.path(kind, offset % size).unwrap_or_else(|| format!("+{:#x}", offset % size));
+                if self.is_cells(kind) {
+                    let is_key = path.ends_with(".key") || path.contains(".key.") || path.starts_with(".keys");
+                    return if is_key { "[key]".to_owned() } else { format!("[…]{}", behind_cell(&path)) };
+                }
+                if room >= size.saturating_mul(2) { format!("[{}]{path}", offset / size) } else { path }
+            }
+            Some(Shape::Map(_) | Shape::Directory(_) | Shape::Table(_)) => String::new(),
+            Some(Shape::Chan(_)) => if offset == self.types.chan_buffer() { "buffer".to_owned() } else { "waiting".to_owned() },
+            Some(Shape::Closure(_)) => format!("captured word {}", offset / 8),
+            Some(Shape::Bytes | Shape::Said(_)) | None => format!("+{offset:#x}"),
+        }
+    }
+
+    /// One object, with what it leads to.
+    pub fn object(&mut self, address: u64) -> Option<super::report::Object> {
+        let (object, within) = self.spans.object_at(address)?;
+        let (start, bytes) = self.spans.extent(object)?;
+        let mut fields = Vec::new();
+        let edges: Vec<u32> = self.graph.edges(object).to_vec();
+        let mut seen = FxHashSet::default();
+        for target in edges {
+            if fields.len() >= super::report::FIELDS_MAX || !seen.insert(target) {
+                continue;
+            }
+            let at = self.word_to(object, target).unwrap_or(0);
+            let (address, bytes) = self.spans.extent(target).unwrap_or_default();
+            fields.push((self.field(object, at), address, bytes, self.object_name(target)));
+        }
+        let holders = self.graph.sources(object, super::report::FIELDS_MAX);
+        let holders = holders
+            .into_iter()
+            .map(|source| {
+                let at = self.word_to(source, object).unwrap_or(0);
+                let (address, bytes) = self.spans.extent(source).unwrap_or_default();
+                (self.field(source, at), address, bytes, self.object_name(source))
+            })
+            .collect();
+        let first = self.target.word(start).unwrap_or(0);
+        let closure = is_function(self.target, self.binary, first).then(|| self.function_name(first));
+        Some(super::report::Object {
+            address: start,
+            within,
+            bytes,
+            kind: self.object_name(object),
+            sure: self.graph.shape(object).map(|(_, sure)| sure),
+            function: closure,
+            readable: self.target.read_up_to(start, 8).len() == 8,
+            reachable: self.reach.parent(object).is_some(),
+            leads_to: fields,
+            held_by: holders,
+        })
+    }
+}
+
+/// `noalg.map.group[…]`, `map.bucket[…]`.
+fn is_cells_name(name: &str) -> bool {
+    let name = name.strip_prefix("noalg.").unwrap_or(name);
+    name.starts_with("map.group[") || name.starts_with("map.bucket[") || name.starts_with("bucket[")
+}
+
+/// What is behind the cell itself: `.slots[3].elem.file` is a part of an element, `.elems[3].file` too.
+fn behind_cell(path: &str) -> &str {
+    if let Some((_, behind)) = path.split_once("].elem") {
+        return behind;
+    }
+    path.split_once(']').map_or("", |(_, behind)| behind)
+}
+
+impl From {
+    /// A word for what kind of root it is.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Variable(_) => "variable",
+            Self::Frame { .. } => "frame",
+            Self::Deferred { .. } => "deferred",
+            Self::Goroutine { .. } => "goroutine",
+            Self::FinalizerOf(_) => "finalizer",
+            Self::CleanupOf(_) => "cleanup",
+            Self::WeakOf(_) => "weak",
+            Self::Queued(_) => "finalizer_queue",
+            Self::QueuedCleanup(_) => "cleanup_queue",
+            Self::Finalizable(_) => "finalizable",
+        }
+    }
+}
