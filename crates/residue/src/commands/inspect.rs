@@ -3,7 +3,9 @@
 mod finalizers;
 mod heap;
 mod json;
+mod object;
 mod text;
+mod why;
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ Examples:
   residue inspect 812                        what its goroutines do, in short
   residue inspect 812 goroutines --group     equal stacks together
   residue inspect 812 defers                 what is deferred and not called yet, and panics
+  residue inspect 812 finalizers             what is to be called when objects die, and why it isn't
+  residue inspect 812 why main.Session       what keeps these objects alive
   gcore 812 && residue inspect core.812      without stopping it for longer than the core takes
 
 Exit codes: 0 looked into, 2 wrong usage, 3 it could not be looked into.";
@@ -40,6 +44,10 @@ pub(crate) struct InspectArgs {
     /// What to show
     #[arg(value_enum, default_value_t = View::Summary)]
     view: View,
+
+    /// What `why` and `object` are asked about: an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)
+    #[arg(value_name = "WHAT")]
+    what: Option<String>,
 
     /// Show goroutines with equal stacks together
     #[arg(long)]
@@ -75,12 +83,16 @@ enum View {
     Heap,
     /// What is to be called when objects die, and what keeps it from being called
     Finalizers,
+    /// The shortest ways from roots to objects: why they are alive
+    Why,
+    /// One object: what it leads to, and what leads to it
+    Object,
 }
 
 impl View {
     /// Whether the heap has to be read for it.
     fn needs_heap(self) -> bool {
-        matches!(self, Self::Summary | Self::Heap | Self::Finalizers)
+        !matches!(self, Self::Goroutines | Self::Defers)
     }
 }
 
@@ -96,12 +108,20 @@ enum FreezeMode {
     None,
 }
 
+/// What was asked of the heap.
+enum Answer {
+    None,
+    Why(residue_runtime::heap::Why),
+    Object(residue_runtime::heap::Object),
+}
+
 /// What is shown, and what of it.
 struct Shown<'a> {
     target: &'a Target,
     binary: &'a Binary<'a>,
     report: &'a Report,
     heap: Option<&'a Heap<'a>>,
+    answer: &'a Answer,
     group: bool,
     system: bool,
 }
@@ -130,6 +150,10 @@ impl Shown<'_> {
 }
 
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error> {
+    let takes_what = matches!(args.view, View::Why | View::Object);
+    if args.what.is_some() && !takes_what {
+        return Err(Error::usage("this view takes nothing behind its name"));
+    }
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
     }
@@ -142,13 +166,19 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         error => Error::failed(error.to_string()),
     };
     let layouts = Layouts::of(&binary).map_err(failed)?;
-    let (report, heap) = if args.view.needs_heap() {
+    let (report, mut heap) = if args.view.needs_heap() {
         let (report, heap) = Heap::read(&target, &binary, &layouts, &options).map_err(failed)?;
         (report, Some(heap))
     } else {
         (residue_runtime::inspect(&target, &binary, &options).map_err(failed)?, None)
     };
+    let answer = match (&mut heap, args.view) {
+        (Some(heap), View::Why) => Answer::Why(why::ask(heap, &args.what)?),
+        (Some(heap), View::Object) => Answer::Object(object::ask(heap, &args.what)?),
+        _ => Answer::None,
+    };
     let shown = Shown {
+        answer: &answer,
         target: &target,
         binary: &binary,
         report: &report,

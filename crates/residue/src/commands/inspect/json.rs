@@ -6,7 +6,7 @@ use residue_runtime::{Deferred, Frame, Goroutine, Panic, Role, Word};
 use residue_target::Kind;
 use serde::Serialize;
 
-use super::{Shown, View};
+use super::{Answer, Shown, View};
 
 /// Changes when what is there changes its meaning.
 const VERSION: u32 = 1;
@@ -31,6 +31,10 @@ struct Document<'a> {
     heap: Option<super::heap::HeapJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finalizers: Option<super::finalizers::FinalizersJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<super::why::WhyJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<super::object::ObjectJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -160,7 +164,18 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         },
         inconsistencies: &shown.report.inconsistencies,
         heap: shown.heap.map(|heap| super::heap::json(heap, view == View::Heap)),
-        finalizers: shown.heap.map(|heap| super::finalizers::json(shown, heap)),
+        finalizers: shown
+            .heap
+            .filter(|_| matches!(view, View::Summary | View::Finalizers))
+            .map(|heap| super::finalizers::json(shown, heap)),
+        why: match shown.answer {
+            Answer::Why(why) => Some(super::why::json(why)),
+            _ => None,
+        },
+        object: match shown.answer {
+            Answer::Object(object) => Some(super::object::json(object)),
+            _ => None,
+        },
         goroutines: matches!(view, View::Goroutines | View::Defers).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
     };
     serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;

@@ -8,7 +8,7 @@ use residue_report::{plural, shown_name as visible};
 use residue_runtime::{Deferred, Frame, Goroutine, PanicState, Phase, Status, Word};
 use residue_target::Kind;
 
-use super::{Shown, View};
+use super::{Answer, Shown, View};
 
 /// Numbers of goroutines listed for a group.
 const LISTED_MAX: usize = 8;
@@ -25,10 +25,16 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         View::Summary => summary(shown, out)?,
         View::Goroutines => goroutines(shown, out)?,
         View::Defers => defers(shown, out)?,
-        View::Heap | View::Finalizers => {}
+        View::Heap | View::Finalizers | View::Why | View::Object => {}
+    }
+    match shown.answer {
+        Answer::None => {}
+        Answer::Why(why) => super::why::text(why, out)?,
+        Answer::Object(object) => super::object::text(object, out)?,
     }
     if let Some(heap) = shown.heap {
         match view {
+            View::Why | View::Object => {}
             View::Heap => super::heap::text(heap, out)?,
             View::Finalizers => super::finalizers::text(shown, heap, out)?,
             _ => {
