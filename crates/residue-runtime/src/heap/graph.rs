@@ -25,11 +25,11 @@ const SURE_SHIFT: u32 = 30;
 pub(crate) enum Shape {
     /// One or more values of the type described there.
     Of(u64),
-    /// The head of a map of this type.
+    /// The head of a map with cells of this type.
     Map(u64),
-    /// The tables of a map of this type.
+    /// The tables of such a map.
     Directory(u64),
-    /// A table of a map of this type.
+    /// A table of such a map.
     Table(u64),
     /// A channel of this type.
     Chan(u64),
@@ -146,8 +146,19 @@ impl Graph {
             sizes,
         };
         let mut builder = Builder { graph: &mut graph, spans, is_type, is_function, current: 0 };
-        for span in &spans.all {
-            scanner.span(spans, span, &mut builder);
+        let mut ahead = 0;
+        for (index, span) in spans.all.iter().enumerate() {
+            if span.start >= ahead {
+                // Spans side by side are read at once.
+                ahead = span.start;
+                for next in spans.all[index..].iter().take_while(|next| next.marked != Marked::NoScan) {
+                    if next.start != ahead {
+                        break;
+                    }
+                    ahead += next.bytes;
+                }
+            }
+            scanner.span(spans, span, ahead.max(span.start + span.bytes), &mut builder);
         }
         builder.begin(spans.objects);
         graph.unreadable = scanner.unreadable;
@@ -227,10 +238,13 @@ impl Graph {
                 }
                 Shape::Of(kind)
             }
-            Leads::Map(kind) => Shape::Map(kind),
+            Leads::Map(kind) => {
+                let Some(cells) = types.map_cells(kind) else { return false };
+                Shape::Map(cells)
+            }
             Leads::Chan(kind) => Shape::Chan(kind),
             Leads::Bytes if noscan => Shape::Bytes,
-            Leads::Bytes | Leads::Closure | Leads::Interface { .. } => return false,
+            Leads::Bytes | Leads::Closure | Leads::Interface | Leads::Tables => return false,
         };
         self.set(object, shape, sure)
     }
@@ -267,7 +281,7 @@ impl Graph {
             for edge in edges {
                 let (target, place) = (self.to[edge], self.places[edge]);
                 let word = place & PLACE;
-                if place & INTERIOR != 0 || self.kinds[target as usize] >> SURE_SHIFT != 0 {
+                if self.kinds[target as usize] >> SURE_SHIFT != 0 {
                     continue;
                 }
                 // Directories are arrays of pointers to tables, whatever word it is.
@@ -279,12 +293,74 @@ impl Graph {
                 };
                 let Ok(found) = targets.binary_search_by_key(&at, |(offset, _)| *offset) else { continue };
                 let new = match (targets[found].1, shape) {
-                    (Leads::Many(kind), Shape::Map(map)) if kind == map => self.set(target, Shape::Directory(map), Sure::Edge),
-                    (Leads::Many(kind), Shape::Directory(map)) if kind == map => self.set(target, Shape::Table(map), Sure::Edge),
+                    // Texts are cut from each other.
+                    (leads, _) if place & INTERIOR != 0 && leads != Leads::Bytes => false,
+                    (Leads::Tables, Shape::Map(cells)) => self.set(target, Shape::Directory(cells), Sure::Edge),
+                    (Leads::Tables, Shape::Directory(cells)) => self.set(target, Shape::Table(cells), Sure::Edge),
                     (leads, _) => self.lead(spans, types, target, leads, Sure::Edge),
                 };
                 if new {
                     queue.push(target);
+                }
+            }
+        }
+    }
+
+    /// Finds the heads of maps by the cells they lead to: nothing but a map leads to the start of its cells.
+    pub(crate) fn find_maps(&mut self, spans: &Spans, types: &Types<'_>) {
+        let cells = |graph: &Self, object: u32| match graph.shape(object) {
+            Some((Shape::Of(kind), _)) if types.is_cells(kind) => Some(kind),
+            _ => None,
+        };
+        let head = types.map_size();
+        match *types.map() {
+            Map::Buckets { buckets, .. } => self.find_holders(spans, Some((head, buckets)), &|graph, target| {
+                cells(graph, target).map(Shape::Map)
+            }),
+            Map::Groups { directory, groups, table, .. } => {
+                self.find_holders(spans, Some((table, groups)), &|graph, target| cells(graph, target).map(Shape::Table));
+                self.find_holders(spans, None, &|graph, target| match graph.shape(target) {
+                    Some((Shape::Table(cells), _)) => Some(Shape::Directory(cells)),
+                    _ => None,
+                });
+                self.find_holders(spans, Some((head, directory)), &|graph, target| match graph.shape(target) {
+                    Some((Shape::Directory(cells), _)) => Some(Shape::Map(cells)),
+                    _ => cells(graph, target).map(Shape::Map),
+                });
+            }
+        }
+    }
+
+    /// Says what unknown objects are by what they lead to: objects of a size with a pointer at an offset, or those all of
+    /// whose pointers lead to the same.
+    fn find_holders(&mut self, spans: &Spans, at: Option<(u64, u64)>, says: &dyn Fn(&Self, u32) -> Option<Shape>) {
+        for span in spans.all.iter().filter(|span| matches!(span.marked, Marked::InSpan(_) | Marked::Arena)) {
+            // Sizes are rounded up, to the next multiple of 16 at these.
+            if at.is_some_and(|(size, _)| span.element < size || span.element >= size + 16) {
+                continue;
+            }
+            for object in spans.allocated(span).map(|index| span.first + index) {
+                if self.kinds[object as usize] >> SURE_SHIFT != 0 {
+                    continue;
+                }
+                let from = self.starts[object as usize] as usize;
+                let mut said = None;
+                for (edge, target) in self.edges(object).iter().enumerate() {
+                    let place = self.places[from + edge];
+                    let looks = at.is_none_or(|(_, offset)| u64::from(place) * 8 == offset);
+                    let shape = if place & INTERIOR == 0 && looks { says(self, *target) } else { None };
+                    match (at, shape) {
+                        (Some(_), None) => {}
+                        // All have to say the same.
+                        (None, shape) if edge > 0 && shape != said => {
+                            said = None;
+                            break;
+                        }
+                        (_, shape) => said = shape,
+                    }
+                }
+                if let Some(shape) = said {
+                    self.set(object, shape, Sure::Edge);
                 }
             }
         }
@@ -301,25 +377,17 @@ impl Graph {
     ) -> Vec<(u64, Leads)> {
         let start = spans.extent(object).map_or(0, |(start, _)| start);
         match (shape, types.map()) {
-            (Shape::Map(map), Map::Buckets { buckets, old, .. }) => {
-                let (buckets, old) = (*buckets, *old);
-                let Some(cells) = types.map_cells(map) else { return Vec::new() };
-                vec![(buckets, Leads::Many(cells)), (old, Leads::Many(cells))]
+            (Shape::Map(cells), Map::Buckets { buckets, old, .. }) => {
+                vec![(*buckets, Leads::Many(cells)), (*old, Leads::Many(cells))]
             }
-            (Shape::Map(map), Map::Groups { directory, directory_len, .. }) => {
-                let (directory, len) = (*directory, memory.word(start + directory_len));
-                match (len, types.map_cells(map)) {
-                    // A small map has its only group in place of a directory.
-                    (Some(0), Some(cells)) => vec![(directory, Leads::Many(cells))],
-                    (Some(_), _) => vec![(directory, Leads::Many(map))],
-                    _ => Vec::new(),
-                }
-            }
-            (Shape::Directory(map), _) => vec![(0, Leads::Many(map))],
-            (Shape::Table(map), Map::Groups { groups, .. }) => {
-                let groups = *groups;
-                types.map_cells(map).map(|cells| vec![(groups, Leads::Many(cells))]).unwrap_or_default()
-            }
+            (Shape::Map(cells), Map::Groups { directory, directory_len, .. }) => match memory.word(start + directory_len) {
+                // A small map has its only group in place of a directory.
+                Some(0) => vec![(*directory, Leads::Many(cells))],
+                Some(_) => vec![(*directory, Leads::Tables)],
+                None => Vec::new(),
+            },
+            (Shape::Directory(_), _) => vec![(0, Leads::Tables)],
+            (Shape::Table(cells), Map::Groups { groups, .. }) => vec![(*groups, Leads::Many(cells))],
             (Shape::Chan(kind), _) => {
                 let element = types.get(kind).and_then(|kind| types.element(&kind));
                 element.map(|element| vec![(types.chan_buffer(), Leads::Many(element))]).unwrap_or_default()

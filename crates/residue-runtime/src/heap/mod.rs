@@ -221,6 +221,7 @@ impl<'a> Heap<'a> {
         self.roots = roots;
         self.spread_from_variables();
         self.graph.spread(&self.spans, &mut self.types, self.target);
+        self.graph.find_maps(&self.spans, &self.types);
         self.reach.from(&self.graph, &self.roots, 0);
         self.weaker_roots();
     }
@@ -304,20 +305,27 @@ impl<'a> Heap<'a> {
 
     /// Objects by type, the largest share of memory first.
     pub fn kinds(&self) -> Vec<Kind> {
-        let mut counts: Vec<(u64, u64)> = vec![(0, 0); self.graph.shapes().len()];
+        let sizes: Vec<u64> = self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect();
+        // One value, or several side by side.
+        let mut counts: Vec<[(u64, u64); 2]> = vec![[(0, 0); 2]; sizes.len()];
         for span in &self.spans.all {
             for index in self.spans.allocated(span) {
-                let count = &mut counts[self.graph.kind(span.first + index) as usize];
+                let number = self.graph.kind(span.first + index) as usize;
+                let many = span.element - span.header() >= sizes[number].saturating_mul(2);
+                let count = &mut counts[number][usize::from(many)];
                 count.0 += 1;
                 count.1 += span.element;
             }
         }
         let mut kinds: BTreeMap<Option<String>, Kind> = BTreeMap::new();
-        for (number, (objects, bytes)) in counts.into_iter().enumerate().filter(|(_, (objects, _))| *objects > 0) {
-            let name = (number > 0).then(|| self.shape_name(self.graph.shapes()[number]));
-            let kind = kinds.entry(name.clone()).or_insert(Kind { name, objects: 0, bytes: 0, retained: None });
-            kind.objects += objects;
-            kind.bytes += bytes;
+        for (number, counts) in counts.into_iter().enumerate() {
+            for (many, (objects, bytes)) in counts.into_iter().enumerate().filter(|(_, (objects, _))| *objects > 0) {
+                let name = (number > 0).then(|| self.shape_name(self.graph.shapes()[number]));
+                let name = name.map(|name| if many > 0 { format!("[]{name}") } else { name });
+                let kind = kinds.entry(name.clone()).or_insert(Kind { name, objects: 0, bytes: 0, retained: None });
+                kind.objects += objects;
+                kind.bytes += bytes;
+            }
         }
         let mut kinds: Vec<Kind> = kinds.into_values().collect();
         kinds.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
@@ -335,13 +343,26 @@ impl<'a> Heap<'a> {
         self.graph.edge_count()
     }
 
+    /// Bytes of one value of what can stand side by side in an object.
+    fn value_size(&self, shape: Shape) -> u64 {
+        match shape {
+            Shape::Of(kind) if !self.types.is_cells(kind) => self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX),
+            _ => u64::MAX,
+        }
+    }
+
     fn shape_name(&self, shape: Shape) -> String {
         let name = |kind: u64| self.types.name(kind).unwrap_or_else(|| "a type made while the program ran".to_owned());
         match shape {
-            Shape::Of(kind) => name(kind),
-            Shape::Map(kind) => name(kind),
-            Shape::Directory(kind) => format!("directory of {}", name(kind)),
-            Shape::Table(kind) => format!("table of {}", name(kind)),
+            Shape::Of(kind) => match name(kind) {
+                name if rtypes::cells_of(&name).is_some() => {
+                    format!("cells of map{}", rtypes::cells_of(&name).unwrap_or_default())
+                }
+                name => name,
+            },
+            Shape::Map(cells) => format!("map{}", rtypes::cells_of(&name(cells)).unwrap_or("[?]")),
+            Shape::Directory(cells) => format!("directory of map{}", rtypes::cells_of(&name(cells)).unwrap_or("[?]")),
+            Shape::Table(cells) => format!("table of map{}", rtypes::cells_of(&name(cells)).unwrap_or("[?]")),
             Shape::Chan(kind) => name(kind),
             Shape::Bytes => "text".to_owned(),
             Shape::Closure(pc) => format!("closure of {}", self.function_name(pc)),

@@ -60,6 +60,17 @@ impl Reach {
         }
     }
 
+    /// The root that an object's way begins at.
+    pub(crate) fn root(&self, object: u32) -> Option<u32> {
+        let mut at = object;
+        loop {
+            match self.parent(at)? {
+                Parent::Root(root) => return Some(root),
+                Parent::Object(parent) => at = parent,
+            }
+        }
+    }
+
     /// The way to an object, itself first, and the root it begins at.
     pub(crate) fn path(&self, object: u32) -> Option<(Vec<u32>, u32)> {
         let mut path = vec![object];

@@ -215,8 +215,6 @@ pub struct Why {
     pub bytes: u64,
     /// Those that nothing leads to: the next collection frees them.
     pub unreachable: u64,
-    /// Words that look as if they led to some of these, where the collector doesn't look: hints, no reasons.
-    pub stale: Vec<String>,
     /// Ways from roots, the one that most objects share first.
     pub holdings: Vec<Holding>,
     /// Ways that are not listed.
@@ -230,6 +228,8 @@ pub struct Holding {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How many goroutines the ways begin at, where they begin at one.
+    pub goroutines: usize,
     /// The way to the one that is nearest to its root.
     pub path: RetentionPath,
     /// The step of the path, by number, that the ways of all these objects have in common: what contains them.

@@ -3,6 +3,7 @@
 //! Descriptions are in stripped programs too. They are read from the target's memory, where the linker's relocations are
 //! done, and checked by the little that can be: kinds, sizes, and that they lie among the program's types.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use residue_gobin::{Binary, Layouts};
@@ -71,7 +72,9 @@ pub(crate) enum Leads {
     /// A closure.
     Closure,
     /// What the word before says.
-    Interface { empty: bool },
+    Interface,
+    /// Tables of a map.
+    Tables,
 }
 
 /// A field of a struct.
@@ -97,6 +100,7 @@ struct At {
     field_offset: usize,
     itab_type: u64,
     chan_buffer: u64,
+    map_size: u64,
     pub(crate) map: Map,
 }
 
@@ -104,8 +108,9 @@ struct At {
 pub(crate) enum Map {
     /// In buckets: offsets of `buckets`, `oldbuckets`, and of the bucket's type in that of the map.
     Buckets { buckets: u64, old: u64, kind: u64 },
-    /// In groups: offsets of `dirPtr` and `dirLen`, of `groups.data` in a table, of the group's type in that of the map.
-    Groups { directory: u64, directory_len: u64, groups: u64, kind: u64 },
+    /// In groups: offsets of `dirPtr` and `dirLen`, of `groups.data` in a table, the size of a table, the offset of the
+    /// group's type in that of the map.
+    Groups { directory: u64, directory_len: u64, groups: u64, table: u64, kind: u64 },
 }
 
 /// Where types are described.
@@ -139,6 +144,8 @@ pub(crate) struct Types<'a> {
     masks: FxHashMap<u64, Option<Rc<[u64]>>>,
     targets: FxHashMap<u64, Rc<[(u64, Leads)]>>,
     fields: FxHashMap<u64, Rc<[Field]>>,
+    /// Whether types are those of a map's cells.
+    cells: RefCell<FxHashMap<u64, bool>>,
 }
 
 impl<'a> Types<'a> {
@@ -153,6 +160,7 @@ impl<'a> Types<'a> {
             masks: FxHashMap::default(),
             targets: FxHashMap::default(),
             fields: FxHashMap::default(),
+            cells: RefCell::default(),
         })
     }
 
@@ -295,6 +303,21 @@ impl<'a> Types<'a> {
         self.at.chan_buffer
     }
 
+    /// Bytes of the head of a map.
+    pub(crate) fn map_size(&self) -> u64 {
+        self.at.map_size
+    }
+
+    /// Whether a type is that of a map's buckets or groups.
+    pub(crate) fn is_cells(&self, kind: u64) -> bool {
+        if let Some(known) = self.cells.borrow().get(&kind) {
+            return *known;
+        }
+        let found = self.name(kind).is_some_and(|name| cells_of(&name).is_some());
+        self.cells.borrow_mut().insert(kind, found);
+        found
+    }
+
     /// The type of a map's buckets or groups.
     pub(crate) fn map_cells(&self, map: u64) -> Option<u64> {
         let (Map::Buckets { kind, .. } | Map::Groups { kind, .. }) = self.at.map;
@@ -385,11 +408,7 @@ impl<'a> Types<'a> {
             CHAN => found.push((offset, Leads::Chan(address))),
             STRING => found.push((offset, Leads::Bytes)),
             FUNC => found.push((offset, Leads::Closure)),
-            INTERFACE => {
-                // An interface without methods has the type itself in its first word.
-                let empty = self.target.word(address + self.at.fields + 8) == Some(0);
-                found.push((offset + 8, Leads::Interface { empty }));
-            }
+            INTERFACE => found.push((offset + 8, Leads::Interface)),
             _ => {}
         }
         Some(())
@@ -456,6 +475,13 @@ impl<'a> Types<'a> {
     }
 }
 
+/// What is behind the word for a map's cells: `[string]int` of `noalg.map.group[string]int` and `map.bucket[string]int`.
+pub(crate) fn cells_of(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("noalg.").unwrap_or(name);
+    let behind = name.strip_prefix("map.group").or_else(|| name.strip_prefix("map.bucket"));
+    behind.filter(|behind| behind.starts_with('['))
+}
+
 impl At {
     fn of(layouts: &Layouts) -> Result<Self, Error> {
         let maybe = |name: &str, field: &str| layouts.offset(name, field);
@@ -468,6 +494,7 @@ impl At {
                 directory: maybe("internal/runtime/maps.Map", "dirPtr")?,
                 directory_len: maybe("internal/runtime/maps.Map", "dirLen")?,
                 groups: maybe(outer, "groups")? + maybe(inner, "data")?,
+                table: u64::from(layouts.get(outer)?.size),
                 kind: maybe(map, "Group")?,
             })
         };
@@ -495,6 +522,11 @@ impl At {
             field_offset: field("Offset")?,
             chan_buffer: at("runtime.hchan", "buf")?,
             itab_type: at("internal/abi.ITab", "Type").or_else(|_| at("runtime.itab", "_type"))?,
+            map_size: match map {
+                Map::Buckets { .. } => layouts.get("runtime.hmap"),
+                Map::Groups { .. } => layouts.get("internal/runtime/maps.Map"),
+            }
+            .map_or(0, |layout| u64::from(layout.size)),
             map,
         })
     }

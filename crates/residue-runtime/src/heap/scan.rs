@@ -61,6 +61,8 @@ pub(crate) struct Scanner<'a, 't> {
     /// `mheap_.arenas[0]`.
     pub(crate) arenas: u64,
     buffer: Vec<u8>,
+    /// What `buffer` holds.
+    window: (u64, u64),
     /// Objects whose pointers aren't known.
     pub(crate) conservative: usize,
     /// Objects that couldn't be read whole.
@@ -70,28 +72,36 @@ pub(crate) struct Scanner<'a, 't> {
 impl<'a, 't> Scanner<'a, 't> {
     pub(crate) fn new(target: &'a Target, offsets: &'a Offsets, types: &'t mut Types<'a>, heap: u64) -> Self {
         let arenas = heap.checked_add(offsets.mheap_arenas).and_then(|at| target.word(at)).unwrap_or(0);
-        Self { target, offsets, types, arenas, buffer: Vec::new(), conservative: 0, unreadable: 0 }
+        Self { target, offsets, types, arenas, buffer: Vec::new(), window: (0, 0), conservative: 0, unreadable: 0 }
     }
 
-    /// Shows all allocated objects of a span that have pointers.
-    pub(crate) fn span(&mut self, spans: &Spans, span: &Span, visitor: &mut dyn Visitor) {
+    /// Shows all allocated objects of a span that have pointers. What lies between it and `ahead` is wanted next, and read
+    /// with it.
+    pub(crate) fn span(&mut self, spans: &Spans, span: &Span, ahead: u64, visitor: &mut dyn Visitor) {
         if span.marked == Marked::NoScan {
             return;
         }
-        let bits = self.bits(spans, span);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut window = (0, 0);
+        let mut window = self.window;
+        if window.0 > span.start || window.1 < span.start + span.bytes.min(WINDOW) {
+            self.fill(span.start, ahead, &mut buffer, &mut window);
+        }
+        let bits = match span.marked {
+            // They lie in what has been read already.
+            Marked::InSpan(at) if (window.0..window.1).contains(&at) => {
+                let start = (at - window.0) as usize;
+                let bytes = buffer.get(start..start + (span.bytes / 64) as usize);
+                bytes.map(|bytes| Rc::new(bytes.chunks_exact(8).map(|bytes| word(bytes, 0)).collect()))
+            }
+            _ => self.bits(spans, span),
+        };
         for index in spans.allocated(span) {
             let (slot, end) = (span.slot(index), span.slot(index) + span.element);
             let mut at = slot;
             // A small object lies in one window, with others; a large one in many.
             while at < end {
                 if at < window.0 || at + 8 > window.1 || (end <= at + WINDOW && end > window.1) {
-                    let len = (span.start + span.bytes - at).min(WINDOW);
-                    buffer.resize(len as usize, 0);
-                    let read = self.target.read(at, &mut buffer);
-                    buffer.truncate(read / 8 * 8);
-                    window = (at, at + buffer.len() as u64);
+                    self.fill(at, span.start + span.bytes, &mut buffer, &mut window);
                     if buffer.is_empty() {
                         self.unreadable += 1;
                         break;
@@ -118,7 +128,15 @@ impl<'a, 't> Scanner<'a, 't> {
                 at = until;
             }
         }
-        self.buffer = buffer;
+        (self.buffer, self.window) = (buffer, window);
+    }
+
+    /// Reads from `at` on, up to `end`, as much as a window holds.
+    fn fill(&self, at: u64, end: u64, buffer: &mut Vec<u8>, window: &mut (u64, u64)) {
+        buffer.resize(end.saturating_sub(at).min(WINDOW) as usize, 0);
+        let read = self.target.read(at, buffer);
+        buffer.truncate(read / 8 * 8);
+        *window = (at, at + buffer.len() as u64);
     }
 
     /// Shows one object.

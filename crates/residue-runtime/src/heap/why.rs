@@ -23,6 +23,8 @@ const COUNTED_MAX: usize = 1 << 20;
 const STEPS_MAX: usize = 40;
 /// Objects that are walked up in order to find what others have in common.
 const WALKED_MAX: usize = 100_000_000;
+/// An object of unknown type with more pointers may be an array: which of them it is doesn't count.
+const ARRAY_EDGES: usize = 16;
 /// Types a way goes through, as far as they tell it from others.
 const DEPTH_MAX: u32 = 64;
 
@@ -30,6 +32,8 @@ const DEPTH_MAX: u32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Mark {
     Root(From),
+    /// A frame of this function.
+    Function(u64),
     Step { before: u32, kind: u32, place: u16 },
 }
 
@@ -61,6 +65,8 @@ struct Alike {
     nearest_depth: u32,
     /// The last object that all have on their way.
     common: Option<u32>,
+    /// The goroutines they begin at.
+    stacks: FxHashSet<u32>,
 }
 
 impl Heap<'_> {
@@ -118,6 +124,7 @@ impl Heap<'_> {
                 nearest: *object,
                 nearest_depth: depth,
                 common: None,
+                stacks: FxHashSet::default(),
             });
             if group.objects == 0 {
                 group.common = match self.reach.parent(*object) {
@@ -126,6 +133,11 @@ impl Heap<'_> {
                 };
             } else if let Some(common) = group.common {
                 group.common = self.common(common, *object, &mut depths, &mut walked);
+            }
+            if let Some(From::Frame { stack, .. } | From::Deferred { stack, .. } | From::Goroutine { stack }) =
+                self.reach.root(*object).map(|root| self.roots[root as usize].from)
+            {
+                group.stacks.insert(stack);
             }
             group.objects += 1;
             group.bytes += bytes;
@@ -143,7 +155,13 @@ impl Heap<'_> {
                 let (address, _) = self.spans.extent(common)?;
                 path.steps.iter().position(|step| step.address == address)
             });
-            why.holdings.push(Holding { objects: group.objects, bytes: group.bytes, path, container });
+            why.holdings.push(Holding {
+                objects: group.objects,
+                bytes: group.bytes,
+                goroutines: group.stacks.len(),
+                path,
+                container,
+            });
         }
         why
     }
@@ -160,8 +178,7 @@ impl Heap<'_> {
             match self.reach.parent(at)? {
                 Parent::Object(parent) => at = parent,
                 Parent::Root(root) => {
-                    let from = self.merged(self.roots[root as usize].from);
-                    break marks.number(Mark::Root(from), 0);
+                    break marks.number(self.alike(self.roots[root as usize].from), 0);
                 }
             }
         };
@@ -185,13 +202,28 @@ impl Heap<'_> {
     /// Which part of an object leads to another, as far as it tells ways apart: no cell of a map, no element of a slice.
     fn place_of(&self, parent: u32, object: u32) -> u16 {
         match self.graph.shape(parent).map(|(shape, _)| shape) {
-            Some(Shape::Of(kind)) if !self.is_cells(kind) => {
+            Some(Shape::Of(kind)) if !self.types.is_cells(kind) => {
                 let words = self.types.size(kind).map_or(0, |size| size / 8);
                 let place = u64::from(self.graph.place(parent, object));
                 place.checked_rem(words).map_or(0, |place| place as u16)
             }
-            Some(Shape::Closure(_)) | None => self.graph.place(parent, object),
+            Some(Shape::Closure(_)) => self.graph.place(parent, object),
+            // With many pointers it may well be an array.
+            None if self.graph.edges(parent).len() <= ARRAY_EDGES => self.graph.place(parent, object),
             _ => 0,
+        }
+    }
+
+    /// What is the same of roots that are told as one: the variable, the function of a frame.
+    fn alike(&self, from: From) -> Mark {
+        match from {
+            From::Frame { stack, frame, .. } => {
+                let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
+                Mark::Function(kept.map_or(0, |frame| frame.place.entry))
+            }
+            From::Deferred { .. } => Mark::Root(From::Deferred { stack: 0, at: 0 }),
+            From::Goroutine { .. } => Mark::Root(From::Goroutine { stack: 0 }),
+            other => Mark::Root(self.merged(other)),
         }
     }
 
@@ -287,7 +319,7 @@ impl Heap<'_> {
             precise,
             internal: match shape {
                 Some(Shape::Directory(_) | Shape::Table(_)) => true,
-                Some(Shape::Of(kind)) => self.is_cells(kind),
+                Some(Shape::Of(kind)) => self.types.is_cells(kind),
                 _ => false,
             },
         }
@@ -301,18 +333,13 @@ impl Heap<'_> {
         let (shape, _) = self.graph.shape(object)?;
         let name = self.shape_name(shape);
         let many = match shape {
-            Shape::Of(kind) if !self.is_cells(kind) => {
+            Shape::Of(kind) if !self.types.is_cells(kind) => {
                 let room = self.spans.extent(object).map_or(0, |(_, bytes)| bytes);
                 self.types.size(kind).is_some_and(|size| size > 0 && room >= 2 * size)
             }
             _ => false,
         };
         Some(if many { format!("[]{name}") } else { name })
-    }
-
-    /// Whether a type is that of a map's cells.
-    fn is_cells(&self, kind: u64) -> bool {
-        self.types.name(kind).is_some_and(|name| is_cells_name(&name))
     }
 
     /// The first word of an object that leads to another, counted in bytes.
@@ -345,7 +372,7 @@ impl Heap<'_> {
                 let size = self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX);
                 let room = self.spans.extent(object).map_or(0, |(_, bytes)| bytes);
                 let path = self.types.path(kind, offset % size).unwrap_or_else(|| format!("+{:#x}", offset % size));
-                if self.is_cells(kind) {
+                if self.types.is_cells(kind) {
                     let is_key = path.ends_with(".key") || path.contains(".key.") || path.starts_with(".keys");
                     return if is_key { "[key]".to_owned() } else { format!("[…]{}", behind_cell(&path)) };
                 }
@@ -397,12 +424,6 @@ impl Heap<'_> {
             held_by: holders,
         })
     }
-}
-
-/// `noalg.map.group[…]`, `map.bucket[…]`.
-fn is_cells_name(name: &str) -> bool {
-    let name = name.strip_prefix("noalg.").unwrap_or(name);
-    name.starts_with("map.group[") || name.starts_with("map.bucket[") || name.starts_with("bucket[")
 }
 
 /// What is behind the cell itself: `.slots[3].elem.file` is a part of an element, `.elems[3].file` too.

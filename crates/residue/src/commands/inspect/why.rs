@@ -28,6 +28,8 @@ struct HoldingJson<'a> {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goroutines: Option<usize>,
     root: &'a str,
     root_kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +82,7 @@ pub(super) fn json(why: &Why) -> WhyJson<'_> {
         objects: holding.objects,
         bytes: holding.bytes,
         container: holding.container,
+        goroutines: (holding.goroutines > 0).then_some(holding.goroutines),
         root: &holding.path.root,
         root_kind: holding.path.root_kind,
         root_type: holding.path.root_type.as_deref(),
@@ -125,7 +128,8 @@ pub(super) fn text(why: &Why, out: &mut dyn Write) -> io::Result<()> {
 
 fn holding_text(holding: &Holding, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     if why.objects > 1 {
-        writeln!(out, "{}, {}", plural(holding.objects as usize, "object"), bytes(holding.bytes))?;
+        let from = if holding.goroutines > 1 { format!(", from {} goroutines like", grouped(holding.goroutines)) } else { String::new() };
+        writeln!(out, "{}, {}{from}", plural(holding.objects as usize, "object"), bytes(holding.bytes))?;
     }
     path(&holding.path, holding.container, out)
 }
