@@ -10,6 +10,8 @@
 #![allow(clippy::disallowed_methods, reason = "this crate reads programs, cores and /proc")]
 
 mod core;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has it"))]
+mod descriptors;
 mod error;
 #[cfg(target_os = "linux")]
 mod freeze;
@@ -21,6 +23,7 @@ mod memory;
 mod sys;
 mod target;
 
+pub use descriptors::Descriptor;
 pub use error::Error;
 #[cfg(target_os = "linux")]
 pub use freeze::Freeze;

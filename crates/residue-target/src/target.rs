@@ -104,6 +104,21 @@ impl Target {
         }
     }
 
+    /// The open descriptors of a live process, by number; none for a core, which doesn't have them.
+    ///
+    /// # Errors
+    /// The process is gone, or isn't ours to look into.
+    pub fn descriptors(&self) -> Result<Option<Vec<crate::Descriptor>>, Error> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => {
+                let found = crate::descriptors::read(live.pid);
+                found.map(Some).map_err(|error| crate::live::refused(live.pid, &error))
+            }
+            Source::Core(_) => Ok(None),
+        }
+    }
+
     /// What it has mapped, by address.
     pub fn mappings(&self) -> &[Mapping] {
         match &self.source {

@@ -4,6 +4,7 @@
 //! after, so of a live process they may be newer than the roots. Objects, types and pointers are those that the garbage
 //! collector itself works with. What doesn't fit is left out and counted in [`Heap::notes`].
 
+mod descriptors;
 mod finalizers;
 mod gather;
 mod globals;
@@ -34,6 +35,7 @@ use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
 use reach::Reach;
+pub use descriptors::Holder;
 pub use report::{
     Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass, State, Step, Summary,
     Sure, Why,

@@ -302,7 +302,6 @@ impl Heap<'_> {
 
     fn step(&mut self, before: Option<u32>, object: u32) -> Step {
         let (address, bytes) = self.spans.extent(object).unwrap_or_default();
-        let shape = self.graph.shape(object).map(|(shape, _)| shape);
         let (field, precise) = match before {
             None => (String::new(), true),
             Some(before) => {
@@ -317,11 +316,7 @@ impl Heap<'_> {
             kind: self.object_name(object),
             field,
             precise,
-            internal: match shape {
-                Some(Shape::Directory(_) | Shape::Table(_)) => true,
-                Some(Shape::Of(kind)) => self.types.is_cells(kind),
-                _ => false,
-            },
+            internal: self.is_internal(object),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `residue inspect`: the Go runtime of a live process or a core.
 
+mod fds;
 mod finalizers;
 mod heap;
 mod json;
@@ -85,6 +86,8 @@ enum View {
     Finalizers,
     /// The shortest ways from roots to objects: why they are alive
     Why,
+    /// Open descriptors, and the objects that hold them
+    Fds,
     /// One object: what it leads to, and what leads to it
     Object,
 }
@@ -113,6 +116,7 @@ enum Answer {
     None,
     Why(residue_runtime::heap::Why),
     Object(residue_runtime::heap::Object),
+    Fds(fds::Table),
 }
 
 /// What is shown, and what of it.
@@ -175,6 +179,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     let answer = match (&mut heap, args.view) {
         (Some(heap), View::Why) => Answer::Why(why::ask(heap, &args.what)?),
         (Some(heap), View::Object) => Answer::Object(object::ask(heap, &args.what)?),
+        (Some(heap), View::Fds | View::Summary) => Answer::Fds(fds::ask(&target, heap)?),
         _ => Answer::None,
     };
     let shown = Shown {

@@ -35,6 +35,8 @@ struct Document<'a> {
     why: Option<super::why::WhyJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<super::object::ObjectJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    descriptors: Option<Vec<super::fds::FdJson<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +176,10 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         },
         object: match shown.answer {
             Answer::Object(object) => Some(super::object::json(object)),
+            _ => None,
+        },
+        descriptors: match shown.answer {
+            Answer::Fds(table) if view == View::Fds => Some(super::fds::json(table)),
             _ => None,
         },
         goroutines: matches!(view, View::Goroutines | View::Defers).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),

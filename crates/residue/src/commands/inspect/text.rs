@@ -25,16 +25,18 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         View::Summary => summary(shown, out)?,
         View::Goroutines => goroutines(shown, out)?,
         View::Defers => defers(shown, out)?,
-        View::Heap | View::Finalizers | View::Why | View::Object => {}
+        View::Heap | View::Finalizers | View::Why | View::Fds | View::Object => {}
     }
     match shown.answer {
         Answer::None => {}
         Answer::Why(why) => super::why::text(why, out)?,
         Answer::Object(object) => super::object::text(object, out)?,
+        Answer::Fds(table) if view == View::Fds => super::fds::text(table, out)?,
+        Answer::Fds(_) => {}
     }
     if let Some(heap) = shown.heap {
         match view {
-            View::Why | View::Object => {}
+            View::Why | View::Fds | View::Object => {}
             View::Heap => super::heap::text(heap, out)?,
             View::Finalizers => super::finalizers::text(shown, heap, out)?,
             _ => {

@@ -54,9 +54,13 @@ struct StepJson<'a> {
 /// Asks the heap.
 pub(super) fn ask(heap: &mut Heap<'_>, what: &Option<String>) -> Result<Why, Error> {
     let Some(what) = what else {
-        return Err(Error::usage("why what?").hint("an address (0xc000012340) or a type (main.Session)"));
+        return Err(Error::usage("why what?").hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)"));
     };
-    let objects = heap.objects_of(what);
+    let objects = match what.strip_prefix("fd:").map(str::parse) {
+        Some(Ok(number)) => heap.objects_of_descriptor(number),
+        Some(Err(_)) => return Err(Error::usage("a descriptor is a number").hint("fd:17")),
+        None => heap.objects_of(what),
+    };
     if objects.is_empty() {
         return Err(nothing(heap, what));
     }
@@ -65,6 +69,10 @@ pub(super) fn ask(heap: &mut Heap<'_>, what: &Option<String>) -> Result<Why, Err
 
 /// There is nothing that was asked about.
 pub(super) fn nothing(heap: &Heap<'_>, what: &str) -> Error {
+    if what.starts_with("fd:") {
+        return Error::failed(format!("no object is known to hold {what}"))
+            .hint("descriptors that C code, the runtime or plain numbers hold belong to no object");
+    }
     if what.starts_with("0x") {
         return Error::failed(format!("there is no object at {what}"))
             .hint("it may have died since its address was printed, or lie on a stack or among variables");
