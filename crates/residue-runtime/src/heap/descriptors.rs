@@ -36,6 +36,8 @@ pub struct Holder {
     pub above: Vec<String>,
     /// The root of its way; none when nothing leads to it any more.
     pub root: Option<String>,
+    /// What roots like that are called.
+    pub root_class: Option<String>,
 }
 
 impl Heap<'_> {
@@ -113,7 +115,8 @@ impl Heap<'_> {
                 kind: self.object_name(object),
                 sure,
                 above,
-                root: path.map(|(_, root)| self.root_name(self.roots[root as usize].from)),
+                root: path.as_ref().map(|(_, root)| self.root_name(self.roots[*root as usize].from)),
+                root_class: path.map(|(_, root)| self.root_class(self.roots[root as usize].from)),
             }
         };
         numbers.into_iter().map(holder).collect()

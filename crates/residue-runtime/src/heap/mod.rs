@@ -5,6 +5,7 @@
 //! collector itself works with. What doesn't fit is left out and counted in [`Heap::notes`].
 
 mod descriptors;
+mod dominators;
 mod finalizers;
 mod gather;
 mod globals;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use residue_gobin::Binary;
 use residue_target::{MemoryExt as _, Memory as _, Target};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 use crate::model::{Options, Report};
@@ -36,6 +37,7 @@ use graph::{Graph, Shape};
 use offsets::Offsets;
 use reach::Reach;
 pub use descriptors::Holder;
+pub use dominators::Retained;
 pub use report::{
     Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass, State, Step, Summary,
     Sure, Why,
@@ -305,8 +307,8 @@ impl<'a> Heap<'a> {
         })
     }
 
-    /// Objects by type, the largest share of memory first.
-    pub fn kinds(&self) -> Vec<Kind> {
+    /// Objects by type, the largest share of memory first; with what they retain, where that is known.
+    pub fn kinds(&self, retained: Option<&Retained>) -> Vec<Kind> {
         let sizes: Vec<u64> = self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect();
         // One value, or several side by side.
         let mut counts: Vec<[(u64, u64); 2]> = vec![[(0, 0); 2]; sizes.len()];
@@ -320,6 +322,7 @@ impl<'a> Heap<'a> {
             }
         }
         let mut kinds: BTreeMap<Option<String>, Kind> = BTreeMap::new();
+        let mut counted = FxHashSet::default();
         for (number, counts) in counts.into_iter().enumerate() {
             for (many, (objects, bytes)) in counts.into_iter().enumerate().filter(|(_, (objects, _))| *objects > 0) {
                 let name = (number > 0).then(|| self.shape_name(self.graph.shapes()[number]));
@@ -327,6 +330,10 @@ impl<'a> Heap<'a> {
                 let kind = kinds.entry(name.clone()).or_insert(Kind { name, objects: 0, bytes: 0, retained: None });
                 kind.objects += objects;
                 kind.bytes += bytes;
+                if let Some(retained) = retained.filter(|_| !counted.contains(&number)) {
+                    *kind.retained.get_or_insert(0) += retained.kinds.get(number).copied().unwrap_or(0);
+                    counted.insert(number);
+                }
             }
         }
         let mut kinds: Vec<Kind> = kinds.into_values().collect();

@@ -102,6 +102,30 @@ impl Heap<'_> {
         }
     }
 
+    /// What roots like this one are called: those of goroutines by the function they are in.
+    pub(super) fn root_class(&self, from: From) -> String {
+        match from {
+            From::Frame { stack, frame, .. } => {
+                let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
+                format!("goroutines in {}", kept.map_or("", |frame| &*frame.place.name))
+            }
+            From::Deferred { .. } => "deferred calls of goroutines".to_owned(),
+            From::FinalizerOf(_) => "functions of finalizers".to_owned(),
+            From::CleanupOf(_) => "functions and arguments of cleanups".to_owned(),
+            From::Finalizable(_) => "objects whose finalizers haven't run".to_owned(),
+            from => self.root_name(from),
+        }
+    }
+
+    /// The package of a variable.
+    pub(super) fn package_of(&self, from: From) -> Option<String> {
+        let From::Variable(at) = from else { return None };
+        let name = &self.variable(at)?.0.name;
+        let after_path = name.rfind('/').map_or(0, |slash| slash + 1);
+        let dot = name[after_path..].find('.')? + after_path;
+        Some(name[..dot].to_owned())
+    }
+
     /// A part of a variable: by its fields where its type is known.
     fn field_of(&self, variable: &Variable, within: u64) -> String {
         let known = self.types.path(variable.kind, within).filter(|_| variable.kind != 0);

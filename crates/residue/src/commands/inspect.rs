@@ -50,6 +50,10 @@ pub(crate) struct InspectArgs {
     #[arg(value_name = "WHAT")]
     what: Option<String>,
 
+    /// Of the heap, say too what each type, root and package retains: what would be free without it
+    #[arg(long)]
+    retained: bool,
+
     /// Show goroutines with equal stacks together
     #[arg(long)]
     group: bool,
@@ -117,6 +121,16 @@ enum Answer {
     Why(residue_runtime::heap::Why),
     Object(residue_runtime::heap::Object),
     Fds(fds::Table),
+    Retained(residue_runtime::heap::Retained),
+}
+
+impl Answer {
+    fn retained(&self) -> Option<&residue_runtime::heap::Retained> {
+        match self {
+            Self::Retained(retained) => Some(retained),
+            _ => None,
+        }
+    }
 }
 
 /// What is shown, and what of it.
@@ -158,6 +172,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     if args.what.is_some() && !takes_what {
         return Err(Error::usage("this view takes nothing behind its name"));
     }
+    if args.retained && args.view != View::Heap {
+        return Err(Error::usage("--retained belongs to the view `heap`"));
+    }
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
     }
@@ -180,6 +197,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         (Some(heap), View::Why) => Answer::Why(why::ask(heap, &args.what)?),
         (Some(heap), View::Object) => Answer::Object(object::ask(heap, &args.what)?),
         (Some(heap), View::Fds | View::Summary) => Answer::Fds(fds::ask(&target, heap)?),
+        (Some(heap), View::Heap) if args.retained => Answer::Retained(heap.retained()),
         _ => Answer::None,
     };
     let shown = Shown {

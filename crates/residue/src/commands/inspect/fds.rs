@@ -123,7 +123,7 @@ fn chain(holder: &Holder) -> String {
     for above in &holder.above {
         text += &format!(" ← {}", visible(above));
     }
-    match &holder.root {
+    match &holder.root_class {
         Some(root) => text += &format!(" ← {}", visible(root)),
         None => text += ", which nothing leads to",
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use residue_report::{plural, shown_name as visible};
-use residue_runtime::heap::{Heap, Summary};
+use residue_runtime::heap::{Heap, Retained, Summary};
 use serde::Serialize;
 
 use super::text::{grouped, time};
@@ -28,6 +28,8 @@ pub(super) struct HeapJson {
     types: Option<Vec<TypeJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sizes: Option<Vec<SizeJson>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retained: Option<RetainedJson>,
     notes: std::collections::BTreeMap<&'static str, usize>,
 }
 
@@ -53,6 +55,22 @@ struct TypeJson {
 }
 
 #[derive(Serialize)]
+struct RetainedJson {
+    roots: Vec<RetainerJson>,
+    packages: Vec<RetainerJson>,
+    objects: Vec<RetainerJson>,
+}
+
+#[derive(Serialize)]
+struct RetainerJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
 struct SizeJson {
     /// 0 for objects with a span of their own.
     bytes: u64,
@@ -63,10 +81,10 @@ struct SizeJson {
     span_bytes: u64,
 }
 
-pub(super) fn json(heap: &Heap<'_>, detailed: bool) -> HeapJson {
+pub(super) fn json(heap: &Heap<'_>, detailed: bool, retained: Option<&Retained>) -> HeapJson {
     let summary = heap.summary();
     let (reachable_objects, reachable_bytes) = heap.reachable();
-    let types = || heap.kinds().into_iter().map(|kind| TypeJson {
+    let types = || heap.kinds(retained).into_iter().map(|kind| TypeJson {
         name: kind.name,
         objects: kind.objects,
         bytes: kind.bytes,
@@ -100,7 +118,25 @@ pub(super) fn json(heap: &Heap<'_>, detailed: bool) -> HeapJson {
         }),
         types: detailed.then(|| types().collect()),
         sizes: detailed.then(|| sizes.collect()),
+        retained: retained.map(retained_json),
         notes: heap.notes.clone(),
+    }
+}
+
+fn retained_json(retained: &Retained) -> RetainedJson {
+    let named = |(name, bytes): &(String, u64)| RetainerJson { name: Some(name.clone()), address: None, bytes: *bytes };
+    RetainedJson {
+        roots: retained.roots.iter().map(named).collect(),
+        packages: retained.packages.iter().map(named).collect(),
+        objects: retained
+            .objects
+            .iter()
+            .map(|(address, name, bytes)| RetainerJson {
+                name: name.clone(),
+                address: Some(format!("{address:#x}")),
+                bytes: *bytes,
+            })
+            .collect(),
     }
 }
 
@@ -123,7 +159,7 @@ fn collections(summary: &Summary) -> String {
     }
 }
 
-pub(super) fn text(heap: &Heap<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn Write) -> io::Result<()> {
     let summary = heap.summary();
     let (objects, reached) = heap.reachable();
     writeln!(out, "  objects      {:<10} {}", grouped(summary.objects as usize), bytes(summary.object_bytes))?;
@@ -137,16 +173,31 @@ pub(super) fn text(heap: &Heap<'_>, out: &mut dyn Write) -> io::Result<()> {
     if summary.unswept_spans > 0 {
         writeln!(out, "               {} not swept yet: some objects are dead", plural(summary.unswept_spans, "span"))?;
     }
-    let kinds = heap.kinds();
-    writeln!(out, "\n{:>12} {:>12}  type", "bytes", "objects")?;
+    let kinds = heap.kinds(retained);
+    let column = |text: &str| if retained.is_some() { format!("{text:>12} ") } else { String::new() };
+    writeln!(out, "\n{}{:>12} {:>12}  type", column("retained"), "bytes", "objects")?;
     for kind in kinds.iter().take(LISTED_MAX) {
         let name = kind.name.as_deref().map_or_else(|| "(unknown)".to_owned(), visible);
-        writeln!(out, "{:>12} {:>12}  {name}", bytes(kind.bytes), grouped(kind.objects as usize))?;
+        let kept = column(&bytes(kind.retained.unwrap_or(0)));
+        writeln!(out, "{kept}{:>12} {:>12}  {name}", bytes(kind.bytes), grouped(kind.objects as usize))?;
     }
     if kinds.len() > LISTED_MAX {
         let rest = &kinds[LISTED_MAX..];
         let (sum, count) = rest.iter().fold((0, 0), |(bytes, count), kind| (bytes + kind.bytes, count + kind.objects));
-        writeln!(out, "{:>12} {:>12}  … {} more types", bytes(sum), grouped(count as usize), rest.len())?;
+        writeln!(out, "{}{:>12} {:>12}  … {} more types", column(""), bytes(sum), grouped(count as usize), rest.len())?;
+    }
+    if let Some(retained) = retained {
+        for (title, list) in [("root", &retained.roots), ("package (of variables)", &retained.packages)] {
+            writeln!(out, "\n{:>12}  {title}", "retained")?;
+            for (name, kept) in list {
+                writeln!(out, "{:>12}  {}", bytes(*kept), visible(name))?;
+            }
+        }
+        writeln!(out, "\n{:>12}  object", "retained")?;
+        for (address, kind, kept) in &retained.objects {
+            let kind = kind.as_deref().map_or_else(|| "unknown type".to_owned(), visible);
+            writeln!(out, "{:>12}  {kind}  {address:#x}", bytes(*kept))?;
+        }
     }
     writeln!(out, "\n{:>12} {:>12} {:>12} {:>12}  size of objects", "spans", "bytes", "objects", "free")?;
     for class in &summary.classes {

@@ -165,7 +165,7 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             panics: all.iter().map(|goroutine| goroutine.panics.len()).sum(),
         },
         inconsistencies: &shown.report.inconsistencies,
-        heap: shown.heap.map(|heap| super::heap::json(heap, view == View::Heap)),
+        heap: shown.heap.map(|heap| super::heap::json(heap, view == View::Heap, shown.answer.retained())),
         finalizers: shown
             .heap
             .filter(|_| matches!(view, View::Summary | View::Finalizers))

@@ -32,12 +32,12 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         Answer::Why(why) => super::why::text(why, out)?,
         Answer::Object(object) => super::object::text(object, out)?,
         Answer::Fds(table) if view == View::Fds => super::fds::text(table, out)?,
-        Answer::Fds(_) => {}
+        Answer::Fds(_) | Answer::Retained(_) => {}
     }
     if let Some(heap) = shown.heap {
         match view {
             View::Why | View::Fds | View::Object => {}
-            View::Heap => super::heap::text(heap, out)?,
+            View::Heap => super::heap::text(heap, shown.answer.retained(), out)?,
             View::Finalizers => super::finalizers::text(shown, heap, out)?,
             _ => {
                 super::heap::summary(heap, out)?;
