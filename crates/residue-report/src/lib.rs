@@ -13,6 +13,7 @@ mod junit;
 mod line_hash;
 mod mask;
 mod place;
+pub mod pprof;
 mod sarif;
 mod source;
 mod talk;

@@ -12,6 +12,7 @@ mod globals;
 mod graph;
 mod names;
 mod offsets;
+mod profile;
 mod reach;
 mod report;
 mod roots;
@@ -38,6 +39,7 @@ use offsets::Offsets;
 use reach::Reach;
 pub use descriptors::Holder;
 pub use dominators::Retained;
+pub use profile::{MemoryProfile, Sample};
 pub use report::{
     Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass, State, Step, Summary,
     Sure, Why,

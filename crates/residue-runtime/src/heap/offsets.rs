@@ -119,6 +119,8 @@ pub(crate) struct Bucket {
     pub(crate) depth: usize,
     pub(crate) active: usize,
     pub(crate) record_size: usize,
+    /// Bytes of the record of one cycle.
+    pub(crate) cycle_size: usize,
     /// Allocations and frees: all of a bucket are of one size.
     pub(crate) counts: (usize, usize),
 }
@@ -158,6 +160,7 @@ impl Offsets {
                 depth: look.at("runtime.bucket", "nstk")?,
                 active: look.at("runtime.memRecord", "active")?,
                 record_size: look.size("runtime.memRecord")?,
+                cycle_size: look.size(record)?.max(1),
                 counts: (look.at(record, "allocs")?, look.at(record, "frees")?),
             },
         })

@@ -107,6 +107,8 @@ impl View {
 enum Format {
     Text,
     Json,
+    /// A profile that `go tool pprof` opens
+    Pprof,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -172,6 +174,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     if args.what.is_some() && !takes_what {
         return Err(Error::usage("this view takes nothing behind its name"));
     }
+    if args.format == Format::Pprof && args.view != View::Heap {
+        return Err(Error::usage("--format pprof is for the view `heap`"));
+    }
     if args.retained && args.view != View::Heap {
         return Err(Error::usage("--retained belongs to the view `heap`"));
     }
@@ -212,6 +217,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     output::stdout(|out| match args.format {
         Format::Json => json::write(&shown, args.view, out),
         Format::Text => text::write(&shown, args.view, out),
+        Format::Pprof => heap::pprof(&shown, out),
     })?;
     if args.view == View::Summary && args.format == Format::Text {
         let target = &args.target;

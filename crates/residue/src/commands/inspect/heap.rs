@@ -1,11 +1,14 @@
 //! `inspect heap`: objects by type and size, garbage collections.
 
 use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use residue_report::pprof::{Line, Profile};
 use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::{Heap, Retained, Summary};
 use serde::Serialize;
 
+use super::Shown;
 use super::text::{grouped, time};
 
 /// Types that are listed for people; JSON has all.
@@ -213,6 +216,20 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
         )?;
     }
     Ok(())
+}
+
+/// The memory profile that the runtime keeps.
+pub(super) fn pprof(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let kinds = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
+    let mut profile = Profile::new(&kinds);
+    for sample in shown.heap.map(Heap::profile).into_iter().flat_map(|profile| profile.samples) {
+        let stack = sample.stack.iter().map(|(pc, call)| {
+            (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }])
+        });
+        profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), out)
 }
 
 /// 611 MB; multiples of 1,024.
