@@ -15,10 +15,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-gobin", &[]),
     ("residue-target", &["residue-gobin"]),
     ("residue-runtime", &["residue-finding", "residue-gobin", "residue-target"]),
+    ("residue-fd", &["residue-finding"]),
+    ("residue-ebpf", &["residue-fd", "residue-gobin"]),
     (
         "residue",
         &[
             "residue-check",
+            "residue-ebpf",
+            "residue-fd",
             "residue-finding",
             "residue-flow",
             "residue-gobin",

@@ -1,0 +1,1 @@
+//! The eBPF objects of the kernel and what keeps them, read once.

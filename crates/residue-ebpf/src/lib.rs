@@ -1,0 +1,5 @@
+//! What residue asks the kernel by eBPF.
+//!
+//! This crate may use `unsafe`: all of it is in files named `sys.rs`.
+
+pub mod inventory;

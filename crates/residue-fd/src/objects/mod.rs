@@ -1,0 +1,1 @@
+//! eBPF objects of the kernel and what keeps them: the model that every way of reading fills.
