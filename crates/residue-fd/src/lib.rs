@@ -1,3 +1,10 @@
 //! Lifetimes of descriptors and eBPF objects, from plain data: nothing here asks the kernel.
 
+pub mod event;
+pub mod kind;
+mod ledger;
 pub mod objects;
+mod report;
+
+pub use ledger::{Ledger, Policy, WINDOWS};
+pub use report::{BadClose, Class, Leak, Opener, Report, caller};

@@ -1,0 +1,475 @@
+//! Follows descriptors of processes: loads the programs of `bpf/trace.bpf.c`, and reads what they keep.
+
+mod calls;
+mod layout;
+mod symbols;
+mod sys;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::Read as _;
+use std::process::{Child, Command};
+
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, Iter, ProgramError};
+use aya::{Btf, Ebpf, EbpfLoader};
+use residue_fd::event::{self, Change, Count, End, Event, Losses, Process, Role, Start};
+use residue_fd::kind;
+
+pub use symbols::Programs;
+use symbols::Symbols;
+
+#[cfg(target_arch = "x86_64")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/amd64/trace.bpf.o");
+#[cfg(target_arch = "aarch64")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/arm64/trace.bpf.o");
+
+/// Links in /proc that are read for each site, at most: they are shown as examples.
+const LINKS_MAX: usize = 8;
+
+/// Which processes are followed, beside those told one by one and their children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// None.
+    Told,
+    /// All.
+    Everybody,
+    /// Those of a cgroup (v2).
+    Cgroup {
+        /// Its id, the inode of its folder.
+        id: u64,
+        /// How deep it is below the root.
+        level: i32,
+    },
+}
+
+/// What is followed, and how closely.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which processes.
+    pub scope: Scope,
+    /// Take stacks; else descriptors are counted by system call.
+    pub stacks: bool,
+    /// Take the stack of every close, and remember who closed what.
+    pub every_close: bool,
+    /// Room for so many open descriptors; none for what the programs say.
+    pub live_max: Option<u32>,
+}
+
+/// Why it can't be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The kernel doesn't let us, for want of these.
+    Refused {
+        /// What the kernel said.
+        said: String,
+        /// What is missing, one a line.
+        missing: Vec<String>,
+    },
+    /// There is no such process, or it has ended.
+    Gone(u32),
+    /// The command could not be started.
+    Spawn(String),
+    /// Reading what the programs keep failed.
+    Kernel(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { said, .. } => write!(f, "the kernel refuses to follow descriptors: {said}"),
+            Self::Gone(pid) => write!(f, "there is no process {pid}"),
+            Self::Spawn(why) => write!(f, "cannot run the command: {why}"),
+            Self::Kernel(what) => write!(f, "{what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn kernel(what: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
+    move |error| Error::Kernel(format!("cannot read {what}: {error}"))
+}
+
+/// The programs, attached. Dropping it detaches them; nothing is pinned, so that the kernel does it when we are killed.
+pub struct Tracer<'a> {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    tables: HashMap<MapData, u64, layout::Table>,
+    live: HashMap<MapData, layout::Slot, layout::Live>,
+    sites: Array<MapData, layout::Site>,
+    tallies: Array<MapData, layout::Tally>,
+    pairs: HashMap<MapData, layout::PairKey, layout::Pair>,
+    images: HashMap<MapData, u32, layout::Image>,
+    state: Array<MapData, layout::State>,
+    counters: PerCpuArray<MapData, u64>,
+    symbols: Symbols<'a>,
+    /// Sites that were told, and those that were not ready then.
+    told_sites: u32,
+    late_sites: BTreeSet<u32>,
+    told_tallies: BTreeMap<u32, layout::Tally>,
+    told_pairs: BTreeMap<(u32, u32, u32), u64>,
+    told_losses: Losses,
+    /// Descriptors by site that were found to be closed when the kernel's tables were walked.
+    ghosts: BTreeMap<u32, u64>,
+    ghosts_total: u64,
+}
+
+impl<'a> Tracer<'a> {
+    /// Loads and attaches the programs.
+    ///
+    /// # Errors
+    /// The kernel doesn't let us.
+    pub fn start(options: &Options, programs: &'a Programs) -> Result<Self, Error> {
+        let refused = |error: &dyn std::error::Error| refused(error);
+        let btf = Btf::from_sys_fs().map_err(|error| refused(&error))?;
+        let (actions, paths) = calls::by_number();
+        let commands = calls::bpf_commands();
+        let ioctls = calls::IOCTL_COMMANDS.map(|(command, _)| command);
+        let (stacks, every_close) = (u32::from(options.stacks), u32::from(options.every_close));
+        let everybody = u32::from(options.scope == Scope::Everybody);
+        let (cgroup, level) = match options.scope {
+            Scope::Cgroup { id, level } => (id, level),
+            _ => (0, 0),
+        };
+        let own = std::process::id();
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(Some(&btf))
+            .override_global("actions", &actions[..], true)
+            .override_global("path_args", &paths[..], true)
+            .override_global("ioctls", &ioctls[..], true)
+            .override_global("bpf_commands", &commands, true)
+            .override_global("with_stacks", &stacks, true)
+            .override_global("every_close", &every_close, true)
+            .override_global("everybody", &everybody, true)
+            .override_global("self", &own, true)
+            .override_global("cgroup", &cgroup, true)
+            .override_global("cgroup_level", &level, true);
+        if let Some(entries) = options.live_max {
+            loader.map_max_entries("live", entries);
+        }
+        let mut ebpf = loader.load(OBJECT).map_err(|error| refused(&error))?;
+        let attached = attach(&mut ebpf, &btf);
+        attached.map_err(|error| refused(&error))?;
+        let taken = |ebpf: &mut Ebpf, name: &str| {
+            ebpf.take_map(name).ok_or_else(|| Error::Kernel(format!("the programs have no map {name}")))
+        };
+        let wrong = kernel("the maps of the programs");
+        Ok(Self {
+            events: taken(&mut ebpf, "events")?.try_into().map_err(&wrong)?,
+            tables: taken(&mut ebpf, "tables")?.try_into().map_err(&wrong)?,
+            live: taken(&mut ebpf, "live")?.try_into().map_err(&wrong)?,
+            sites: taken(&mut ebpf, "sites")?.try_into().map_err(&wrong)?,
+            tallies: taken(&mut ebpf, "tallies")?.try_into().map_err(&wrong)?,
+            pairs: taken(&mut ebpf, "pairs")?.try_into().map_err(&wrong)?,
+            images: taken(&mut ebpf, "images")?.try_into().map_err(&wrong)?,
+            state: taken(&mut ebpf, "state")?.try_into().map_err(&wrong)?,
+            counters: taken(&mut ebpf, "counters")?.try_into().map_err(&wrong)?,
+            ebpf,
+            symbols: Symbols::new(programs),
+            told_sites: 0,
+            late_sites: BTreeSet::new(),
+            told_tallies: BTreeMap::new(),
+            told_pairs: BTreeMap::new(),
+            told_losses: Losses::default(),
+            ghosts: BTreeMap::new(),
+            ghosts_total: 0,
+        })
+    }
+
+    /// How a recording begins.
+    pub fn started(&self, pids: &[u32]) -> Event {
+        let by = "ebpf".to_owned();
+        Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids: pids.to_vec(), by })
+    }
+
+    /// How it ends.
+    pub fn ended(&self, exited: bool) -> Event {
+        Event::End(End { at_ns: sys::now_ns(), exited })
+    }
+
+    /// Starts a command that waits before its program begins; it is followed from its first instruction on.
+    ///
+    /// # Errors
+    /// It can't be run or followed.
+    pub fn spawn(&mut self, command: &mut Command) -> Result<Child, Error> {
+        let mut child = sys::spawn_stopped(command).map_err(|error| Error::Spawn(error.to_string()))?;
+        let followed =
+            self.follow(child.id()).and_then(|()| sys::release(&child).map_err(|error| Error::Spawn(error.to_string())));
+        if followed.is_err() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        followed.map(|()| child)
+    }
+
+    /// Follows a process that runs, and its children from now on. What it has open is put down as found.
+    ///
+    /// # Errors
+    /// There is no such process, or the kernel's tables can't be walked.
+    pub fn follow(&mut self, pid: u32) -> Result<(), Error> {
+        self.walk(pid)?;
+        let tables: Vec<layout::Table> = self.tables.iter().flatten().map(|(_, table)| table).collect();
+        let table = tables.iter().find(|table| table.tgid == pid).ok_or(Error::Gone(pid))?;
+        self.enter(table.image, pid, start_code(pid), "");
+        Ok(())
+    }
+
+    fn enter(&mut self, image: u32, pid: u32, start_code: u64, name: &str) {
+        if let Some(go) = self.symbols.enter(image, pid, start_code, name) {
+            // Without it goroutines are not told, which shows.
+            let _ = self.images.insert(image, go, 0);
+        }
+    }
+
+    /// Walks the kernel's own tables: of one process that is followed from here on, or, for 0, of all that are.
+    fn walk(&mut self, pid: u32) -> Result<(), Error> {
+        let mut state = self.state.get(&0, 0).map_err(kernel("the state"))?;
+        state.walk += 1;
+        state.walk_tgid = pid;
+        self.state.set(0, state, 0).map_err(kernel("the state"))?;
+        let failed = |what: &dyn fmt::Display| Error::Kernel(format!("cannot walk the tables of descriptors: {what}"));
+        let program: &mut Iter = self
+            .ebpf
+            .program_mut("walks")
+            .and_then(|program| program.try_into().ok())
+            .ok_or_else(|| failed(&"the program is missing"))?;
+        let link = program.attach().and_then(|id| program.take_link(id)).map_err(|error| failed(&error))?;
+        let mut file = link.into_file().map_err(|error| failed(&error))?;
+        file.read_to_end(&mut Vec::new()).map_err(|error| failed(&error))?;
+        Ok(())
+    }
+
+    /// Compares what is kept with the kernel's own tables, for processes that run: what is open but unknown is put down as
+    /// found, what is gone unseen is taken off.
+    ///
+    /// # Errors
+    /// The tables can't be walked.
+    pub fn reconcile(&mut self) -> Result<(), Error> {
+        let begun = sys::now_ns();
+        self.walk(0)?;
+        let walk = self.state.get(&0, 0).map_err(kernel("the state"))?.walk;
+        let running: BTreeSet<u32> = self.tables.iter().flatten().map(|(_, table)| table.id).collect();
+        let gone: Vec<(layout::Slot, layout::Live)> = self
+            .live
+            .iter()
+            .flatten()
+            .filter(|(slot, live)| running.contains(&slot.table) && live.seen != walk && live.opened_ns < begun)
+            .collect();
+        for (slot, live) in gone {
+            // It may have been closed since, or closed and opened again.
+            let same = self.live.get(&slot, 0).is_ok_and(|now| now.opened_ns == live.opened_ns);
+            if same && self.live.remove(&slot).is_ok() && live.flags & layout::LIVE_INHERITED == 0 {
+                *self.ghosts.entry(live.site).or_default() += 1;
+                self.ghosts_total += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened since it was last asked.
+    ///
+    /// # Errors
+    /// The maps can't be read.
+    pub fn poll(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
+        self.processes(out);
+        let state = self.state.get(&0, 0).map_err(kernel("the state"))?;
+        self.new_sites(state.sites, out)?;
+        for site in 0..=state.sites {
+            let mut tally = self.tallies.get(&site, 0).map_err(kernel("counts"))?;
+            tally.closed += self.ghosts.get(&site).copied().unwrap_or(0);
+            if self.told_tallies.get(&site) != Some(&tally) && tally != layout::Tally::default() {
+                self.told_tallies.insert(site, tally);
+                let layout::Tally { opened, closed, ended, last_ns } = tally;
+                out.push(Event::Count(Count { site, opened, closed, ended, last_ns }));
+            }
+        }
+        self.new_pairs(out);
+        let losses = self.losses()?;
+        if losses != self.told_losses {
+            self.told_losses = losses;
+            out.push(Event::Losses(losses));
+        }
+        out.push(Event::Tick { at_ns: sys::now_ns() });
+        Ok(())
+    }
+
+    /// What happened to processes. Programs are read here, as long as they are there.
+    fn processes(&mut self, out: &mut Vec<Event>) {
+        let mut events = Vec::new();
+        while let Some(item) = self.events.next() {
+            events.extend(sys::event(&item));
+        }
+        for event in events {
+            let name = event.name.split(|byte| *byte == 0).next().unwrap_or_default();
+            let program = String::from_utf8_lossy(name).into_owned();
+            let change = match event.kind {
+                layout::EVENT_FORK => Change::Forked { parent: event.parent, shared: event.shared != 0 },
+                layout::EVENT_EXEC => {
+                    self.enter(event.image, event.tgid, event.start_code, &program);
+                    Change::Execed { program }
+                }
+                _ => Change::Exited,
+            };
+            out.push(Event::Process(Process { at_ns: event.time_ns, pid: event.tgid, change }));
+        }
+    }
+
+    fn new_sites(&mut self, last: u32, out: &mut Vec<Event>) -> Result<(), Error> {
+        let mut new: Vec<u32> = std::mem::take(&mut self.late_sites).into_iter().collect();
+        new.extend(self.told_sites + 1..=last);
+        self.told_sites = last;
+        for id in new {
+            let site = self.sites.get(&id, 0).map_err(kernel("a stack"))?;
+            if site.ready == 0 {
+                self.late_sites.insert(id);
+                continue;
+            }
+            if !self.symbols.knows(site.image) {
+                self.enter(site.image, site.tgid, start_code(site.tgid), "");
+            }
+            out.push(Event::Site(self.site(id, &site)));
+        }
+        Ok(())
+    }
+
+    fn site(&self, id: u32, site: &layout::Site) -> event::Site {
+        let call = calls::name(site.call);
+        let command = calls::command_name(call, site.command);
+        let frames = site.pcs.get(..usize::from(site.frames)).unwrap_or(&site.pcs);
+        event::Site {
+            id,
+            role: if site.role == layout::ROLE_OPENS { Role::Opens } else { Role::Closes },
+            pid: site.tgid,
+            program: self.symbols.name(site.image).to_owned(),
+            call: call.to_owned(),
+            command: command.to_owned(),
+            kind: kind::of_call(call, command, site.mode).to_owned(),
+            example: example(command, &site.sample),
+            frames: self.symbols.frames(site.image, frames),
+            cut: site.cut != 0,
+            tool: self.symbols.is_tool(site.image),
+        }
+    }
+
+    fn new_pairs(&mut self, out: &mut Vec<Event>) {
+        let pairs: Vec<_> = self.pairs.iter().flatten().collect();
+        for (key, pair) in pairs {
+            let known = self.told_pairs.insert((key.kind, key.opener, key.closer), pair.count);
+            if known == Some(pair.count) {
+                continue;
+            }
+            let kind =
+                if key.kind == layout::PAIR_CLOSED { event::PairKind::Closed } else { event::PairKind::BadClose };
+            let layout::Pair { count, goid, tgid, fd, .. } = pair;
+            let pair = event::Pair { kind, opener: key.opener, closer: key.closer, count, goid, pid: tgid, fd };
+            out.push(Event::Pair(pair));
+        }
+    }
+
+    fn losses(&self) -> Result<Losses, Error> {
+        use layout::Counter as C;
+        let sum = |counter: C| -> Result<u64, Error> {
+            let each = self.counters.get(&(counter as u32), 0).map_err(kernel("the counters"))?;
+            Ok(each.iter().sum())
+        };
+        Ok(Losses {
+            opens: sum(C::Opens)?,
+            closes: sum(C::Closes)?,
+            unknown_closes: sum(C::UnknownCloses)?,
+            bad_closes: sum(C::BadCloses)?,
+            ghosts: sum(C::Ghosts)? + self.ghosts_total,
+            unknown_ended: sum(C::UnknownEnded)?,
+            live: sum(C::LostLive)?,
+            sites: sum(C::LostSites)?,
+            tables: sum(C::LostTables)?,
+            pairs: sum(C::LostPairs)?,
+            events: sum(C::LostEvents)?,
+            unread: sum(C::Unread)?,
+            compat: sum(C::Compat)?,
+        })
+    }
+
+    /// What is open now.
+    pub fn live(&self, out: &mut Vec<Event>) {
+        let pids: BTreeMap<u32, u32> =
+            self.tables.iter().flatten().map(|(_, table)| (table.id, table.tgid)).collect();
+        let mut all: Vec<(layout::Slot, layout::Live)> = self.live.iter().flatten().collect();
+        all.sort_by_key(|(slot, live)| (live.opened_ns, slot.table, slot.fd));
+        let mut links: BTreeMap<u32, usize> = BTreeMap::new();
+        for (slot, live) in all {
+            let Some(&pid) = pids.get(&slot.table) else { continue };
+            let shown = links.entry(live.site).or_default();
+            *shown += 1;
+            let link = if *shown <= LINKS_MAX || live.site == 0 {
+                std::fs::read_link(format!("/proc/{pid}/fd/{}", slot.fd)).unwrap_or_default()
+            } else {
+                std::path::PathBuf::new()
+            };
+            out.push(Event::Live(event::Live {
+                pid,
+                fd: slot.fd,
+                site: live.site,
+                opened_ns: live.opened_ns,
+                goid: live.goid,
+                inherited: live.flags & layout::LIVE_INHERITED != 0,
+                link: link.to_string_lossy().into_owned(),
+            }));
+        }
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
+    let points = [
+        ("forked", "sched_process_fork"),
+        ("execed", "sched_process_exec"),
+        ("exits", "sched_process_exit"),
+        ("call_begins", "sys_enter"),
+        ("call_ends", "sys_exit"),
+    ];
+    for (name, point) in points {
+        let program: &mut BtfTracePoint =
+            ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        program.load(point, btf)?;
+        program.attach()?;
+    }
+    let walks: &mut Iter = ebpf.program_mut("walks").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    walks.load("task_file", btf)
+}
+
+/// What the kernel said, and what is missing for it to agree.
+fn refused(error: &dyn std::error::Error) -> Error {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        cause = next.source();
+    }
+    Error::Refused { said: said.lines().next().unwrap_or_default().to_owned(), missing: crate::probe::missing() }
+}
+
+/// Where the code of a process begins: field 26 of /proc/PID/stat.
+fn start_code(pid: u32) -> u64 {
+    let mut text = String::new();
+    let read = std::fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read_to_string(&mut text));
+    // The second field is a name in parentheses, which may hold anything.
+    let rest = text.rsplit(')').next().filter(|_| read.is_ok());
+    rest.and_then(|rest| rest.split_whitespace().nth(23)?.parse().ok()).unwrap_or(0)
+}
+
+/// The path, name or id that a site opened first.
+fn example(command: &str, sample: &[u8; layout::SAMPLE_BYTES]) -> String {
+    if command.ends_with("_BY_ID") {
+        return format!("id {}", u32::from_ne_bytes([sample[0], sample[1], sample[2], sample[3]]));
+    }
+    if command.ends_with("LINK_CREATE") || command.ends_with("OPEN") || command == "BPF_BTF_LOAD" {
+        return String::new();
+    }
+    let text = sample.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}

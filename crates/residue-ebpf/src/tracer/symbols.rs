@@ -1,0 +1,230 @@
+//! From addresses to source: the programs of the processes that are followed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use elsa::FrozenMap;
+use residue_fd::event::Frame;
+use residue_gobin::Binary;
+
+use super::layout;
+
+/// A larger file is no program.
+const PROGRAM_BYTES_MAX: u64 = 2 << 30;
+/// Frames without a name in a row that are kept: C code has no table of functions here.
+const UNNAMED_MAX: usize = 2;
+
+/// Which file: device, inode, size, when it was changed.
+type FileId = (u64, u64, u64, i64);
+
+/// The bytes of programs, each file once.
+#[derive(Default)]
+pub struct Programs {
+    files: FrozenMap<FileId, Vec<u8>>,
+}
+
+/// A Go program that was read.
+struct Program<'a> {
+    binary: Binary<'a>,
+    /// The import path of `main`.
+    main: String,
+    /// Paths of the modules it is made of.
+    modules: Vec<String>,
+}
+
+/// A program as mapped by one exec.
+#[derive(Clone, Debug)]
+struct Mapped {
+    name: String,
+    file: Option<FileId>,
+    /// What was added to addresses of the file.
+    slide: u64,
+}
+
+/// Names addresses.
+pub(super) struct Symbols<'a> {
+    arena: &'a Programs,
+    programs: BTreeMap<FileId, Option<Program<'a>>>,
+    images: BTreeMap<u32, Mapped>,
+}
+
+impl<'a> Symbols<'a> {
+    pub(super) fn new(arena: &'a Programs) -> Self {
+        Self { arena, programs: BTreeMap::new(), images: BTreeMap::new() }
+    }
+
+    /// Enters the program that a process runs; `name` is its path as exec was given it. Says what the kernel's side has to
+    /// know to find goroutines in it.
+    pub(super) fn enter(&mut self, image: u32, pid: u32, start_code: u64, name: &str) -> Option<layout::Image> {
+        let mut mapped = Mapped { name: base(name), file: None, slide: 0 };
+        let found = open(pid, name);
+        if let Some((id, file, path)) = found {
+            if !path.as_os_str().is_empty() {
+                mapped.name = base(&path.to_string_lossy());
+            }
+            self.read(id, file);
+            mapped.file = Some(id);
+        }
+        let go = mapped.file.and_then(|id| self.programs.get(&id)?.as_ref());
+        let told = go.map(|program| {
+            let elf = &program.binary.elf;
+            if elf.pie {
+                let code = elf.segments().iter().filter(|segment| segment.executable).map(|segment| segment.address);
+                mapped.slide = start_code.wrapping_sub(code.min().unwrap_or(0));
+            }
+            let goid = program.binary.layouts.offset("runtime.g", "goid").unwrap_or(0);
+            // Where the linker puts `runtime.tlsg`, unless C code has variables of its own for each thread.
+            layout::Image { tls: -8, goid: goid as u32, frameless: 1 }
+        });
+        self.images.insert(image, mapped);
+        told
+    }
+
+    /// A process runs the program of another: it was forked.
+    pub(super) fn knows(&self, image: u32) -> bool {
+        self.images.contains_key(&image)
+    }
+
+    /// The name of a program.
+    pub(super) fn name(&self, image: u32) -> &str {
+        self.images.get(&image).map_or("", |mapped| &mapped.name)
+    }
+
+    /// Whether it is a tool of the Go distribution: `cmd/compile`, `cmd/go`.
+    pub(super) fn is_tool(&self, image: u32) -> bool {
+        self.program(image).is_some_and(|(program, _)| program.main.starts_with("cmd/"))
+    }
+
+    fn program(&self, image: u32) -> Option<(&Program<'a>, u64)> {
+        let mapped = self.images.get(&image)?;
+        Some((self.programs.get(&mapped.file?)?.as_ref()?, mapped.slide))
+    }
+
+    fn read(&mut self, id: FileId, mut file: File) {
+        if self.programs.contains_key(&id) {
+            return;
+        }
+        let mut bytes = Vec::new();
+        let program = file.read_to_end(&mut bytes).ok().and_then(|_| {
+            let binary = Binary::parse(self.arena.files.insert(id, bytes)).ok()?;
+            let modules = binary.build.modules.lines().filter_map(|line| {
+                let mut words = line.split('\t');
+                matches!(words.next(), Some("mod" | "dep")).then(|| words.next().unwrap_or_default().to_owned())
+            });
+            let main = binary.build.main_path().unwrap_or("main").to_owned();
+            Some(Program { modules: modules.collect(), main, binary })
+        });
+        self.programs.insert(id, program);
+    }
+
+    /// The stack of a site. The second address stands for the caller of a function without a frame, see `bpf/trace.bpf.c`.
+    pub(super) fn frames(&self, image: u32, pcs: &[u64]) -> Vec<Frame> {
+        let Some((program, slide)) = self.program(image) else {
+            return pcs.iter().take(UNNAMED_MAX).filter(|pc| **pc != 0).map(|pc| unnamed(*pc)).collect();
+        };
+        let mut frames = Vec::new();
+        let mut unnamed_row = 0;
+        for (index, pc) in pcs.iter().enumerate() {
+            // All are return addresses, the first one that of the system call itself.
+            let at = pc.wrapping_sub(slide).wrapping_sub(1);
+            if index == 1 {
+                let leaf = program.binary.functions.find(pcs[0].wrapping_sub(slide).wrapping_sub(1));
+                let has_frame =
+                    leaf.is_none_or(|leaf| leaf.sp_delta(pcs[0].wrapping_sub(slide)).is_some_and(|d| d > 0));
+                if has_frame || pcs.get(2) == Some(pc) {
+                    continue;
+                }
+            }
+            let found = program.binary.frames(at);
+            if found.is_empty() {
+                unnamed_row += 1;
+                if unnamed_row <= UNNAMED_MAX && *pc != 0 {
+                    frames.push(unnamed(*pc));
+                }
+                continue;
+            }
+            unnamed_row = 0;
+            frames.extend(found.into_iter().map(|frame| program.frame(&frame)));
+        }
+        while frames.last().is_some_and(|frame| frame.function == "runtime.goexit") {
+            frames.pop();
+        }
+        frames
+    }
+}
+
+impl Program<'_> {
+    fn frame(&self, frame: &residue_gobin::SourceFrame<'_>) -> Frame {
+        let package = package_of(&frame.function);
+        let package = if package == "main" { self.main.clone() } else { package };
+        Frame {
+            function: frame.function.to_string(),
+            std: self.is_std(&package),
+            package,
+            file: frame.file.to_string(),
+            line: frame.line,
+            inlined: frame.inlined,
+        }
+    }
+
+    /// Whether a package is part of Go itself: of none of the modules, and without a dot in its first element.
+    fn is_std(&self, package: &str) -> bool {
+        let below = |module: &String| {
+            package.strip_prefix(module.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        package != self.main
+            && !self.modules.iter().any(below)
+            && !package.split('/').next().unwrap_or_default().contains('.')
+    }
+}
+
+/// The import path of the package of a function, as the linker writes both: escaped dots (`cmd/internal/objabi.PathToPrefix`)
+/// in the last element only, type arguments in brackets.
+fn package_of(function: &str) -> String {
+    let plain = function.split('[').next().unwrap_or_default();
+    let slash = plain.rfind('/').map_or(0, |at| at + 1);
+    let Some(dot) = plain[slash..].find('.') else { return String::new() };
+    plain[..slash + dot].replace("%2e", ".")
+}
+
+fn unnamed(pc: u64) -> Frame {
+    Frame { function: format!("{pc:#x}"), ..Frame::default() }
+}
+
+fn base(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// The program of a process: by way of /proc as long as it runs, else by its path.
+fn open(pid: u32, name: &str) -> Option<(FileId, File, PathBuf)> {
+    let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+    let link = std::fs::read_link(&exe).unwrap_or_default();
+    let by_proc = || Some((File::open(&exe).ok()?, link.clone()));
+    let by_name = || Some((File::open(Path::new(name)).ok()?, PathBuf::from(name)));
+    // A name that isn't absolute is relative to a directory that is not known any more.
+    let (file, path) = by_proc().or_else(|| Path::new(name).is_absolute().then(by_name)?)?;
+    let told = file.metadata().ok().filter(|told| told.is_file() && told.len() <= PROGRAM_BYTES_MAX)?;
+    Some(((told.dev(), told.ino(), told.len(), told.mtime()), file, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_of_functions() {
+        for (function, package) in [
+            ("main.main", "main"),
+            ("net/http.(*conn).serve.func1", "net/http"),
+            ("example.com/a/b.F[...]", "example.com/a/b"),
+            ("example.com/a/b.F[go.shape.struct { example.com/x.T }]", "example.com/a/b"),
+            ("gopkg.in/yaml%2ev3.Unmarshal", "gopkg.in/yaml.v3"),
+            ("_cgo_wait", ""),
+        ] {
+            assert_eq!(package_of(function), package);
+        }
+    }
+}

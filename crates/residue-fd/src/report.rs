@@ -1,0 +1,300 @@
+//! What the books say: every opener with its class, and which of them leak.
+
+use std::collections::BTreeSet;
+
+use crate::event::{Frame, Live, Losses, PairKind, Site};
+use crate::ledger::{Group, Ledger};
+
+/// Go collects garbage at least every two minutes (`forcegcperiod` in `runtime/proc.go`); what is older, and would be closed
+/// by a collection, is held by something.
+const COLLECTED_NS: u64 = 130_000_000_000;
+
+/// What becomes of the descriptors of an opener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Nothing will close them: nothing in Go owns the number.
+    Permanent,
+    /// They outlived a collection that would have closed them, had their owner not been reachable.
+    Held,
+    /// A collection closes them: closes by finalizers or cleanups were seen.
+    Deferred,
+    /// A collection may close them, or the owner is reachable: not seen yet.
+    Unknown,
+    /// The runtime's own, or the only one of its opener.
+    Kept,
+    /// None is open.
+    Closed,
+}
+
+impl Class {
+    /// The word every format uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Held => "held",
+            Self::Deferred => "deferred",
+            Self::Unknown => "unknown",
+            Self::Kept => "kept",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Why an opener is called a leak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leak {
+    /// The number of its open descriptors grew in each of the last windows, by so many in all.
+    Growing(u64),
+    /// So many were open at the exit of the command, and it never closed one.
+    NeverClosed(u64),
+}
+
+/// An opener: a stack, and what became of what it opened.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    /// The stack, and what is opened there.
+    pub site: Site,
+    /// Descriptors it opened.
+    pub opened: u64,
+    /// Those of them that were closed.
+    pub closed: u64,
+    /// Those that were open when their process ended.
+    pub ended: u64,
+    /// Those that are open.
+    pub live: u64,
+    /// How many more are open than at the end of the warm-up.
+    pub growth: i64,
+    /// How long the oldest has been open.
+    pub oldest_ns: Option<u64>,
+    /// Processes that have them open.
+    pub pids: BTreeSet<u32>,
+    /// Some that are open, oldest first.
+    pub examples: Vec<Live>,
+    /// Closes by a finalizer or a cleanup, among those that were looked at.
+    pub collected: u64,
+    /// What becomes of them.
+    pub class: Class,
+    /// Why it is a leak, if it is one.
+    pub leak: Option<Leak>,
+}
+
+impl Opener {
+    /// Open now, or when the process ended.
+    pub fn left(&self) -> u64 {
+        self.live + self.ended
+    }
+
+    /// The first frame that is neither part of the standard library nor a thin wrapper of a system call; else the first.
+    pub fn caller(&self) -> Option<&Frame> {
+        caller(&self.site.frames)
+    }
+}
+
+/// See [`Opener::caller`].
+pub fn caller(frames: &[Frame]) -> Option<&Frame> {
+    let own = |frame: &&Frame| !frame.std && !frame.package.is_empty() && !is_wrapper(&frame.package);
+    let named = |frame: &&Frame| !is_wrapper(&frame.package);
+    frames.iter().find(own).or_else(|| frames.iter().find(named)).or_else(|| frames.first())
+}
+
+/// Somebody closed what he had no right to, or what was closed already.
+#[derive(Clone, Debug)]
+pub struct BadClose {
+    /// The site that closed.
+    pub closer: Site,
+    /// For a number that was not open: who had closed it before, if known. Else: who had opened it.
+    pub other: Option<Site>,
+    /// How often.
+    pub count: u64,
+    /// The number was not open, as opposed to somebody else's.
+    pub twice: bool,
+    /// The goroutine that did it first, 0 if not known.
+    pub goid: u64,
+    /// The process.
+    pub pid: u32,
+    /// The number of the descriptor then.
+    pub fd: u32,
+}
+
+/// What the books say.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Openers, leaks first, then by what they have open.
+    pub openers: Vec<Opener>,
+    /// Closes that went wrong.
+    pub bad_closes: Vec<BadClose>,
+    /// Open descriptors whose opener isn't known: open before, inherited, or made in a way that is not seen.
+    pub unknown: Vec<Live>,
+    /// What was not seen.
+    pub losses: Losses,
+    /// For how long was looked.
+    pub elapsed_ns: u64,
+    /// How many processes were followed.
+    pub processes: usize,
+    /// The command has ended.
+    pub exited: bool,
+}
+
+impl Ledger {
+    /// What the books say now.
+    pub fn report(&self) -> Report {
+        let exited = self.end.is_some_and(|end| end.exited);
+        let mut openers: Vec<Opener> =
+            (0..self.groups.len()).filter_map(|index| self.opener(index, exited)).filter(|o| o.opened > 0).collect();
+        openers.sort_by(|a, b| {
+            let rank = |o: &Opener| (o.leak.is_none(), std::cmp::Reverse(o.left()), std::cmp::Reverse(o.opened));
+            rank(a).cmp(&rank(b)).then_with(|| a.site.frames.cmp(&b.site.frames))
+        });
+        Report {
+            openers,
+            bad_closes: self.bad_closes(),
+            unknown: self.live.iter().filter(|live| live.site == 0).cloned().collect(),
+            losses: self.losses,
+            elapsed_ns: self.now_ns.saturating_sub(self.start.at_ns),
+            processes: self.processes.len(),
+            exited,
+        }
+    }
+
+    fn opener(&self, index: usize, exited: bool) -> Option<Opener> {
+        let group = &self.groups[index];
+        let site = self.sites.get(group.sites.first()?)?.clone();
+        let sum = |field: fn(&crate::event::Count) -> u64| -> u64 {
+            group.sites.iter().filter_map(|site| self.counts.get(site)).map(field).sum()
+        };
+        let live = self.live_of(group);
+        let (pids, oldest, examples) = self.examples(index);
+        let oldest_ns = oldest.map(|opened| self.now_ns.saturating_sub(opened));
+        let mut opener = Opener {
+            opened: sum(|count| count.opened),
+            closed: sum(|count| count.closed),
+            ended: sum(|count| count.ended),
+            live,
+            growth: i64::try_from(live).unwrap_or(i64::MAX) - i64::try_from(group.base).unwrap_or(0),
+            oldest_ns,
+            pids,
+            examples,
+            collected: self.collected(group),
+            class: Class::Closed,
+            leak: None,
+            site,
+        };
+        opener.class = class(&opener);
+        opener.leak = self.leak(group, &opener, exited);
+        Some(opener)
+    }
+
+    /// Closes by finalizers and cleanups, among those of which the stack was taken.
+    fn collected(&self, group: &Group) -> u64 {
+        let of = self.pairs.values().filter(|pair| {
+            pair.kind == PairKind::Closed
+                && group.sites.contains(&pair.opener)
+                && self.sites.get(&pair.closer).is_some_and(|closer| is_collector(&closer.frames))
+        });
+        of.map(|pair| pair.count).sum()
+    }
+
+    fn leak(&self, group: &Group, opener: &Opener, exited: bool) -> Option<Leak> {
+        // Without a Go frame there is no opener to name; the tools of Go itself end without closing, and may.
+        let named = opener.site.frames.iter().any(|frame| !frame.package.is_empty());
+        if opener.class == Class::Kept || opener.site.tool || !named {
+            return None;
+        }
+        if let Some(growth) = group.growth().filter(|_| opener.live > 0) {
+            return Some(Leak::Growing(growth));
+        }
+        let never = exited && opener.closed == 0 && opener.left() >= self.policy.min_live;
+        never.then_some(Leak::NeverClosed(opener.left()))
+    }
+
+    fn bad_closes(&self) -> Vec<BadClose> {
+        let of = self.pairs.values().filter_map(|pair| {
+            let closer = self.sites.get(&pair.closer)?;
+            let other = self.sites.get(&pair.opener).filter(|_| pair.opener != 0);
+            let twice = pair.kind == PairKind::BadClose;
+            let is_go = closer.frames.iter().any(|frame| !frame.package.is_empty());
+            let stranger = !twice && other.is_some_and(|opener| is_stranger(&opener.frames, &closer.frames));
+            (is_go && (twice || stranger)).then(|| BadClose {
+                closer: closer.clone(),
+                other: other.cloned(),
+                count: pair.count,
+                twice,
+                goid: pair.goid,
+                pid: pair.pid,
+                fd: pair.fd,
+            })
+        });
+        of.collect()
+    }
+}
+
+fn class(opener: &Opener) -> Class {
+    if opener.left() == 0 {
+        return Class::Closed;
+    }
+    let frames = &opener.site.frames;
+    if opener.opened <= 1 || is_runtime(frames) {
+        return Class::Kept;
+    }
+    if opener.collected > 0 {
+        return Class::Deferred;
+    }
+    if !is_owned(frames) {
+        return Class::Permanent;
+    }
+    if opener.oldest_ns.is_some_and(|age| age > COLLECTED_NS) { Class::Held } else { Class::Unknown }
+}
+
+/// Packages that only enter the kernel.
+fn is_wrapper(package: &str) -> bool {
+    matches!(
+        package,
+        "syscall"
+            | "runtime"
+            | "runtime/internal/syscall"
+            | "internal/runtime/syscall"
+            | "internal/runtime/syscall/linux"
+            | "internal/syscall/unix"
+            | "golang.org/x/sys/unix"
+    )
+}
+
+/// The runtime opened it for itself: the first frame above the system call is its own (`runtime.netpollinit`).
+fn is_runtime(frames: &[Frame]) -> bool {
+    let first = frames.iter().find(|frame| !is_wrapper(&frame.package) || frame.package == "runtime");
+    first.is_some_and(|frame| frame.package == "runtime")
+}
+
+/// Functions that hand a descriptor to an object with a finalizer or a cleanup, by the start of their names: `os.newFile`,
+/// `net.newFD` with `net.(*netFD).init`, `os.newHandleProcess`; `sys.NewFD` and, before it, `internal.NewFD` of
+/// github.com/cilium/ebpf.
+const OWNERS: &[&str] = &[
+    "os.OpenFile",
+    "os.Open",
+    "os.Create",
+    "os.NewFile",
+    "os.Pipe",
+    "os.StartProcess",
+    "os.FindProcess",
+    "os.(*Root)",
+    "net.",
+    "github.com/cilium/ebpf/internal",
+];
+
+/// A collection would close it.
+fn is_owned(frames: &[Frame]) -> bool {
+    frames.iter().any(|frame| OWNERS.iter().any(|owner| frame.function.starts_with(owner)))
+}
+
+/// Goroutines that run finalizers (`runfinq` up to Go 1.24, `runFinalizers` since) and cleanups.
+fn is_collector(frames: &[Frame]) -> bool {
+    let names = ["runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups", "runtime.(*cleanupQueue)"];
+    frames.iter().any(|frame| names.iter().any(|name| frame.function.starts_with(name)))
+}
+
+/// An `*os.File` owns its number, and closes it by way of `internal/poll`; who goes another way closes a stranger's.
+fn is_stranger(opener: &[Frame], closer: &[Frame]) -> bool {
+    let opens = ["os.OpenFile", "os.openFileNolog"];
+    opener.iter().any(|frame| opens.contains(&frame.function.as_str()))
+        && !closer.iter().any(|frame| frame.function.starts_with("internal/poll.(*FD)"))
+}
