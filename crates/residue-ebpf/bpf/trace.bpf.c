@@ -282,7 +282,7 @@ OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
 	struct live entry = {
 		.opened_ns = bpf_ktime_get_ns(),
 		.file = file,
-		.goid = goid_of(deed),
+		.goid = with_stacks ? goid_of(deed) : 0,
 		.site = site_id,
 		.tid = deed->task->pid,
 	};
@@ -292,7 +292,6 @@ OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
 		return;
 	__sync_fetch_and_add(&tally->opened, 1);
 	tally->last_ns = entry.opened_ns;
-	count(COUNT_OPENS);
 	long failed = bpf_map_update_elem(&live, &slot, &entry, BPF_NOEXIST);
 	if (failed == -17) { /* EEXIST: closed unseen, or its number was taken over */
 		struct live *old = bpf_map_lookup_elem(&live, &slot);
@@ -365,7 +364,6 @@ static long received(u32 index, struct message *message)
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &message->site);
 	if (!entry.file || !tally)
 		return 0;
-	count(COUNT_OPENS);
 	__sync_fetch_and_add(&tally->opened, 1);
 	tally->last_ns = entry.opened_ns;
 	struct live *old = bpf_map_lookup_elem(&live, &slot);
@@ -461,7 +459,6 @@ INLINE void closed(struct deed *deed)
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
 	if (!tally || (flags & LIVE_INHERITED))
 		return;
-	count(opener ? COUNT_CLOSES : COUNT_UNKNOWN_CLOSES);
 	u64 times = __sync_fetch_and_add(&tally->closed, 1);
 	if (with_stacks && (every_close || times < 8 || !(times & (times - 1))))
 		paired(deed, PAIR_CLOSED, opener);
@@ -513,14 +510,12 @@ static long sweep(u32 index, struct sweep *sweep)
 		return 0;
 	if (sweep->kind != SWEEP_END) {
 		settle(opener, flags);
-		count(opener ? COUNT_CLOSES : COUNT_UNKNOWN_CLOSES);
 		return 0;
 	}
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
 	if (!tally || (flags & LIVE_INHERITED))
 		return 0;
 	if (same) {
-		count(opener ? COUNT_ENDED : COUNT_UNKNOWN_ENDED);
 		__sync_fetch_and_add(&tally->ended, 1);
 	} else {
 		count(COUNT_GHOSTS);

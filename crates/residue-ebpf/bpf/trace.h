@@ -153,11 +153,8 @@ struct event {
 };
 
 enum counter {
-	COUNT_OPENS,	      /* attributed to a site */
-	COUNT_CLOSES,	      /* of a descriptor whose opener is known */
-	COUNT_UNKNOWN_CLOSES, /* of one that was open before */
+	COUNT_UNKNOWN_CLOSES, /* of one that is in no table of ours */
 	COUNT_BAD_CLOSES,     /* EBADF */
-	COUNT_ENDED,	      /* open at the end of their process */
 	COUNT_GHOSTS,	      /* in our table, gone from the kernel's: closed in a way that isn't seen */
 	COUNT_UNKNOWN_ENDED,  /* open at the end of their process, opener not known */
 	COUNT_LOST_LIVE,      /* no room in the table of live ones */

@@ -219,11 +219,7 @@ pub struct Live {
 /// What was not seen, or could not be kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Losses {
-    /// Opens attributed to a stack.
-    pub opens: u64,
-    /// Closes of descriptors with a known opener.
-    pub closes: u64,
-    /// Closes of descriptors that were open before.
+    /// Closes of descriptors of which nothing was known.
     pub unknown_closes: u64,
     /// Closes of numbers that were not open.
     pub bad_closes: u64,

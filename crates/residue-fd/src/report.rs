@@ -127,6 +127,10 @@ pub struct Report {
     pub unknown: Vec<Live>,
     /// What was not seen.
     pub losses: Losses,
+    /// Descriptors opened by known openers, in all.
+    pub opens: u64,
+    /// Those of them that were closed.
+    pub closes: u64,
     /// For how long was looked.
     pub elapsed_ns: u64,
     /// How many processes were followed.
@@ -146,10 +150,12 @@ impl Ledger {
             rank(a).cmp(&rank(b)).then_with(|| a.site.frames.cmp(&b.site.frames))
         });
         Report {
-            openers,
             bad_closes: self.bad_closes(),
             unknown: self.live.iter().filter(|live| live.site == 0).cloned().collect(),
             losses: self.losses,
+            opens: openers.iter().map(|opener| opener.opened).sum(),
+            closes: openers.iter().map(|opener| opener.closed).sum(),
+            openers,
             elapsed_ns: self.now_ns.saturating_sub(self.start.at_ns),
             processes: self.processes.len(),
             exited,
@@ -233,7 +239,9 @@ fn class(opener: &Opener) -> Class {
         return Class::Closed;
     }
     let frames = &opener.site.frames;
-    if opener.opened <= 1 || is_runtime(frames) {
+    // What is opened between fork and exec is made for the child's program.
+    let for_child = frames.iter().any(|frame| frame.function.starts_with("syscall.forkAndExecInChild"));
+    if opener.opened <= 1 || for_child && opener.site.kind != "pidfd" || is_runtime(frames) {
         return Class::Kept;
     }
     if opener.collected > 0 {

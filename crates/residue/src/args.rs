@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Check(Box<CheckArgs>),
     /// Look into a running Go program or a core: goroutines, what they have deferred, panics
     Inspect(crate::commands::inspect::InspectArgs),
+    /// Follow the descriptors that programs open, and tell which are never closed
+    #[cfg(target_os = "linux")]
+    Trace(crate::commands::trace::TraceArgs),
     /// Keep a list of known findings, so that only new ones are reported
     #[command(after_help = BASELINE_AFTER_HELP)]
     Baseline(BaselineArgs),

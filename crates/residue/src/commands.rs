@@ -8,3 +8,5 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod rules;
+#[cfg(target_os = "linux")]
+pub(crate) mod trace;

@@ -67,6 +67,8 @@ fn run(cli: Cli) -> Exit {
     let result = match cli.command {
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(&args, &terminal),
+        #[cfg(target_os = "linux")]
+        Command::Trace(args) => commands::trace::run(&args, &terminal),
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),
         Command::Rules(args) => commands::rules::run(&args, &terminal),

@@ -145,11 +145,8 @@ pub(super) struct Event {
 /// `enum counter`, in its order.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Counter {
-    Opens,
-    Closes,
     UnknownCloses,
     BadCloses,
-    Ended,
     Ghosts,
     UnknownEnded,
     LostLive,

@@ -18,6 +18,7 @@ use residue_fd::kind;
 
 pub use symbols::Programs;
 use symbols::Symbols;
+pub use sys::{Signals, listen};
 
 #[cfg(target_arch = "x86_64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/amd64/trace.bpf.o");
@@ -260,13 +261,20 @@ impl<'a> Tracer<'a> {
             .collect();
         for (slot, live) in gone {
             // It may have been closed since, or closed and opened again.
-            let same = self.live.get(&slot, 0).is_ok_and(|now| now.opened_ns == live.opened_ns);
+            let same = |now: layout::Live| now.opened_ns == live.opened_ns && now.file == live.file;
+            let same = self.live.get(&slot, 0).is_ok_and(same);
             if same && self.live.remove(&slot).is_ok() && live.flags & layout::LIVE_INHERITED == 0 {
                 *self.ghosts.entry(live.site).or_default() += 1;
                 self.ghosts_total += 1;
             }
         }
         Ok(())
+    }
+
+    /// Waits until something happens to a process, a signal comes, or so long.
+    pub fn wait(&self, timeout: std::time::Duration) {
+        use std::os::fd::AsFd as _;
+        sys::wait_readable(self.events.as_fd(), timeout);
     }
 
     /// What happened since it was last asked.
@@ -297,7 +305,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// What happened to processes. Programs are read here, as long as they are there.
-    fn processes(&mut self, out: &mut Vec<Event>) {
+    pub fn processes(&mut self, out: &mut Vec<Event>) {
         let mut events = Vec::new();
         while let Some(item) = self.events.next() {
             events.extend(sys::event(&item));
@@ -376,8 +384,6 @@ impl<'a> Tracer<'a> {
             Ok(each.iter().sum())
         };
         Ok(Losses {
-            opens: sum(C::Opens)?,
-            closes: sum(C::Closes)?,
             unknown_closes: sum(C::UnknownCloses)?,
             bad_closes: sum(C::BadCloses)?,
             ghosts: sum(C::Ghosts)? + self.ghosts_total,
@@ -450,7 +456,15 @@ fn refused(error: &dyn std::error::Error) -> Error {
         }
         cause = next.source();
     }
-    Error::Refused { said: said.lines().next().unwrap_or_default().to_owned(), missing: crate::probe::missing() }
+    Error::Refused { said: gist(&said), missing: crate::probe::missing() }
+}
+
+/// The first line, and of what the verifier said the line that tells why.
+fn gist(said: &str) -> String {
+    let first = said.lines().next().unwrap_or_default();
+    let first = first.split(". Verifier output").next().unwrap_or(first);
+    let why = said.lines().skip(1).filter(|line| !line.starts_with("processed ") && !line.trim().is_empty()).last();
+    why.map_or_else(|| first.to_owned(), |why| format!("{first}: {why}"))
 }
 
 /// Where the code of a process begins: field 26 of /proc/PID/stat.

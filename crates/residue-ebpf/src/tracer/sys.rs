@@ -57,3 +57,51 @@ pub(crate) fn now_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
+
+/// Waits until a descriptor can be read, or a signal came, or so long.
+pub(super) fn wait_readable(fd: std::os::fd::BorrowedFd<'_>, timeout: std::time::Duration) {
+    use std::os::fd::AsRawFd as _;
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+    // SAFETY: one descriptor, which outlives the call. Whatever ended the wait, the caller looks.
+    unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
+}
+
+/// Signals that came since [`listen`].
+#[derive(Debug)]
+pub struct Signals {
+    interrupts: std::sync::atomic::AtomicU32,
+    snapshots: std::sync::atomic::AtomicU32,
+}
+
+static SIGNALS: Signals =
+    Signals { interrupts: std::sync::atomic::AtomicU32::new(0), snapshots: std::sync::atomic::AtomicU32::new(0) };
+
+impl Signals {
+    /// How often SIGINT or SIGTERM came.
+    pub fn interrupts(&self) -> u32 {
+        self.interrupts.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// How often SIGUSR1 came.
+    pub fn snapshots(&self) -> u32 {
+        self.snapshots.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// From here on SIGINT and SIGTERM are counted and don't end this process, nor does SIGUSR1.
+pub fn listen() -> &'static Signals {
+    extern "C" fn came(signal: libc::c_int) {
+        let counter = if signal == libc::SIGUSR1 { &SIGNALS.snapshots } else { &SIGNALS.interrupts };
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+        // SAFETY: the handler adds to an atomic number, which may be done in one. A mask of zeros is the empty one.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = came as extern "C" fn(libc::c_int) as usize;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+    &SIGNALS
+}

@@ -1,0 +1,3 @@
+module residue.example/bench/trace/loops
+
+go 1.22

@@ -1,0 +1,88 @@
+//! Following until it is over: the command ends, the time is up, the processes are gone, or the user has seen enough.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use residue_ebpf::tracer::{self, Tracer};
+use residue_fd::Ledger;
+
+use super::TraceArgs;
+use crate::error::Error;
+use crate::terminal::Terminal;
+
+/// Windows are looked at this often.
+const LOOKS_IN_WINDOW: u32 = 10;
+
+pub(super) fn watch(
+    mut tracer: Tracer<'_>,
+    args: &TraceArgs,
+    ledger: &mut Ledger,
+    terminal: &Terminal,
+) -> Result<(), Error> {
+    let refused = |error: tracer::Error| super::refused(&error);
+    let signals = tracer::listen();
+    let mut events = vec![tracer.started(&args.pid)];
+    for pid in &args.pid {
+        tracer.follow(*pid).map_err(refused)?;
+    }
+    let mut child = match args.command.split_first() {
+        Some((program, words)) => Some(tracer.spawn(Command::new(program).args(words)).map_err(refused)?),
+        None => None,
+    };
+    if child.is_none() {
+        terminal.note("following; ctrl-c ends it with the report");
+    }
+    let window = Duration::from_nanos(super::policy(args).window_ns);
+    let pause = (window / LOOKS_IN_WINDOW).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    let start = Instant::now();
+    let mut next = start + pause;
+    let exited = loop {
+        tracer.wait(next.saturating_duration_since(Instant::now()));
+        let over = is_over(&mut child, args, start, signals.interrupts())?;
+        // Between looks only processes are asked about: a new program has to be read before it is gone.
+        if over.is_none() && Instant::now() < next {
+            tracer.processes(&mut events);
+            continue;
+        }
+        next = Instant::now() + pause;
+        if over.is_some() {
+            tracer.reconcile().map_err(refused)?;
+        }
+        tracer.poll(&mut events).map_err(refused)?;
+        events.drain(..).for_each(|event| ledger.apply(event));
+        if let Some(exited) = over {
+            break exited;
+        }
+    };
+    tracer.live(&mut events);
+    events.push(tracer.ended(exited));
+    events.drain(..).for_each(|event| ledger.apply(event));
+    Ok(())
+}
+
+/// Whether it is over, and if so, whether because the command has ended.
+fn is_over(
+    child: &mut Option<Child>,
+    args: &TraceArgs,
+    start: Instant,
+    interrupts: u32,
+) -> Result<Option<bool>, Error> {
+    if let Some(running) = child {
+        let status = running.try_wait().map_err(|error| Error::failed(format!("cannot wait for the command: {error}")))?;
+        if status.is_some() {
+            return Ok(Some(true));
+        }
+        // The command gets ctrl-c too, and may have something to do before it ends.
+        if interrupts > 1 {
+            return Ok(Some(false));
+        }
+    } else if interrupts > 0 {
+        return Ok(Some(false));
+    }
+    if args.duration.is_some_and(|whole| start.elapsed() >= whole) {
+        return Ok(Some(false));
+    }
+    let gone = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let told_only = child.is_none() && args.cgroup.is_none() && !args.all;
+    Ok((told_only && args.pid.iter().all(gone)).then_some(false))
+}
