@@ -1,10 +1,12 @@
 //! Lifetimes of descriptors and eBPF objects, from plain data: nothing here asks the kernel.
 
+pub mod against;
 pub mod event;
 pub mod kind;
 mod ledger;
 pub mod objects;
 mod report;
+pub mod rules;
 
 pub use ledger::{Ledger, Policy, WINDOWS};
 pub use report::{BadClose, Class, Leak, Opener, Report, caller};

@@ -157,6 +157,8 @@ impl FromStr for Confidence {
 pub enum Family {
     /// `F`: failures that are turned into something else.
     Failure,
+    /// `K`: descriptors and objects that the kernel keeps.
+    Kernel,
     /// `R`: resources that are not released.
     Resources,
     /// `X`: residue's own comments in the source.
@@ -168,6 +170,7 @@ impl Family {
     pub const fn letter(self) -> char {
         match self {
             Self::Failure => 'F',
+            Self::Kernel => 'K',
             Self::Resources => 'R',
             Self::Directives => 'X',
         }
@@ -177,6 +180,7 @@ impl Family {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Failure => "failures that go wrong",
+            Self::Kernel => "what the kernel keeps",
             Self::Resources => "resources not released",
             Self::Directives => "comments for residue",
         }

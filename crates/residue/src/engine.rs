@@ -17,9 +17,14 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::suggest;
 
-/// The rules there are, in order of their codes.
+/// The rules there are, of all lenses, in order of their codes.
 pub fn rules() -> &'static [&'static RuleMeta] {
-    residue_check::rules::ALL
+    static RULES: LazyLock<Vec<&'static RuleMeta>> = LazyLock::new(|| {
+        let mut rules = [residue_check::rules::ALL, residue_fd::rules::ALL].concat();
+        rules.sort_by_key(|rule| rule.code);
+        rules
+    });
+    &RULES
 }
 
 /// The rule of a code or name; or a hint what was meant.

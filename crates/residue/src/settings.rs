@@ -182,7 +182,7 @@ fn select_rules(
     config: &Config,
     by: impl Fn(usize) -> String,
 ) -> Result<(Vec<&'static RuleMeta>, Vec<DisabledRule>), Error> {
-    let all = engine::rules();
+    let all = residue_check::rules::ALL;
     if !wanted.is_empty() {
         let mut rules = Vec::new();
         for name in wanted {
@@ -191,7 +191,12 @@ fn select_rules(
                 continue;
             }
             let unknown = |hint| Error::usage(format!("there is no rule `{name}`")).hint(hint);
-            rules.push(engine::find_rule(name).map_err(unknown)?);
+            let rule = engine::find_rule(name).map_err(unknown)?;
+            if !all.iter().any(|known| known.code == rule.code) {
+                let wrong = format!("{} is no rule over source", rule.code);
+                return Err(Error::usage(wrong).hint("`residue trace` and `residue bpf` look for it in the kernel"));
+            }
+            rules.push(rule);
         }
         rules.sort_by_key(|rule| rule.code);
         rules.dedup_by_key(|rule| rule.code);

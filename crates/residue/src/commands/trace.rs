@@ -1,5 +1,9 @@
 //! `residue trace`: what becomes of the descriptors that programs open.
 
+mod against;
+mod json;
+mod record;
+mod sources;
 mod text;
 mod time;
 mod watch;
@@ -8,11 +12,16 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 use residue_ebpf::tracer::{self, Programs, Scope, Tracer};
-use residue_fd::{Ledger, Policy};
+use residue_fd::{Ledger, Policy, Report};
+use residue_finding::{Outcome, Severity};
+use residue_report::Place;
 
+use self::against::Against;
+use self::record::Recorder;
+use self::sources::Sources;
 use crate::error::{Error, Exit};
-use crate::output;
 use crate::terminal::Terminal;
+use crate::{engine, output, paths};
 
 const AFTER_HELP: &str = "\
 The kernel itself keeps count, by eBPF: nothing is read from the processes but their stacks, and they are not stopped.
@@ -22,7 +31,8 @@ several when the command ended.
 Examples:
   residue trace -- ./server                what it leaves open until it ends, or until you press ctrl-c
   residue trace -p 812 --for 30s           a process that runs, and its children
-  residue trace -- go test ./...           the test binaries too
+  residue trace --against findings.json -- go test ./...
+                                           which findings of `residue check --format json` a test confirms
 
 Exit codes: 0 no leak, 1 leaks, 2 wrong usage, 3 it could not be followed.";
 
@@ -75,17 +85,93 @@ pub(crate) struct TraceArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(64..=16_777_216))]
     room: Option<u32>,
 
+    /// Say of each finding that `residue check --format json` wrote to this file whether it is confirmed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What is said")]
+    against: Option<PathBuf>,
+
+    /// Write what the kernel says to a file too, for --replay
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What is said")]
+    record: Option<PathBuf>,
+
+    /// Look at a recording, not at processes
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What is followed")]
+    #[arg(conflicts_with_all = ["pid", "cgroup", "all", "record", "command"])]
+    replay: Option<PathBuf>,
+
     /// How to show it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "What is said")]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
+    Json,
+}
+
+/// What is shown.
+struct Shown<'a> {
+    report: &'a Report,
+    outcome: &'a Outcome,
+    against: Option<Against>,
 }
 
 pub(crate) fn run(args: &TraceArgs, terminal: &Terminal) -> Result<Exit, Error> {
+    // What can go wrong quickly does so before anything is followed.
+    let known = args.against.as_deref().map(against::read).transpose()?;
+    let mut ledger = Ledger::new(policy(args));
+    match &args.replay {
+        Some(recording) => record::replay(recording, &mut ledger)?,
+        None => follow(args, &mut ledger, terminal)?,
+    }
+    let report = ledger.report();
+    let dir = std::env::current_dir().unwrap_or_default();
+    let mut sources = Sources::default();
+    let mut outcome = Outcome { findings: residue_fd::rules::findings(&report), ..Outcome::default() };
+    for finding in &mut outcome.findings {
+        sources.place(finding, &dir);
+    }
+    outcome.finish();
+    let against = known.map(|known| against::against(known, &report));
+    let shown = Shown { report: &report, outcome: &outcome, against };
+    output::stdout(|out| match args.format {
+        Format::Json => json::write(&shown, out),
+        Format::Text => text(&shown, &sources, &paths::slashed(&dir), terminal, out),
+    })?;
+    if let Some(finding) = outcome.findings.first().filter(|_| args.format == Format::Text) {
+        terminal.hint(&format!("`residue explain {}` says why it leaks", finding.rule));
+    }
+    let leaks = outcome.count_at_least(Severity::Warning) > 0;
+    Ok(if leaks { Exit::Findings } else { Exit::Clean })
+}
+
+fn text(
+    shown: &Shown<'_>,
+    sources: &Sources,
+    dir: &str,
+    terminal: &Terminal,
+    out: &mut dyn std::io::Write,
+) -> std::io::Result<()> {
+    text::summary(shown.report, out)?;
+    if !shown.outcome.findings.is_empty() {
+        writeln!(out)?;
+    }
+    let findings = residue_report::Report {
+        outcome: shown.outcome,
+        rules: engine::rules(),
+        tool: engine::tool(),
+        sources,
+        place: Place { dir, root: dir },
+        suppressed: false,
+    };
+    residue_report::write_text(&findings, terminal.out(), out)?;
+    match &shown.against {
+        Some(against) => against::write(against, shown.report, out),
+        None => Ok(()),
+    }
+}
+
+fn follow(args: &TraceArgs, ledger: &mut Ledger, terminal: &Terminal) -> Result<(), Error> {
     let programs = Programs::default();
     let options = tracer::Options {
         scope: scope(args)?,
@@ -93,13 +179,9 @@ pub(crate) fn run(args: &TraceArgs, terminal: &Terminal) -> Result<Exit, Error> 
         every_close: args.closes,
         live_max: args.room,
     };
-    let mut ledger = Ledger::new(policy(args));
+    let recorder = Recorder::open(args.record.as_deref())?;
     let tracer = Tracer::start(&options, &programs).map_err(|error| refused(&error))?;
-    watch::watch(tracer, args, &mut ledger, terminal)?;
-    let report = ledger.report();
-    output::stdout(|out| text::write(&report, out))?;
-    let leaks = report.openers.iter().any(|opener| opener.leak.is_some());
-    Ok(if leaks { Exit::Findings } else { Exit::Clean })
+    watch::watch(tracer, args, recorder, ledger, terminal)
 }
 
 fn scope(args: &TraceArgs) -> Result<Scope, Error> {

@@ -7,15 +7,19 @@ use residue_ebpf::tracer::{self, Tracer};
 use residue_fd::Ledger;
 
 use super::TraceArgs;
+use super::record::Recorder;
 use crate::error::Error;
 use crate::terminal::Terminal;
 
 /// Windows are looked at this often.
 const LOOKS_IN_WINDOW: u32 = 10;
+/// Openers in the table on a terminal.
+const ROWS: usize = 12;
 
 pub(super) fn watch(
     mut tracer: Tracer<'_>,
     args: &TraceArgs,
+    mut recorder: Recorder,
     ledger: &mut Ledger,
     terminal: &Terminal,
 ) -> Result<(), Error> {
@@ -34,6 +38,7 @@ pub(super) fn watch(
     }
     let window = Duration::from_nanos(super::policy(args).window_ns);
     let pause = (window / LOOKS_IN_WINDOW).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    let mut screen = Screen { live: terminal.shows_progress() && child.is_none(), lines: 0 };
     let start = Instant::now();
     let mut next = start + pause;
     let exited = loop {
@@ -49,15 +54,47 @@ pub(super) fn watch(
             tracer.reconcile().map_err(refused)?;
         }
         tracer.poll(&mut events).map_err(refused)?;
-        events.drain(..).for_each(|event| ledger.apply(event));
+        recorder.take(&mut events, ledger)?;
+        screen.show(ledger);
         if let Some(exited) = over {
             break exited;
         }
     };
     tracer.live(&mut events);
     events.push(tracer.ended(exited));
-    events.drain(..).for_each(|event| ledger.apply(event));
-    Ok(())
+    recorder.take(&mut events, ledger)?;
+    recorder.finish()
+}
+
+/// The table on a terminal, drawn over itself. Not beside the output of a command.
+struct Screen {
+    live: bool,
+    lines: usize,
+}
+
+impl Screen {
+    fn show(&mut self, ledger: &Ledger) {
+        if !self.live {
+            return;
+        }
+        let mut text = Vec::new();
+        if super::text::table(&ledger.report(), ROWS, &mut text).is_err() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&text);
+        // Up to where the last one began, and clear from there.
+        let up = if self.lines > 0 { format!("\x1b[{}A", self.lines) } else { String::new() };
+        Terminal::say(&format!("{up}\x1b[J{text}"));
+        self.lines = text.lines().count();
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.lines > 0 {
+            Terminal::say(&format!("\x1b[{}A\x1b[J", self.lines));
+        }
+    }
 }
 
 /// Whether it is over, and if so, whether because the command has ended.

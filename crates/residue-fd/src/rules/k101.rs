@@ -1,0 +1,78 @@
+//! More and more descriptors of one opener stay open.
+//!
+//! ## What it finds
+//!
+//! A stack, seen by `residue trace`, whose number of open descriptors grew in each of the last three windows after the
+//! warm-up: the least number that was open at any time of a window lies above that of the window before. A load that comes
+//! and goes has its low again; what leaks has not.
+//!
+//! ## Why it leaks
+//!
+//! Each descriptor counts against `RLIMIT_NOFILE`. When none is left, every `open`, `accept` and `pipe` of the process fails,
+//! also those of code that closes what it opens. Behind each is a kernel object: a file that was deleted keeps its blocks,
+//! a socket its peer, an eBPF map its memory.
+//!
+//! ## Example
+//!
+//! ```go
+//! func hostname() (int, error) {
+//! 	fd, err := syscall.Open("/etc/hostname", syscall.O_RDONLY, 0)
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	return syscall.Read(fd, make([]byte, 64))
+//! }
+//! ```
+//!
+//! ## Fix
+//!
+//! ```go
+//! func hostname() (int, error) {
+//! 	fd, err := syscall.Open("/etc/hostname", syscall.O_RDONLY, 0)
+//! 	if err != nil {
+//! 		return 0, err
+//! 	}
+//! 	defer syscall.Close(fd)
+//! 	return syscall.Read(fd, make([]byte, 64))
+//! }
+//! ```
+//!
+//! ## Limits
+//!
+//! A pool or a cache that is still being filled grows too; a longer `--warmup` tells them apart. What grows more slowly than
+//! one descriptor a window needs longer windows. Openers that belong to the runtime (the netpoller's) and those that opened
+//! one descriptor only are not looked at, nor are programs without Go's table of functions.
+
+use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, module_docs};
+
+use crate::report::{Class, Leak, Report};
+
+pub(super) static META: RuleMeta = RuleMeta {
+    code: RuleCode::new("K101"),
+    name: "open-descriptors-grow",
+    summary: "the number of descriptors that one stack keeps open grows and grows",
+    family: Family::Kernel,
+    cwe: &[772, 775],
+    severity: Severity::Error,
+    confidence: Confidence::High,
+    default_on: true,
+    joins: &[Join::AcquireSite],
+    docs: module_docs(include_str!("k101.rs")),
+};
+
+pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
+    for opener in &report.openers {
+        let Some(Leak::Growing(by)) = opener.leak else { continue };
+        let site = &opener.site;
+        let message =
+            format!("{} {} descriptors of one opener are open, {by} more than three windows ago", opener.live, site.kind);
+        let mut finding = super::finding(&META, message, site);
+        if opener.class == Class::Deferred {
+            finding.severity = Severity::Warning;
+        }
+        finding.notes.push(format!("{}: {}", opener.class.as_str(), super::fate(opener.class)));
+        finding.notes.push(format!("{} opened, {} closed by {} ({})", opener.opened, opener.closed, site.program, site.call));
+        finding.help = Some(Help { message: "close each one on every path, panics included".to_owned(), edits: Vec::new() });
+        findings.push(finding);
+    }
+}

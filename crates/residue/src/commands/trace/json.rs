@@ -1,0 +1,176 @@
+//! What was found, for programs: `docs/schema/trace.schema.json` describes it.
+
+use std::io::{self, Write};
+
+use residue_fd::event::{Live, Losses, Site};
+use residue_fd::{Leak, Opener};
+use residue_report::shown_name as visible;
+use serde::Serialize;
+
+use super::Shown;
+
+/// Changes when what is there changes its meaning.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    elapsed_ms: u64,
+    processes: usize,
+    command_exited: bool,
+    opens: u64,
+    closes: u64,
+    openers: Vec<OpenerJson<'a>>,
+    bad_closes: Vec<BadCloseJson<'a>>,
+    origin_unknown: Vec<&'a Live>,
+    losses: Losses,
+    findings: Vec<FindingJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<AgainstJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct OpenerJson<'a> {
+    #[serde(flatten)]
+    site: &'a Site,
+    opened: u64,
+    closed: u64,
+    ended: u64,
+    live: u64,
+    growth: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_ms: Option<u64>,
+    class: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leak: Option<&'static str>,
+    closed_by_collector: u64,
+    pids: Vec<u32>,
+    examples: &'a [Live],
+}
+
+#[derive(Serialize)]
+struct BadCloseJson<'a> {
+    kind: &'static str,
+    count: u64,
+    pid: u32,
+    fd: u32,
+    goid: u64,
+    closer: &'a Site,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<&'a Site>,
+}
+
+#[derive(Serialize)]
+struct FindingJson<'a> {
+    rule: &'a str,
+    severity: &'static str,
+    confidence: &'static str,
+    message: String,
+    path: String,
+    line: u32,
+    import_path: &'a str,
+    declaration: &'a str,
+    notes: Vec<String>,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct AgainstJson<'a> {
+    findings: Vec<StaticJson<'a>>,
+    /// Messages of leaks that belong to none of them.
+    missed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct StaticJson<'a> {
+    rule: &'a str,
+    fingerprint: &'a str,
+    import_path: &'a str,
+    file: &'a str,
+    line: u32,
+    status: &'static str,
+    opens: u64,
+    left: u64,
+}
+
+pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let report = shown.report;
+    let bad_closes = report.bad_closes.iter().map(|bad| BadCloseJson {
+        kind: if bad.twice { "not-open" } else { "stranger" },
+        count: bad.count,
+        pid: bad.pid,
+        fd: bad.fd,
+        goid: bad.goid,
+        closer: &bad.closer,
+        other: bad.other.as_ref(),
+    });
+    let document = Document {
+        schema: VERSION,
+        elapsed_ms: report.elapsed_ns / 1_000_000,
+        processes: report.processes,
+        command_exited: report.exited,
+        opens: report.opens,
+        closes: report.closes,
+        openers: report.openers.iter().map(opener).collect(),
+        bad_closes: bad_closes.collect(),
+        origin_unknown: report.unknown.iter().collect(),
+        losses: report.losses,
+        findings: shown.outcome.findings.iter().map(finding).collect(),
+        against: shown.against.as_ref().map(|against| AgainstJson {
+            findings: against
+                .rows()
+                .map(|(known, status)| {
+                    let (opens, left) = super::against::numbers(status);
+                    StaticJson {
+                        rule: &known.rule,
+                        fingerprint: &known.fingerprint,
+                        import_path: &known.site.import_path,
+                        file: &known.site.file,
+                        line: known.site.line,
+                        status: status.as_str(),
+                        opens,
+                        left,
+                    }
+                })
+                .collect(),
+            missed: against.joined.missed.iter().map(|at| super::text::path(&report.openers[*at].site.frames)).collect(),
+        }),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+fn opener(opener: &Opener) -> OpenerJson<'_> {
+    OpenerJson {
+        site: &opener.site,
+        opened: opener.opened,
+        closed: opener.closed,
+        ended: opener.ended,
+        live: opener.live,
+        growth: opener.growth,
+        oldest_ms: opener.oldest_ns.map(|age| age / 1_000_000),
+        class: opener.class.as_str(),
+        leak: opener.leak.map(|leak| match leak {
+            Leak::Growing(_) => "growing",
+            Leak::NeverClosed(_) => "never-closed",
+        }),
+        closed_by_collector: opener.collected,
+        pids: opener.pids.iter().copied().collect(),
+        examples: &opener.examples,
+    }
+}
+
+fn finding(finding: &residue_finding::Finding) -> FindingJson<'_> {
+    FindingJson {
+        rule: finding.rule.as_str(),
+        severity: finding.severity.as_str(),
+        confidence: finding.confidence.as_str(),
+        message: visible(&finding.message),
+        path: visible(&finding.site.path),
+        line: finding.site.start.line,
+        import_path: &finding.site.import_path,
+        declaration: &finding.site.declaration,
+        notes: finding.notes.iter().map(|note| visible(note)).collect(),
+        fingerprint: finding.fingerprint.to_string(),
+    }
+}

@@ -1,0 +1,74 @@
+//! `--record` and `--replay`: what the kernel said, one event a line, to be looked at again without it.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+use residue_fd::Ledger;
+use residue_fd::event::{Event, VERSION};
+
+use crate::error::Error;
+
+/// A line is not longer: the deepest stack with long names has some 30 KB.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Where events go.
+pub(super) struct Recorder {
+    out: Option<BufWriter<File>>,
+}
+
+impl Recorder {
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Error> {
+        let create = |path: &Path| {
+            let failed = |error| Error::failed(format!("cannot write {}: {error}", path.display()));
+            File::create(path).map(BufWriter::new).map_err(failed)
+        };
+        Ok(Self { out: path.map(create).transpose()? })
+    }
+
+    /// Enters events into the books, and writes them down.
+    pub(super) fn take(&mut self, events: &mut Vec<Event>, ledger: &mut Ledger) -> Result<(), Error> {
+        for event in events.drain(..) {
+            if let Some(out) = &mut self.out {
+                let written = serde_json::to_writer(&mut *out, &event).map_err(std::io::Error::from);
+                written.and_then(|()| out.write_all(b"\n")).map_err(|error| failed(&error))?;
+            }
+            ledger.apply(event);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.out.map_or(Ok(()), |mut out| out.flush()).map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &std::io::Error) -> Error {
+    Error::failed(format!("cannot write the recording: {error}"))
+}
+
+/// Enters a recording into the books.
+pub(super) fn replay(path: &Path, ledger: &mut Ledger) -> Result<(), Error> {
+    let file = File::open(path).map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let wrong = |what: String| Error::failed(format!("{}:{number}: {what}", path.display()));
+        let read = std::io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if read.map_err(|error| wrong(error.to_string()))? == 0 {
+            break;
+        }
+        let event: Event = serde_json::from_slice(&line).map_err(|error| wrong(format!("no event: {error}")))?;
+        match &event {
+            Event::Start(start) if start.version != VERSION => {
+                return Err(wrong(format!("a recording of version {}, this reads {VERSION}", start.version)));
+            }
+            Event::Start(_) => {}
+            _ if number == 1 => return Err(wrong("no recording: it begins with something else".to_owned())),
+            _ => {}
+        }
+        ledger.apply(event);
+    }
+    Ok(())
+}
