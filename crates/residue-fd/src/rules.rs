@@ -5,10 +5,12 @@ mod k102;
 mod k103;
 mod k104;
 
-use residue_finding::{AcquireSite, Finding, Position, RuleMeta, Site, StepRole};
+use std::collections::BTreeMap;
+
+use residue_finding::{AcquireSite, Finding, Help, Position, RuleMeta, Site, StepRole};
 
 use crate::event::{self, Frame};
-use crate::report::{Class, Report, caller};
+use crate::report::{Class, Leak, Opener, Report, caller};
 
 /// The rules, in order of their codes.
 pub const ALL: &[&RuleMeta] = &[&k101::META, &k102::META, &k103::META, &k104::META];
@@ -41,6 +43,30 @@ fn finding(rule: &RuleMeta, message: String, site: &event::Site) -> Finding {
         finding.step(StepRole::Note, place(frame), format!("called by {}", frame.function));
     }
     finding
+}
+
+/// Openers that leak in one way, by the place that opens: several stacks may lead to it. With the descriptors they left.
+fn leaking(report: &Report, of: fn(&Leak) -> Option<u64>) -> Vec<(Vec<&Opener>, u64)> {
+    let mut places: BTreeMap<(Option<&Frame>, &str), (Vec<&Opener>, u64)> = BTreeMap::new();
+    for opener in &report.openers {
+        if let Some(count) = opener.leak.as_ref().and_then(of) {
+            let (openers, sum) = places.entry((opener.caller(), opener.site.kind.as_str())).or_default();
+            openers.push(opener);
+            *sum += count;
+        }
+    }
+    places.into_values().collect()
+}
+
+/// What all findings about openers say at the end.
+fn close_on_every_path(finding: &mut Finding, openers: &[&Opener]) {
+    let class = openers.iter().map(|opener| opener.class).min().unwrap_or(Class::Unknown);
+    finding.notes.push(format!("{}: {}", class.as_str(), fate(class)));
+    if openers.len() > 1 {
+        finding.notes.push(format!("{} stacks lead here; the one with the most is shown", openers.len()));
+    }
+    let message = "close each one on every path, panics included".to_owned();
+    finding.help = Some(Help { message, edits: Vec::new() });
 }
 
 /// A second stack in a finding: who did the other thing.

@@ -43,9 +43,9 @@
 //! one descriptor a window needs longer windows. Openers that belong to the runtime (the netpoller's) and those that opened
 //! one descriptor only are not looked at, nor are programs without Go's table of functions.
 
-use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, module_docs};
+use residue_finding::{Confidence, Family, Finding, Join, RuleCode, RuleMeta, Severity, module_docs};
 
-use crate::report::{Class, Leak, Report};
+use crate::report::{Class, Leak, Opener, Report};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("K101"),
@@ -61,18 +61,20 @@ pub(super) static META: RuleMeta = RuleMeta {
 };
 
 pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
-    for opener in &report.openers {
-        let Some(Leak::Growing(by)) = opener.leak else { continue };
-        let site = &opener.site;
+    let growing = |leak: &Leak| if let Leak::Growing(by) = leak { Some(*by) } else { None };
+    for (openers, by) in super::leaking(report, growing) {
+        let site = &openers[0].site;
+        let sum = |field: fn(&Opener) -> u64| openers.iter().map(|opener| field(opener)).sum::<u64>();
+        let live = sum(|opener| opener.live);
         let message =
-            format!("{} {} descriptors of one opener are open, {by} more than three windows ago", opener.live, site.kind);
+            format!("{live} {} descriptors that were opened here are open, {by} more than three windows ago", site.kind);
         let mut finding = super::finding(&META, message, site);
-        if opener.class == Class::Deferred {
+        if openers.iter().all(|opener| opener.class == Class::Deferred) {
             finding.severity = Severity::Warning;
         }
-        finding.notes.push(format!("{}: {}", opener.class.as_str(), super::fate(opener.class)));
-        finding.notes.push(format!("{} opened, {} closed by {} ({})", opener.opened, opener.closed, site.program, site.call));
-        finding.help = Some(Help { message: "close each one on every path, panics included".to_owned(), edits: Vec::new() });
+        let (opened, closed) = (sum(|opener| opener.opened), sum(|opener| opener.closed));
+        finding.notes.push(format!("{opened} opened, {closed} closed by {} ({})", site.program, site.call));
+        super::close_on_every_path(&mut finding, &openers);
         findings.push(finding);
     }
 }

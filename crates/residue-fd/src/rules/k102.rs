@@ -50,7 +50,7 @@
 //! A program may well keep a fixed set open as long as it runs: `--min-live` is to be raised for it, or it is to be
 //! followed with `-p` while it serves. The tools of Go itself (`compile`, `link`), which a `go test` runs, are left out.
 
-use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, module_docs};
+use residue_finding::{Confidence, Family, Finding, Join, RuleCode, RuleMeta, Severity, module_docs};
 
 use crate::report::{Leak, Report};
 
@@ -68,14 +68,13 @@ pub(super) static META: RuleMeta = RuleMeta {
 };
 
 pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
-    for opener in &report.openers {
-        let Some(Leak::NeverClosed(left)) = opener.leak else { continue };
-        let site = &opener.site;
+    let never = |leak: &Leak| if let Leak::NeverClosed(left) = leak { Some(*left) } else { None };
+    for (openers, left) in super::leaking(report, never) {
+        let site = &openers[0].site;
         let message = format!("{left} {} descriptors were opened here and none was closed", site.kind);
         let mut finding = super::finding(&META, message, site);
-        finding.notes.push(format!("{}: {}", opener.class.as_str(), super::fate(opener.class)));
         finding.notes.push(format!("open when {} ended ({})", site.program, site.call));
-        finding.help = Some(Help { message: "close each one on every path, panics included".to_owned(), edits: Vec::new() });
+        super::close_on_every_path(&mut finding, &openers);
         findings.push(finding);
     }
 }
