@@ -67,7 +67,7 @@ use residue_finding::{
 use residue_flow::ir::{At, Op};
 use residue_flow::{Parent, Stop};
 use residue_syntax::ast::{Decl, Expr, ExprId};
-use residue_types::{ObjId, Objects, Type};
+use residue_types::{Callee, ObjId, Objects, Type};
 
 use crate::assume::Assumptions;
 use crate::context::{Enclosing, FileCx};
@@ -106,7 +106,7 @@ impl Rule for R201 {
         let of_file = analysis.executed.iter().filter(|executed| executed.file == cx.index);
         let mut reported: Vec<(ExprId, usize)> = Vec::new();
         for executed in of_file {
-            function(executed, &mut reported, out);
+            function(analysis, executed, &mut reported, out);
         }
     }
 }
@@ -121,11 +121,26 @@ struct Leak {
     touched: bool,
     /// Where the last variable that held it was set to something else.
     overwritten: Option<Place>,
-    /// Whether it is a goroutine that leaves there.
-    in_goroutine: bool,
+    who: Who,
 }
 
-fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &mut Vec<Finding>) {
+/// Who leaves a resource at the end of a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The function that acquires it.
+    Function,
+    /// A goroutine that it was given to.
+    Goroutine,
+    /// The callers, to whom it was returned beside an error.
+    Callers,
+}
+
+fn function(
+    analysis: &Analysis<'_>,
+    executed: &Executed<'_>,
+    reported: &mut Vec<(ExprId, usize)>,
+    out: &mut Vec<Finding>,
+) {
     let exec = &executed.exec;
     let cx = exec.cx;
     let Some(function) = cx.function(executed.function) else { return };
@@ -144,7 +159,9 @@ fn function(executed: &Executed<'_>, reported: &mut Vec<(ExprId, usize)>, out: &
             continue;
         }
         let resource = cx.models().resource(kind);
-        let Some(leak) = leak(exec, site_id, process_ends) else { continue };
+        let leak = leak(exec, site_id, process_ends);
+        let leak = leak.or_else(|| left_beside_error(analysis, executed, site_id, *result));
+        let Some(leak) = leak else { continue };
         if is_dropped_by_test(cx, function, *expr, *result) || !is_callers_to_release(exec, site_id, resource) {
             continue;
         }
@@ -190,7 +207,7 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
             drained,
             touched,
             overwritten,
-            in_goroutine: false,
+            who: Who::Function,
         }
     };
     let lost = exec.events.lost.iter().find(|lost| lost.site == site);
@@ -201,7 +218,7 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
         drained: lost.drained,
         touched: lost.touched,
         overwritten: None,
-        in_goroutine: false,
+        who: Who::Function,
     });
     let exits = exec.events.exits.iter().filter(|exit| !process_ends && exit.state.status(site) == Status::Open);
     let shortest = exits.min_by_key(|exit| (length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
@@ -224,8 +241,69 @@ fn left_by_goroutine(exec: &Exec<'_>, site: SiteId) -> Option<Leak> {
         drained: false,
         touched: true,
         overwritten: None,
-        in_goroutine: true,
+        who: Who::Goroutine,
     })
+}
+
+/// A resource that is returned beside an error to callers that drop it then: all are in sight, and none touches it
+/// where there is an error.
+fn left_beside_error(analysis: &Analysis<'_>, executed: &Executed<'_>, site: SiteId, result: usize) -> Option<Leak> {
+    let exec = &executed.exec;
+    let beside = |exit: &&Exit| exit.state.status(site) == Status::Escaped(store::Escape::Beside);
+    let exit = exec.events.exits.iter().find(beside)?;
+    let Parent::Decl(decl) = executed.function else { return None };
+    let id = exec.cx.declared(decl)?;
+    let sym = exec.events.sites[site.0 as usize].sym;
+    let given = exit.results.iter().position(|&given| given == sym).unwrap_or(result);
+    callers_ignore_failures(analysis, exec.cx, id, given).then(|| Leak {
+        site,
+        at: Some(exit.at),
+        trail: exit.state.trail.clone(),
+        drained: false,
+        touched: true,
+        overwritten: None,
+        who: Who::Callers,
+    })
+}
+
+/// Whether a function is called in its package only, and no caller looks at a result where there is an error.
+fn callers_ignore_failures(analysis: &Analysis<'_>, cx: FileCx<'_>, function: ObjId, result: usize) -> bool {
+    if cx.pkg.bodies.object(function).is_none_or(|object| object.name.is_exported()) {
+        return false;
+    }
+    let mut ignoring: Vec<(usize, ExprId)> = Vec::new();
+    for executed in &analysis.executed {
+        let events = &executed.exec.events;
+        for (i, site) in events.sites.iter().enumerate() {
+            if let Origin::Made { expr, owned } = &site.origin
+                && owned.result == result
+                && !events.used_failed.contains(&SiteId(i as u16))
+            {
+                ignoring.push((executed.file, *expr));
+            }
+        }
+    }
+    let mut called = false;
+    for cx in cx.pkg.files() {
+        for unit in residue_flow::functions(cx.tree()) {
+            let Some(ir) = cx.ir(unit.key()) else { continue };
+            if ir.all().any(|instr| is_value(instr.op, function)) {
+                return false;
+            }
+            for call in ir.calls().iter().filter(|call| call.callee == Callee::Func(function)) {
+                called = true;
+                if !ignoring.contains(&(cx.index, call.expr)) {
+                    return false;
+                }
+            }
+        }
+    }
+    called
+}
+
+/// Whether an instruction takes a function as a value.
+fn is_value(op: Op, function: ObjId) -> bool {
+    matches!(op, Op::Func(id) | Op::MethodValue { method: id, .. } if id == function)
 }
 
 /// Whether a variable is declared where a call sets it.
@@ -356,7 +434,11 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
         }
         Some(at) => {
             let span = cx.span_of(at);
-            let what = if leak.in_goroutine { "the goroutine returns here" } else { "returns here" };
+            let what = match leak.who {
+                Who::Function => "returns here",
+                Who::Goroutine => "the goroutine returns here",
+                Who::Callers => "returned here beside an error that is not nil; no caller looks at it then",
+            };
             finding.step(StepRole::Left, cx.site(span), format!("{what}, and it {be} not {verb}"));
         }
         None => {
@@ -373,7 +455,9 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     }
     let help = match leak.at {
         // A deferred release would take it away from whoever has it on the other paths.
-        Some(_) if leak.in_goroutine => format!("have the goroutine defer its release: it {be} {verb} on some paths"),
+        Some(_) if leak.who == Who::Goroutine => {
+            format!("have the goroutine defer its release: it {be} {verb} on some paths")
+        }
         Some(at) if handed_on(exec, leak.site) && leak.overwritten.is_none() => {
             let line = cx.tree().line_col(cx.span_of(at).start).line;
             format!("have it {verb} before the return in line {line}")

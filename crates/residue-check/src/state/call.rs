@@ -79,7 +79,13 @@ impl<'a> Exec<'a> {
             _ => {
                 let roles = self.cx.roles(call.expr);
                 if roles.is_none() && call.callee == Callee::Dynamic {
-                    self.panic(&state, ops.place, &Why::Callback);
+                    // One that speaks of closing is a release, and none is skipped that panics itself.
+                    let closes = self.cx.called_text(call.expr).to_ascii_lowercase().contains("close");
+                    let mut without = state.clone();
+                    for site in ops.args.iter().filter(|_| closes).filter_map(|&arg| self.site_of(arg)) {
+                        without.resource_mut(site).status = Status::Escaped(Escape::Passed);
+                    }
+                    self.panic(&without, ops.place, &Why::Callback);
                 }
                 if let Some(fun) = ops.fun {
                     // What a function value does when called is not known; it may be what cancels or closes.
@@ -511,6 +517,9 @@ impl<'a> Exec<'a> {
     fn uses_after_release(&mut self, state: &State, function: &Function<'_>, ops: &Operands) {
         for &sym in ops.recv.iter().chain(&ops.args) {
             let Some(site) = self.site_of(sym) else { continue };
+            if state.status(site) == Status::Failed {
+                self.events.used_failed.insert(site);
+            }
             let Status::Released(first) = state.status(site) else { continue };
             let releases =
                 self.is_release(site, function.method) || function.roles.is_some_and(|r| !r.release.is_empty());

@@ -3,6 +3,7 @@
 use residue_flow::ir::{self, At};
 use residue_syntax::ast::ExprId;
 use residue_types::ObjId;
+use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
 use super::store::{Deferred, Map, SiteId, State, Trail};
@@ -160,6 +161,8 @@ pub(crate) struct Events {
     pub(crate) again: Vec<Again>,
     pub(crate) lost: Vec<Lost>,
     pub(crate) left: Vec<Left>,
+    /// Resources that are touched, or passed on, where the call that gives them failed.
+    pub(crate) used_failed: FxHashSet<SiteId>,
     pub(crate) ended: Vec<Ended>,
     /// What there was too much of, so that some paths were not looked at.
     pub(crate) gave_up: Option<&'static str>,

@@ -431,11 +431,51 @@ impl<'a> Exec<'a> {
         for mut state in self.run_defers(state) {
             let results = results_of(ir, &state, results);
             if self.frames.is_empty() && self.deferring == 0 {
+                if let Some(failed) = self.beside_error(ir, &mut state, &results) {
+                    exits.push(Exit { state: failed, results: results.clone(), at });
+                }
                 for &sym in &results {
                     self.escape(&mut state, sym, Escape::Returned);
                 }
             }
             exits.push(Exit { state, results, at });
+        }
+    }
+
+    /// A return of a resource beside an error that did not come with it. Where the error may be nil or not, the state
+    /// goes on as if it were, and the other is given.
+    fn beside_error(&mut self, ir: &ir::Body, state: &mut State, results: &[Sym]) -> Option<State> {
+        let resources = results.iter().filter_map(|&sym| self.site_of(sym)).filter(|&site| self.kind(site).is_some());
+        let resources: Vec<SiteId> = resources.collect();
+        let error = *results.get(self.own_error(ir).filter(|_| !resources.is_empty())?)?;
+        let (with_it, others): (Vec<SiteId>, Vec<SiteId>) =
+            resources.into_iter().partition(|site| self.events.sites[site.0 as usize].error == Some(error));
+        if self.is_nil(state, error).is_none() {
+            self.events.used_failed.extend(with_it);
+        }
+        let others: Vec<SiteId> = others.into_iter().filter(|&site| state.status(site) == Status::Open).collect();
+        let beside = |state: &mut State| {
+            for &site in &others {
+                state.resource_mut(site).status = Status::Escaped(Escape::Beside);
+            }
+        };
+        match self.is_nil(state, error) {
+            _ if others.is_empty() => None,
+            Some(true) => None,
+            Some(false) => {
+                beside(state);
+                None
+            }
+            None => {
+                let mut failed = state.clone();
+                self.set_nil(&mut failed, error, false);
+                self.set_nil(state, error, true);
+                beside(&mut failed);
+                for &sym in results {
+                    self.escape(&mut failed, sym, Escape::Returned);
+                }
+                Some(failed)
+            }
         }
     }
 

@@ -277,10 +277,12 @@ impl Exec<'_> {
             if !seen.insert(sym) {
                 continue;
             }
-            if let Some(site) = self.site_of(sym)
-                && state.status(site) == Status::Open
-            {
-                state.resource_mut(site).status = Status::Escaped(how);
+            if let Some(site) = self.site_of(sym) {
+                match state.status(site) {
+                    Status::Open => state.resource_mut(site).status = Status::Escaped(how),
+                    Status::Failed => _ = self.events.used_failed.insert(site),
+                    _ => {}
+                }
             }
             for ((base, field), held) in state.fields.iter() {
                 // Who gets a reader to read from can't close what it reads from.

@@ -77,6 +77,8 @@ pub(crate) enum Escape {
     Passed,
     /// Returned.
     Returned,
+    /// Returned beside an error: callers seldom look at it.
+    Beside,
     /// Into a variable of a package, an object that others see, a channel, a goroutine; or in a way not understood.
     Stored,
 }
