@@ -179,15 +179,11 @@ pub(crate) fn is_handler(cx: FileCx<'_>, function: Parent) -> bool {
     }
 }
 
-/// Whether a function has the shape of a gRPC server's interceptor: its last parameter is the handler.
+/// Whether a function has the shape of an interceptor: its last parameter is the handler, as a model says.
 pub(crate) fn is_interceptor(cx: FileCx<'_>, function: Parent) -> bool {
-    let bodies = cx.pkg.bodies;
     let last = parameters(cx, function).pop();
-    last.is_some_and(|ty| {
-        ["UnaryHandler", "StreamHandler", "UnaryInvoker", "Streamer"]
-            .iter()
-            .any(|name| bodies.is_named(&ty, "google.golang.org/grpc", name))
-    })
+    let named = last.as_ref().and_then(|ty| cx.pkg.bodies.type_name(ty));
+    named.is_some_and(|(package, name)| cx.models().is_handler(package, name.as_str()))
 }
 
 /// Whether a method has the shape of a gRPC service's: `(context.Context, *Request) (*Reply, error)`, or `(…, stream) error`.

@@ -38,6 +38,7 @@
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
 //! options = ["XDPOptions"]          # struct types that only carry arguments into a call
+//! handlers = ["UnaryHandler"]       # function types that interceptors get as their last parameter
 //! cancels = ["WithCancel"]          # one result is a function that must be called
 //! root_context = ["Background"]     # the result is a context that is never cancelled
 //! no_return.exit = ["Exit"]         # also panic, goexit, never
@@ -198,12 +199,61 @@ struct PackageModel {
     /// What functions that are not listed do.
     default: Roles,
     options: FxHashSet<String>,
+    /// Function types that interceptors get as their last parameter.
+    handlers: FxHashSet<String>,
     /// Kinds that some of its functions acquire or release.
     kinds: Vec<ResourceId>,
     /// Kinds that all functions leave to the caller.
     leaves: Vec<ResourceId>,
     /// The stub source with the place of its file, for messages.
     stub: Option<StubPackage>,
+}
+
+/// Words in names that say what a function is for, in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// A function with one in its name decides about access.
+    pub decides: Vec<String>,
+    /// So does one that begins with such a word and goes on with a capital.
+    pub decides_modal: Vec<String>,
+    /// So does one that begins with such a word and has one of the next after it.
+    pub decides_verb: Vec<String>,
+    /// What is decided about.
+    pub decides_about: Vec<String>,
+    /// Of a function with one in its name true is a refusal.
+    pub refuses: Vec<String>,
+    /// A function parameter with one in its name, or in that of its type, is what a wrapper passes on to.
+    pub passes_on: Vec<String>,
+}
+
+impl Words {
+    /// Whether a name speaks of permission or proof.
+    pub fn decides(&self, name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        let after = |word: &String| lower.strip_prefix(word.as_str());
+        let modal = |word: &String| {
+            after(word).is_some() && name.get(word.len()..).is_some_and(|rest| rest.starts_with(char::is_uppercase))
+        };
+        let verb = |word: &String| {
+            after(word).is_some_and(|rest| self.decides_about.iter().any(|about| rest.contains(about.as_str())))
+        };
+        has(&self.decides, &lower) || self.decides_modal.iter().any(modal) || self.decides_verb.iter().any(verb)
+    }
+
+    /// Whether a name says that true is a refusal.
+    pub fn refuses(&self, name: &str) -> bool {
+        has(&self.refuses, &name.to_ascii_lowercase())
+    }
+
+    /// Whether a name is that of a handler.
+    pub fn passes_on(&self, name: &str) -> bool {
+        has(&self.passes_on, &name.to_ascii_lowercase())
+    }
+}
+
+/// Whether one of the words is in a name in lower case.
+fn has(words: &[String], lower: &str) -> bool {
+    words.iter().any(|word| lower.contains(word.as_str()))
 }
 
 /// All models of a run.
@@ -213,6 +263,7 @@ pub struct Models {
     /// The methods that release some resource.
     release_names: FxHashSet<String>,
     packages: BTreeMap<String, PackageModel>,
+    words: Words,
     unchecked: Unresolved,
 }
 
@@ -303,6 +354,7 @@ pub const EMBEDDED: &[(&str, &str)] = &[
     ("std-run.toml", include_str!("../../models/std-run.toml")),
     ("std-sql.toml", include_str!("../../models/std-sql.toml")),
     ("third-party.toml", include_str!("../../models/third-party.toml")),
+    ("words.toml", include_str!("../../models/words.toml")),
 ];
 
 /// How the embedded files are displayed.
@@ -396,6 +448,16 @@ impl Models {
     pub fn ends_when_cancelled(&self, kind: ResourceId) -> bool {
         let functions = self.packages.values().flat_map(|package| package.functions.values()).flatten();
         functions.into_iter().any(|(_, roles)| roles.until_cancelled && roles.acquire == Some(kind))
+    }
+
+    /// Words that say what a function is for.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Whether a function type is what interceptors get as their last parameter.
+    pub fn is_handler(&self, package: &str, type_name: &str) -> bool {
+        self.packages.get(package).is_some_and(|package| package.handlers.contains(type_name))
     }
 
     /// Whether a struct type only carries arguments into a call.

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::{
     Declared, ModelError, Models, PackageModel, Place, Resource, ResourceId, RoleName, Roles, TypeRef, Unchecked,
-    is_name,
+    Words, is_name,
 };
 
 /// Where the declarations of a package can't be checked: cgo has none.
@@ -31,6 +31,25 @@ struct RawFile {
     resource: Vec<RawResource>,
     #[serde(default)]
     package: Vec<RawPackage>,
+    #[serde(default)]
+    words: RawWords,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawWords {
+    #[serde(default)]
+    decides: Names,
+    #[serde(default)]
+    decides_modal: Names,
+    #[serde(default)]
+    decides_verb: Names,
+    #[serde(default)]
+    decides_about: Names,
+    #[serde(default)]
+    refuses: Names,
+    #[serde(default)]
+    passes_on: Names,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +129,8 @@ struct RawPackage {
     expects_success: Names,
     #[serde(default)]
     options: Names,
+    #[serde(default)]
+    handlers: Names,
     declarations: Option<Spanned<String>>,
 }
 
@@ -136,6 +157,7 @@ pub(super) fn add<'a>(models: &mut Models, files: impl IntoIterator<Item = (&'a 
         for package in &raw.package {
             reader.package(source, package);
         }
+        reader.words(source, &raw.words);
     }
     reader.finish()
 }
@@ -369,13 +391,48 @@ impl Reader<'_> {
             }
         }
         for name in &raw.options {
-            let place = source.at(name.span());
-            if is_name(name.get_ref()) {
-                let role = RoleName::Type(name.get_ref().clone());
-                self.roles.push(Unchecked { package: path.to_owned(), name: role, place });
+            if self.type_name(source, path, name) {
                 self.model(path).options.insert(name.get_ref().clone());
-            } else {
-                self.error(&place, format!("`{}` is not a type's name", name.get_ref()));
+            }
+        }
+        for name in &raw.handlers {
+            if self.type_name(source, path, name) {
+                self.model(path).handlers.insert(name.get_ref().clone());
+            }
+        }
+    }
+
+    /// Whether a name can be that of a type; that there is one is looked at when all is read.
+    fn type_name(&mut self, source: &Source<'_>, path: &str, name: &Spanned<String>) -> bool {
+        let place = source.at(name.span());
+        let ok = is_name(name.get_ref());
+        if ok {
+            let role = RoleName::Type(name.get_ref().clone());
+            self.roles.push(Unchecked { package: path.to_owned(), name: role, place });
+        } else {
+            self.error(&place, format!("`{}` is not a type's name", name.get_ref()));
+        }
+        ok
+    }
+
+    /// Adds words to those that are known.
+    fn words(&mut self, source: &Source<'_>, raw: &RawWords) {
+        let lists: [(&Names, fn(&mut Words) -> &mut Vec<String>); 6] = [
+            (&raw.decides, |words| &mut words.decides),
+            (&raw.decides_modal, |words| &mut words.decides_modal),
+            (&raw.decides_verb, |words| &mut words.decides_verb),
+            (&raw.decides_about, |words| &mut words.decides_about),
+            (&raw.refuses, |words| &mut words.refuses),
+            (&raw.passes_on, |words| &mut words.passes_on),
+        ];
+        for (names, list) in lists {
+            for name in names {
+                let word = name.get_ref();
+                if word.is_empty() || word.chars().any(|c| c.is_uppercase() || !(c.is_alphanumeric() || c == '_')) {
+                    self.error(&source.at(name.span()), format!("`{word}` is not a word in lower case"));
+                } else if !list(&mut self.models.words).contains(word) {
+                    list(&mut self.models.words).push(word.clone());
+                }
             }
         }
     }

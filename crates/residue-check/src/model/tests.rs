@@ -110,13 +110,24 @@ borrows = ["Chmod"]
 }
 
 #[test]
+fn words_are_added_to_those_that_are_there() {
+    let mut models = Models::embedded().expect("the embedded models are right");
+    assert!(!models.words().decides("mustBeMember"));
+    models.add_all([("own.toml", "[words]\ndecides = [\"mustbemember\"]\n")]).expect("the words are right");
+    let words = models.words();
+    assert!(["mustBeMember", "isAllowed", "mayWrite", "checkToken"].iter().all(|name| words.decides(name)));
+    assert!(["maybe", "cancel", "check", "tokenCheck"].iter().all(|name| !words.decides(name)));
+    assert!(words.refuses("isDenied") && words.passes_on("nextHandler"));
+}
+
+#[test]
 fn errors_have_file_and_line() {
     assert_eq!(
         errors(&[("m.toml", "[[package]]\npath = \"os\"\nborows = [\"Chmod\"]\n")]),
         [
             "m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `acquire_if`, `release`, `until_cancelled`, \
           `drains`, `makes_error`, `never_fails`, `ends`, `panics`, `outlives`, `no_return`, `borrows`, `runs`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
-          `expects_success`, `options`, `declarations`"
+          `expects_success`, `options`, `handlers`, `declarations`"
         ]
     );
     assert_eq!(
@@ -137,6 +148,10 @@ fn errors_have_file_and_line() {
     assert_eq!(
         errors(&[("m.toml", "[[package]]\npath = \"example.com/a\"\nborrows = [\"F\"]\n")]),
         ["m.toml:3:12: package example.com/a is not part of the standard library: give its `declarations`"]
+    );
+    assert_eq!(
+        errors(&[("m.toml", "[words]\nrefuses = [\"No\"]\n")]),
+        ["m.toml:2:12: `No` is not a word in lower case"]
     );
     assert_eq!(errors(&[("m.toml", "[[package]\n")]).len(), 1, "not even TOML");
 }

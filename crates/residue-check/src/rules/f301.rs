@@ -205,42 +205,7 @@ fn name(cx: FileCx<'_>, function: Parent) -> Option<&'static str> {
 
 /// Whether a function's name says that it decides about access.
 fn is_guard(cx: FileCx<'_>, function: Parent) -> bool {
-    name(cx, function).is_some_and(|name| speaks_of_access(name) || says_no(name))
-}
-
-/// Whether a name speaks of permission or proof.
-fn speaks_of_access(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let words =
-        ["authoriz", "authoris", "authentic", "permit", "allow", "isadmin", "hasaccess", "hasrole", "haspermission"];
-    // `mayWrite`, `canRead`.
-    let modal = ["may", "can"]
-        .iter()
-        .any(|modal| lower.starts_with(modal) && name[modal.len()..].starts_with(char::is_uppercase));
-    let nouns = [
-        "access",
-        "auth",
-        "token",
-        "permission",
-        "signature",
-        "credential",
-        "password",
-        "session",
-        "role",
-        "policy",
-        "owner",
-    ];
-    words.iter().any(|word| lower.contains(word))
-        || modal && !name.starts_with("cancel")
-        || ["check", "verify", "validate", "require"]
-            .iter()
-            .any(|verb| lower.strip_prefix(verb).is_some_and(|what| nouns.iter().any(|noun| what.contains(noun))))
-}
-
-/// Whether a name says that true is a refusal: `isDenied`.
-fn says_no(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    ["denied", "blocked", "forbidden", "banned", "revoked", "expired"].iter().any(|word| lower.contains(word))
+    name(cx, function).is_some_and(|name| cx.models().words().decides(name) || cx.models().words().refuses(name))
 }
 
 /// Whether a function calls one that it was given and that decides about access: `authorize(value)`.
@@ -248,7 +213,7 @@ fn calls_decision(cx: FileCx<'_>, ir: &ir::Body) -> bool {
     ir.calls().iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
         (Callee::Dynamic, Some(Op::Load(var))) => {
             gives_error(cx, call)
-                && cx.pkg.bodies.object(var).is_some_and(|object| speaks_of_access(object.name.as_str()))
+                && cx.pkg.bodies.object(var).is_some_and(|object| cx.models().words().decides(object.name.as_str()))
         }
         _ => false,
     })
@@ -258,10 +223,7 @@ fn calls_decision(cx: FileCx<'_>, ir: &ir::Body) -> bool {
 /// function around it, that is named as one.
 fn calls_handler(cx: FileCx<'_>, ir: &ir::Body) -> bool {
     let bodies = cx.pkg.bodies;
-    let is_handler = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        ["next", "handler", "endpoint", "interceptor", "middleware", "invoker"].iter().any(|word| lower.contains(word))
-    };
+    let is_handler = |text: &str| cx.models().words().passes_on(text);
     ir.calls().iter().any(|call| match (&call.callee, call.fun.map(|fun| ir.instr(fun).op)) {
         (Callee::Dynamic, Some(Op::Load(var))) => {
             let named = bodies.object(var).is_some_and(|object| is_handler(object.name.as_str()));
@@ -300,7 +262,7 @@ fn opens(executed: &Executed<'_>, job: Job, recovery: &Recovery) -> Option<How> 
         return None;
     }
     let value = exec.eval(&recovery.state, sym);
-    if name(cx, executed.function).is_some_and(says_no) {
+    if name(cx, executed.function).is_some_and(|name| cx.models().words().refuses(name)) {
         // Zero where the result has no name: not refused.
         return (sym == Sym::NIL || value == Some(false)).then_some(How::NotRefused);
     }
