@@ -150,6 +150,14 @@ impl<'a> PackageCx<'a> {
         found
     }
 
+    /// Whether a method of that name that the code itself has for an interface releases something of its receiver.
+    pub(crate) fn may_release(&self, recv: &Type, method: Symbol, in_test: bool) -> bool {
+        let (program, own) = (self.bodies.program(), self.bodies.package());
+        let methods = self.hierarchy.own_methods(program, own, in_test, recv, method).unwrap_or_default();
+        let mut summaries = methods.into_iter().filter_map(|method| self.summary(method));
+        summaries.any(|summary| summary.releases.iter().any(|release| release.param == 0))
+    }
+
     /// Files what is known of a function of this package.
     pub(crate) fn learn(&self, function: ObjId, summary: Summary) {
         self.summaries.borrow_mut().insert(function, Arc::new(summary));

@@ -107,7 +107,9 @@ impl<'a> Sections<'a> {
 
 /// Takes a constant if it is one of those that a name with `*` stands for.
 fn constant(name: &[u8], value: Option<AttributeValue<Slice<'_>>>, wanted: &[(&str, &[&str])], found: &mut Found) {
-    let group = |(wanted, _): &&(&str, &[&str])| wanted.strip_suffix('*').is_some_and(|start| name.starts_with(start.as_bytes()));
+    let group = |(wanted, _): &&(&str, &[&str])| {
+        wanted.strip_suffix('*').is_some_and(|start| name.starts_with(start.as_bytes()))
+    };
     let Some((group, fields)) = wanted.iter().find(group) else { return };
     let field = fields.iter().find(|field| name[group.len() - 1..] == *field.as_bytes());
     if let Some((field, value)) = field.zip(value.and_then(number)) {

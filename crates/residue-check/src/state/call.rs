@@ -684,11 +684,17 @@ impl<'a> Exec<'a> {
             let escapes = match summary {
                 Some(summary) => summary.effect(0) == Effect::Escaped,
                 None => function.roles.is_none() && function.id.is_some_and(|id| self.cx.pkg.is_analysed(id)),
-            };
+            } || self.may_release_receiver(state, function, recv);
             if escapes {
                 self.escape(state, recv, Escape::Passed);
             }
         }
+    }
+
+    /// Whether a call through an interface may release what its receiver holds.
+    fn may_release_receiver(&self, state: &State, function: &Function<'_>, recv: Sym) -> bool {
+        let Callee::Interface { recv: ty, method } = self.cx.callee(function.expr) else { return false };
+        self.carries(state, recv) && self.cx.pkg.may_release(&ty, method, self.cx.source().test)
     }
 
     /// Whether a call leaves an argument with its caller though no role says so.

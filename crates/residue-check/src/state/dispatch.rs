@@ -67,15 +67,24 @@ impl Hierarchy {
         name: Symbol,
     ) -> Option<Vec<ObjId>> {
         let origin = recv.origin()?;
-        let project = program.project();
-        let declaring = project.packages.get(origin.pkg.index())?;
-        let (Type::Named(_), Type::Interface(interface)) = (recv, program.underlying(recv)) else { return None };
+        let declaring = program.project().packages.get(origin.pkg.index())?;
         let is_closed = !program.object(origin)?.name.is_exported()
             || &*declaring.name == "main"
             || declaring.import_path.split('/').any(|part| part == "internal");
-        if !is_closed {
-            return None;
-        }
+        if is_closed { self.own_methods(program, from, in_test, recv, name) } else { None }
+    }
+
+    /// The same of any interface, as far as the code itself implements it: others may do so too.
+    pub(crate) fn own_methods(
+        &self,
+        program: &Program,
+        from: PkgId,
+        in_test: bool,
+        recv: &Type,
+        name: Symbol,
+    ) -> Option<Vec<ObjId>> {
+        let project = program.project();
+        let (Type::Named(_), Type::Interface(interface)) = (recv, program.underlying(recv)) else { return None };
         let declaring_types = self.by_method.get(&name)?;
         if declaring_types.len() > NAMESAKES_MAX {
             return None;

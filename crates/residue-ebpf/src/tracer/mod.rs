@@ -196,8 +196,9 @@ impl<'a> Tracer<'a> {
     /// It can't be run or followed.
     pub fn spawn(&mut self, command: &mut Command) -> Result<Child, Error> {
         let mut child = sys::spawn_stopped(command).map_err(|error| Error::Spawn(error.to_string()))?;
-        let followed =
-            self.follow(child.id()).and_then(|()| sys::release(&child).map_err(|error| Error::Spawn(error.to_string())));
+        let followed = self
+            .follow(child.id())
+            .and_then(|()| sys::release(&child).map_err(|error| Error::Spawn(error.to_string())));
         if followed.is_err() {
             // It may have ended by itself.
             let _ = child.kill();
@@ -400,8 +401,7 @@ impl<'a> Tracer<'a> {
 
     /// What is open now.
     pub fn live(&self, out: &mut Vec<Event>) {
-        let pids: BTreeMap<u32, u32> =
-            self.tables.iter().flatten().map(|(_, table)| (table.id, table.tgid)).collect();
+        let pids: BTreeMap<u32, u32> = self.tables.iter().flatten().map(|(_, table)| (table.id, table.tgid)).collect();
         let mut all: Vec<(layout::Slot, layout::Live)> = self.live.iter().flatten().collect();
         all.sort_by_key(|(slot, live)| (live.opened_ns, slot.table, slot.fd));
         let mut links: BTreeMap<u32, usize> = BTreeMap::new();
@@ -436,8 +436,7 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
         ("call_ends", "sys_exit"),
     ];
     for (name, point) in points {
-        let program: &mut BtfTracePoint =
-            ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
         program.load(point, btf)?;
         program.attach()?;
     }

@@ -66,8 +66,10 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
         let site = &openers[0].site;
         let sum = |field: fn(&Opener) -> u64| openers.iter().map(|opener| field(opener)).sum::<u64>();
         let live = sum(|opener| opener.live);
-        let message =
-            format!("{live} {} descriptors that were opened here are open, {by} more than three windows ago", site.kind);
+        let message = format!(
+            "{live} {} descriptors that were opened here are open, {by} more than three windows ago",
+            site.kind
+        );
         let mut finding = super::finding(&META, message, site);
         if openers.iter().all(|opener| opener.class == Class::Deferred) {
             finding.severity = Severity::Warning;

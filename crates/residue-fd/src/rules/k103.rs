@@ -68,7 +68,10 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
             Some(first) => super::tell(&mut finding, StepRole::Released, "closed before by", first),
             None => finding.notes.push("`residue trace --closes` tells who closed it before".to_owned()),
         }
-        finding.notes.push(format!("number {} of pid {} ({}), first by goroutine {}", bad.fd, bad.pid, bad.closer.program, bad.goid));
+        finding.notes.push(format!(
+            "number {} of pid {} ({}), first by goroutine {}",
+            bad.fd, bad.pid, bad.closer.program, bad.goid
+        ));
         finding.help = Some(Help { message: "let one owner close it, once".to_owned(), edits: Vec::new() });
         findings.push(finding);
     }

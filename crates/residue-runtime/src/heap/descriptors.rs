@@ -55,7 +55,9 @@ impl Heap<'_> {
         let mut places: Vec<(u64, usize)> = Vec::new();
         for span in &self.spans.all {
             for object in self.spans.allocated(span).map(|index| span.first + index) {
-                let Some((offset, size)) = wanted.get(&self.graph.kind(object)).filter(|_| !wanted.is_empty()) else { continue };
+                let Some((offset, size)) = wanted.get(&self.graph.kind(object)).filter(|_| !wanted.is_empty()) else {
+                    continue;
+                };
                 let start = self.spans.extent(object).map_or(0, |(start, _)| start);
                 objects.push((object, true));
                 places.push((start + offset, *size as usize));

@@ -190,7 +190,9 @@ impl Heap<'_> {
         let first = 1 + flow.group_count();
         let object = |number: usize| walk.node[number].checked_sub(first);
         let mut bytes: Vec<u64> = (0..walk.node.len())
-            .map(|number| object(number).and_then(|object| self.spans.span_of(object)).map_or(0, |(span, _)| span.element))
+            .map(|number| {
+                object(number).and_then(|object| self.spans.span_of(object)).map_or(0, |(span, _)| span.element)
+            })
             .collect();
         for number in (1..bytes.len()).rev() {
             bytes[dominator[number] as usize] += bytes[number];

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use residue_target::{Memory as _, MemoryExt as _};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::Heap;
 use super::report::{Finalizers, Group, NoteKind, Runner, State};
 use super::roots::From;
 use super::spans::Marked;
 use super::specials::{Noted, Special};
-use super::Heap;
 use crate::model::{Report, Status};
 use crate::offsets::{half, word};
 
@@ -88,7 +88,12 @@ impl Heap<'_> {
         }
         let mut groups: Vec<Group> = groups.into_values().map(|(group, roots)| self.named(group, roots)).collect();
         groups.sort_by(|a, b| {
-            (b.registered, a.kind, &a.object_type, &a.function).cmp(&(a.registered, b.kind, &b.object_type, &b.function))
+            (b.registered, a.kind, &a.object_type, &a.function).cmp(&(
+                a.registered,
+                b.kind,
+                &b.object_type,
+                &b.function,
+            ))
         });
         let mut found = Finalizers { groups, runners: runners(report), ..Finalizers::default() };
         self.queues(&mut found);
@@ -184,7 +189,8 @@ impl Heap<'_> {
         }
         found.cleanups_run = Some(word(&record, at.executed));
         let (mut block, mut seen) = (word(&record, at.all), FxHashSet::default());
-        let words = |block: u64, offset: u64| block.checked_add(offset).and_then(|at| self.target.word(at)).unwrap_or(0);
+        let words =
+            |block: u64, offset: u64| block.checked_add(offset).and_then(|at| self.target.word(at)).unwrap_or(0);
         while block != 0 && seen.len() < BLOCKS_MAX && seen.insert(block) {
             let count = u64::from(words(block, at.block_count) as u32).min(BLOCK_ENTRIES_MAX);
             for index in 0..count {

@@ -11,11 +11,7 @@ const BATCH: usize = 256;
 
 /// Reads `len` bytes at each of `addresses`, and calls `f` with the position of each in the list and its bytes: none when
 /// they can't be read whole. The order of calls is that of the addresses.
-pub(crate) fn gather(
-    memory: &dyn Memory,
-    addresses: &[(u64, usize)],
-    f: &mut dyn FnMut(usize, Option<&[u8]>),
-) {
+pub(crate) fn gather(memory: &dyn Memory, addresses: &[(u64, usize)], f: &mut dyn FnMut(usize, Option<&[u8]>)) {
     let mut order: Vec<u32> = (0..addresses.len().min(u32::MAX as usize) as u32).collect();
     order.sort_unstable_by_key(|index| addresses[*index as usize].0);
     // Merged ranges, each with its part of `order`.

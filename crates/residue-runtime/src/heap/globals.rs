@@ -154,9 +154,11 @@ impl Finder<'_> {
 
     /// All blocks that finalizers were ever queued in (`runtime.allfin`), each read whole.
     pub(crate) fn fin_blocks(&self, variables: &Variables) -> Vec<Vec<u8>> {
-        let chain = |first| self.chain(first, self.offsets.fin_block.size, self.offsets.fin_block.all, &|block| {
-            self.is_fin_block(block)
-        });
+        let chain = |first| {
+            self.chain(first, self.offsets.fin_block.size, self.offsets.fin_block.all, &|block| {
+                self.is_fin_block(block)
+            })
+        };
         if let Some(address) = self.symbol("runtime.allfin") {
             return self.target.word(address).map(chain).unwrap_or_default();
         }
@@ -233,7 +235,9 @@ impl Finder<'_> {
         let mut found = Vec::new();
         let mut seen = FxHashSet::default();
         let mut at = first;
-        while let Some(bucket) = Some(at).filter(|at| *at != 0 && found.len() < CHAIN_MAX && seen.insert(*at)).and_then(|at| self.bucket(at)) {
+        while let Some(bucket) =
+            Some(at).filter(|at| *at != 0 && found.len() < CHAIN_MAX && seen.insert(*at)).and_then(|at| self.bucket(at))
+        {
             at = word(&bucket, self.offsets.bucket.next);
             found.push(bucket);
         }

@@ -314,11 +314,13 @@ impl Graph {
         };
         let head = types.map_size();
         match *types.map() {
-            Map::Buckets { buckets, .. } => self.find_holders(spans, Some((head, buckets)), &|graph, target| {
-                cells(graph, target).map(Shape::Map)
-            }),
+            Map::Buckets { buckets, .. } => {
+                self.find_holders(spans, Some((head, buckets)), &|graph, target| cells(graph, target).map(Shape::Map))
+            }
             Map::Groups { directory, groups, table, .. } => {
-                self.find_holders(spans, Some((table, groups)), &|graph, target| cells(graph, target).map(Shape::Table));
+                self.find_holders(spans, Some((table, groups)), &|graph, target| {
+                    cells(graph, target).map(Shape::Table)
+                });
                 self.find_holders(spans, None, &|graph, target| match graph.shape(target) {
                     Some((Shape::Table(cells), _)) => Some(Shape::Directory(cells)),
                     _ => None,
@@ -380,12 +382,14 @@ impl Graph {
             (Shape::Map(cells), Map::Buckets { buckets, old, .. }) => {
                 vec![(*buckets, Leads::Many(cells)), (*old, Leads::Many(cells))]
             }
-            (Shape::Map(cells), Map::Groups { directory, directory_len, .. }) => match memory.word(start + directory_len) {
-                // A small map has its only group in place of a directory.
-                Some(0) => vec![(*directory, Leads::Many(cells))],
-                Some(_) => vec![(*directory, Leads::Tables)],
-                None => Vec::new(),
-            },
+            (Shape::Map(cells), Map::Groups { directory, directory_len, .. }) => {
+                match memory.word(start + directory_len) {
+                    // A small map has its only group in place of a directory.
+                    Some(0) => vec![(*directory, Leads::Many(cells))],
+                    Some(_) => vec![(*directory, Leads::Tables)],
+                    None => Vec::new(),
+                }
+            }
             (Shape::Directory(_), _) => vec![(0, Leads::Tables)],
             (Shape::Table(cells), Map::Groups { groups, .. }) => vec![(*groups, Leads::Many(cells))],
             (Shape::Chan(kind), _) => {

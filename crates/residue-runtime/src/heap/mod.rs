@@ -26,23 +26,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use residue_gobin::Binary;
-use residue_target::{MemoryExt as _, Memory as _, Target};
+use residue_target::{Memory as _, MemoryExt as _, Target};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 use crate::model::{Options, Report};
 use crate::offsets::{half, word};
 use crate::read::{KeptStack, More, inspect_more};
+pub use descriptors::Holder;
+pub use dominators::Retained;
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
-use reach::Reach;
-pub use descriptors::Holder;
-pub use dominators::Retained;
 pub use profile::{MemoryProfile, Sample};
+use reach::Reach;
 pub use report::{
-    Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass, State, Step, Summary,
-    Sure, Why,
+    Collections, Finalizers, Group, Holding, Kind, Neighbour, NoteKind, Object, RetentionPath, Runner, SizeClass,
+    State, Step, Summary, Sure, Why,
 };
 use roots::{From, Root, Stacks};
 use rtypes::{Leads, Types};
@@ -114,7 +114,9 @@ impl<'a> Heap<'a> {
         let find = |_| finder.heap(&Variables::copy(target, binary));
         let address = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoHeap)?;
         let (mut stacks, mut copied) = (Vec::new(), None);
-        let mut copy = || copied = spans::copy(target, address, offsets, mapped).map(|spans| (spans, Variables::copy(target, binary)));
+        let mut copy = || {
+            copied = spans::copy(target, address, offsets, mapped).map(|spans| (spans, Variables::copy(target, binary)))
+        };
         let more = More { stacks: &mut stacks, while_stopped: &mut copy };
         let report = inspect_more(target, binary, options, Some(more))?;
         let (copied, variables) = copied.ok_or(Error::NoHeap)?;
@@ -168,9 +170,10 @@ impl<'a> Heap<'a> {
 
     fn find_roots(&mut self) {
         let mut said = Vec::new();
-        let mut roots = roots::variables(self.target, self.binary, &self.variables, &self.spans, &mut |at, value, before| {
-            said.push((at, value, before));
-        });
+        let mut roots =
+            roots::variables(self.target, self.binary, &self.variables, &self.spans, &mut |at, value, before| {
+                said.push((at, value, before));
+            });
         let tables = self.types.tables();
         for (_, value, before) in said {
             if let Some((object, 0)) = self.spans.object_at(value)
@@ -202,8 +205,16 @@ impl<'a> Heap<'a> {
             let (address, from) = match special.noted {
                 Noted::Finalizer { function, pointer, .. } => {
                     let kind = self.types.get(pointer).filter(|kind| kind.kind == rtypes::POINTER);
-                    if let Some(element) = kind.and_then(|kind| self.types.element(&kind)).filter(|_| special.within == 0) {
-                        self.graph.lead(&self.spans, &mut self.types, special.object, Leads::One(element), Sure::Header);
+                    if let Some(element) =
+                        kind.and_then(|kind| self.types.element(&kind)).filter(|_| special.within == 0)
+                    {
+                        self.graph.lead(
+                            &self.spans,
+                            &mut self.types,
+                            special.object,
+                            Leads::One(element),
+                            Sure::Header,
+                        );
                     }
                     (function, From::FinalizerOf(special.object))
                 }
@@ -271,11 +282,19 @@ impl<'a> Heap<'a> {
     /// The heap in numbers.
     pub fn summary(&self) -> Summary {
         let mut classes: BTreeMap<(u64, bool), SizeClass> = BTreeMap::new();
-        let mut summary = Summary { stack_bytes: self.spans.manual_bytes, cycles: self.spans.sweepgen / 2, ..Summary::default() };
+        let mut summary =
+            Summary { stack_bytes: self.spans.manual_bytes, cycles: self.spans.sweepgen / 2, ..Summary::default() };
         for span in &self.spans.all {
             let (large, pointers) = (span.class >> 1 == 0, span.marked != Marked::NoScan);
             let size = if large { 0 } else { span.element };
-            let class = classes.entry((size, pointers)).or_insert(SizeClass { size, pointers, spans: 0, objects: 0, free: 0, bytes: 0 });
+            let class = classes.entry((size, pointers)).or_insert(SizeClass {
+                size,
+                pointers,
+                spans: 0,
+                objects: 0,
+                free: 0,
+                bytes: 0,
+            });
             let objects = self.spans.allocated(span).count() as u64;
             class.spans += 1;
             class.objects += objects;
@@ -345,7 +364,8 @@ impl<'a> Heap<'a> {
 
     /// Objects that a root leads to, and their bytes.
     pub fn reachable(&self) -> (u64, u64) {
-        let sizes = self.reach.order.iter().filter_map(|object| self.spans.span_of(*object)).map(|(span, _)| span.element);
+        let sizes =
+            self.reach.order.iter().filter_map(|object| self.spans.span_of(*object)).map(|(span, _)| span.element);
         (self.reach.order.len() as u64, sizes.sum())
     }
 
@@ -357,7 +377,9 @@ impl<'a> Heap<'a> {
     /// Bytes of one value of what can stand side by side in an object.
     fn value_size(&self, shape: Shape) -> u64 {
         match shape {
-            Shape::Of(kind) if !self.types.is_cells(kind) => self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX),
+            Shape::Of(kind) if !self.types.is_cells(kind) => {
+                self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX)
+            }
             _ => u64::MAX,
         }
     }

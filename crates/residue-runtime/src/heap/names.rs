@@ -20,9 +20,11 @@ pub(super) struct Variable {
 pub(super) fn variables(target: &Target, binary: &Binary<'_>) -> Vec<Variable> {
     let ranges = binary.module.pointer_data;
     let typed = residue_gobin::variables(&binary.elf, &binary.module);
-    let named = binary.elf.variables().into_iter().filter(|(address, ..)| {
-        ranges.iter().any(|(start, end)| (start..end).contains(&address))
-    });
+    let named = binary
+        .elf
+        .variables()
+        .into_iter()
+        .filter(|(address, ..)| ranges.iter().any(|(start, end)| (start..end).contains(&address)));
     let kind = |address: u64| {
         let found = typed.binary_search_by_key(&address, |variable| variable.address);
         found.map_or(0, |index| typed[index].kind.wrapping_add(target.slide))
@@ -54,7 +56,9 @@ impl Heap<'_> {
     pub(super) fn spread_from_variables(&mut self) {
         for index in 0..self.roots.len() {
             let (From::Variable(at), object) = (self.roots[index].from, self.roots[index].object) else { continue };
-            let Some((kind, within)) = self.variable(at).map(|(variable, within)| (variable.kind, within)) else { continue };
+            let Some((kind, within)) = self.variable(at).map(|(variable, within)| (variable.kind, within)) else {
+                continue;
+            };
             if kind == 0 {
                 continue;
             }
@@ -70,9 +74,11 @@ impl Heap<'_> {
 
     /// A word of the variables, as it was when they were copied.
     fn word_of(&self, at: u64) -> Option<u64> {
-        let range = self.variables.pointers.iter().find(|range| {
-            (range.start..range.start + range.bytes.len() as u64).contains(&at)
-        })?;
+        let range = self
+            .variables
+            .pointers
+            .iter()
+            .find(|range| (range.start..range.start + range.bytes.len() as u64).contains(&at))?;
         let offset = (at - range.start) as usize;
         range.bytes.get(offset..offset + 8).map(|bytes| word(bytes, 0))
     }
@@ -83,12 +89,15 @@ impl Heap<'_> {
         match from {
             From::Variable(at) => match self.variable(at) {
                 Some((variable, 0)) => format!("package variable {}", variable.name),
-                Some((variable, within)) => format!("package variable {}{}", variable.name, self.field_of(variable, within)),
+                Some((variable, within)) => {
+                    format!("package variable {}{}", variable.name, self.field_of(variable, within))
+                }
                 None => format!("package variable at {}", self.place(at)),
             },
             From::Frame { stack, frame, .. } => {
                 let kept = self.stacks.get(stack as usize);
-                let name = kept.and_then(|kept| kept.frames.get(frame as usize)).map(|frame| frame.place.name.to_string());
+                let name =
+                    kept.and_then(|kept| kept.frames.get(frame as usize)).map(|frame| frame.place.name.to_string());
                 format!("goroutine {} in {}", goroutine(stack), name.unwrap_or_default())
             }
             From::Deferred { stack, .. } => format!("deferred call of goroutine {}", goroutine(stack)),

@@ -38,9 +38,10 @@ pub struct MemoryProfile {
 impl Heap<'_> {
     /// Reads the memory profile. It is empty when no bucket was found: nothing has been sampled yet.
     pub fn profile(&self) -> MemoryProfile {
-        let known = self.binary.elf.symbol("runtime.MemProfileRate").and_then(|(address, _)| {
-            Some(self.target.word(address.wrapping_add(self.target.slide))?.cast_signed())
-        });
+        let known =
+            self.binary.elf.symbol("runtime.MemProfileRate").and_then(|(address, _)| {
+                Some(self.target.word(address.wrapping_add(self.target.slide))?.cast_signed())
+            });
         let rate = known.unwrap_or(RATE);
         let at = &self.offsets.bucket;
         let buckets = self.finder().buckets(&self.variables);
@@ -56,7 +57,8 @@ impl Heap<'_> {
         for bucket in &buckets {
             let parts = if published { 1 } else { cycles };
             let parts = (0..parts).map(|index| counts(bucket, at.active + index * at.cycle_size));
-            let (allocs, frees) = parts.fold((0_u64, 0_u64), |sum, part| (sum.0.wrapping_add(part.0), sum.1.wrapping_add(part.1)));
+            let (allocs, frees) =
+                parts.fold((0_u64, 0_u64), |sum, part| (sum.0.wrapping_add(part.0), sum.1.wrapping_add(part.1)));
             let size = word(bucket, at.bytes);
             if allocs == 0 || frees > allocs || size >= 1 << 46 || allocs >= 1 << 40 {
                 continue;

@@ -74,7 +74,8 @@ pub(crate) fn variables(
     for (range, mask) in variables.pointers.iter().zip(["gcdatamask", "gcbssmask"]) {
         let mask = mask_of(target, binary, mask, range.bytes.len());
         for (index, bytes) in range.bytes.chunks_exact(8).enumerate() {
-            let precise = mask.as_ref().is_some_and(|mask| mask.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 != 0));
+            let precise =
+                mask.as_ref().is_some_and(|mask| mask.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 != 0));
             if mask.is_some() && !precise {
                 continue;
             }

@@ -193,7 +193,8 @@ impl<'a> Types<'a> {
         let (size, pointer_bytes) = (word(&record, self.at.size), word(&record, self.at.pointer_bytes));
         let (flags, kind) = (record[self.at.flags], record[self.at.kind]);
         let number = kind & 31;
-        let fits = size < 1 << 46 && pointer_bytes <= size && pointer_bytes % 8 == 0 && (1..=UNSAFE_POINTER).contains(&number);
+        let fits =
+            size < 1 << 46 && pointer_bytes <= size && pointer_bytes % 8 == 0 && (1..=UNSAFE_POINTER).contains(&number);
         let (on_demand, program) = (flags & MASK_ON_DEMAND != 0, kind & MASK_IS_PROGRAM != 0);
         fits.then_some(Type {
             address,
@@ -380,7 +381,13 @@ impl<'a> Types<'a> {
         found
     }
 
-    fn collect_targets(&mut self, address: u64, offset: u64, found: &mut Vec<(u64, Leads)>, depth: usize) -> Option<()> {
+    fn collect_targets(
+        &mut self,
+        address: u64,
+        offset: u64,
+        found: &mut Vec<(u64, Leads)>,
+        depth: usize,
+    ) -> Option<()> {
         let kind = self.get(address)?;
         if kind.pointer_bytes == 0 {
             return Some(());
@@ -420,7 +427,9 @@ impl<'a> Types<'a> {
         let address = if self.tables().is_description(first) {
             first
         } else {
-            self.target.word(first.checked_add(self.at.itab_type)?).filter(|address| self.tables().is_description(*address))?
+            self.target
+                .word(first.checked_add(self.at.itab_type)?)
+                .filter(|address| self.tables().is_description(*address))?
         };
         let kind = self.get(address)?;
         if !kind.direct {
@@ -466,7 +475,9 @@ impl<'a> Types<'a> {
 
     /// The size of a type.
     pub(crate) fn size(&self, address: u64) -> Option<u64> {
-        self.known.get(&address).map_or_else(|| self.read(address).map(|kind| kind.size), |kind| kind.as_ref().map(|kind| kind.size))
+        self.known
+            .get(&address)
+            .map_or_else(|| self.read(address).map(|kind| kind.size), |kind| kind.as_ref().map(|kind| kind.size))
     }
 
     /// The name of a type.

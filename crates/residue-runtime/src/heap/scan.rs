@@ -196,9 +196,11 @@ impl<'a, 't> Scanner<'a, 't> {
             let arena = self.target.word(self.arenas.checked_add(number.checked_mul(8)?)?)?;
             let within = at % ARENA_BYTES;
             let len = (ARENA_BYTES - within).min(end - at);
-            let bytes = self.target.read_up_to(arena.checked_add(bitmap)?.checked_add(within / 64)?, (len / 64) as usize);
+            let bytes =
+                self.target.read_up_to(arena.checked_add(bitmap)?.checked_add(within / 64)?, (len / 64) as usize);
             bits.extend(bytes.chunks_exact(8).map(|bytes| word(bytes, 0)));
-            let flags = self.target.read_up_to(arena.checked_add(more)?.checked_add(within / 4096)?, (len / 4096) as usize);
+            let flags =
+                self.target.read_up_to(arena.checked_add(more)?.checked_add(within / 4096)?, (len / 4096) as usize);
             last.extend_from_slice(&flags);
             at += len;
         }
@@ -256,14 +258,7 @@ fn clear(bits: &mut [u64], from: u64, until: u64) {
 
 /// Calls `f` with the number, value and predecessor of each pointer among the words of an object that begins at word `base`
 /// of its span and has `header` words in front. `bytes` are those from word `first` of the object on, header included.
-fn each(
-    pointers: &Pointers,
-    base: u64,
-    header: u64,
-    first: u64,
-    bytes: &[u8],
-    f: &mut dyn FnMut(u64, u64, u64),
-) {
+fn each(pointers: &Pointers, base: u64, header: u64, first: u64, bytes: &[u8], f: &mut dyn FnMut(u64, u64, u64)) {
     let count = bytes.len() as u64 / 8;
     let mut one = |at: u64| {
         // `at` counts from the slot; the header isn't seen.

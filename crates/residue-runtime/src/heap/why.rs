@@ -34,7 +34,11 @@ enum Mark {
     Root(From),
     /// A frame of this function.
     Function(u64),
-    Step { before: u32, kind: u32, place: u16 },
+    Step {
+        before: u32,
+        kind: u32,
+        place: u16,
+    },
 }
 
 /// Ways, told apart by numbers.
@@ -310,14 +314,7 @@ impl Heap<'_> {
                 (field, !self.graph.conservative.contains(&before))
             }
         };
-        Step {
-            address,
-            bytes,
-            kind: self.object_name(object),
-            field,
-            precise,
-            internal: self.is_internal(object),
-        }
+        Step { address, bytes, kind: self.object_name(object), field, precise, internal: self.is_internal(object) }
     }
 
     /// What an object is: its type, several of these, or a goroutine.
@@ -348,7 +345,8 @@ impl Heap<'_> {
             fn object(&mut self, _: &Span, _: u32, _: u64, _: Option<u64>) {}
 
             fn pointer(&mut self, _: &Span, met: Met) {
-                if self.found.is_none() && self.spans.object_at(met.value).is_some_and(|(object, _)| object == self.to) {
+                if self.found.is_none() && self.spans.object_at(met.value).is_some_and(|(object, _)| object == self.to)
+                {
                     self.found = Some(met.word * 8);
                 }
             }
@@ -374,7 +372,13 @@ impl Heap<'_> {
                 if room >= size.saturating_mul(2) { format!("[{}]{path}", offset / size) } else { path }
             }
             Some(Shape::Map(_) | Shape::Directory(_) | Shape::Table(_)) => String::new(),
-            Some(Shape::Chan(_)) => if offset == self.types.chan_buffer() { "buffer".to_owned() } else { "waiting".to_owned() },
+            Some(Shape::Chan(_)) => {
+                if offset == self.types.chan_buffer() {
+                    "buffer".to_owned()
+                } else {
+                    "waiting".to_owned()
+                }
+            }
             Some(Shape::Closure(_)) => format!("captured word {}", offset / 8),
             Some(Shape::Bytes | Shape::Said(_)) | None => format!("+{offset:#x}"),
         }

@@ -173,12 +173,8 @@ fn text(
 
 fn follow(args: &TraceArgs, ledger: &mut Ledger, terminal: &Terminal) -> Result<(), Error> {
     let programs = Programs::default();
-    let options = tracer::Options {
-        scope: scope(args)?,
-        stacks: !args.no_stacks,
-        every_close: args.closes,
-        live_max: args.room,
-    };
+    let options =
+        tracer::Options { scope: scope(args)?, stacks: !args.no_stacks, every_close: args.closes, live_max: args.room };
     let recorder = Recorder::open(args.record.as_deref())?;
     let tracer = Tracer::start(&options, &programs).map_err(|error| refused(&error))?;
     watch::watch(tracer, args, recorder, ledger, terminal)
@@ -210,11 +206,7 @@ fn policy(args: &TraceArgs) -> Policy {
     let default = std::time::Duration::from_secs(10);
     let window = args.window.unwrap_or_else(|| args.duration.map_or(default, |whole| default.min(whole / 5)));
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    Policy {
-        window_ns: nanos(window).max(1),
-        warmup_ns: nanos(args.warmup.unwrap_or(window)),
-        min_live: args.min_live,
-    }
+    Policy { window_ns: nanos(window).max(1), warmup_ns: nanos(args.warmup.unwrap_or(window)), min_live: args.min_live }
 }
 
 fn refused(error: &tracer::Error) -> Error {

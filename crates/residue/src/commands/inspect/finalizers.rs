@@ -93,7 +93,9 @@ pub(super) fn summary(shown: &Shown<'_>, heap: &Heap<'_>, out: &mut dyn Write) -
     }
     parts.push(format!("{} queued", grouped(queued(&found) as usize)));
     let blocked = found.runners.iter().find(|runner| runner.blocked);
-    parts.push(blocked.map_or_else(|| "goroutine idle".to_owned(), |runner| format!("goroutine {} blocked", runner.goroutine)));
+    parts.push(
+        blocked.map_or_else(|| "goroutine idle".to_owned(), |runner| format!("goroutine {} blocked", runner.goroutine)),
+    );
     let in_state = |wanted: fn(State) -> bool| {
         let states = found.groups.iter().filter(|group| group.kind != NoteKind::Weak).flat_map(|group| &group.states);
         states.filter(|(state, _)| wanted(**state)).map(|(_, count)| *count).sum::<u64>()

@@ -87,12 +87,14 @@ struct SizeJson {
 pub(super) fn json(heap: &Heap<'_>, detailed: bool, retained: Option<&Retained>) -> HeapJson {
     let summary = heap.summary();
     let (reachable_objects, reachable_bytes) = heap.reachable();
-    let types = || heap.kinds(retained).into_iter().map(|kind| TypeJson {
-        name: kind.name,
-        objects: kind.objects,
-        bytes: kind.bytes,
-        retained_bytes: kind.retained,
-    });
+    let types = || {
+        heap.kinds(retained).into_iter().map(|kind| TypeJson {
+            name: kind.name,
+            objects: kind.objects,
+            bytes: kind.bytes,
+            retained_bytes: kind.retained,
+        })
+    };
     let sizes = summary.classes.iter().map(|class| SizeJson {
         bytes: class.size,
         pointers: class.pointers,
@@ -204,7 +206,11 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
     }
     writeln!(out, "\n{:>12} {:>12} {:>12} {:>12}  size of objects", "spans", "bytes", "objects", "free")?;
     for class in &summary.classes {
-        let size = if class.size == 0 { "larger, one a span".to_owned() } else { format!("{} bytes", grouped(class.size as usize)) };
+        let size = if class.size == 0 {
+            "larger, one a span".to_owned()
+        } else {
+            format!("{} bytes", grouped(class.size as usize))
+        };
         let pointers = if class.pointers { "" } else { ", no pointers" };
         writeln!(
             out,
@@ -220,12 +226,14 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
 
 /// The memory profile that the runtime keeps.
 pub(super) fn pprof(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let kinds = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
+    let kinds =
+        [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
     let mut profile = Profile::new(&kinds);
     for sample in shown.heap.map(Heap::profile).into_iter().flat_map(|profile| profile.samples) {
-        let stack = sample.stack.iter().map(|(pc, call)| {
-            (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }])
-        });
+        let stack = sample
+            .stack
+            .iter()
+            .map(|(pc, call)| (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }]));
         profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -182,7 +182,8 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             Answer::Fds(table) if view == View::Fds => Some(super::fds::json(table)),
             _ => None,
         },
-        goroutines: matches!(view, View::Goroutines | View::Defers).then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
+        goroutines: matches!(view, View::Goroutines | View::Defers)
+            .then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
     };
     serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
     out.write_all(b"\n")

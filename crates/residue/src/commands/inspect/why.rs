@@ -54,7 +54,9 @@ struct StepJson<'a> {
 /// Asks the heap.
 pub(super) fn ask(heap: &mut Heap<'_>, what: &Option<String>) -> Result<Why, Error> {
     let Some(what) = what else {
-        return Err(Error::usage("why what?").hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)"));
+        return Err(
+            Error::usage("why what?").hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)")
+        );
     };
     let objects = match what.strip_prefix("fd:").map(str::parse) {
         Some(Ok(number)) => heap.objects_of_descriptor(number),
@@ -136,7 +138,11 @@ pub(super) fn text(why: &Why, out: &mut dyn Write) -> io::Result<()> {
 
 fn holding_text(holding: &Holding, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     if why.objects > 1 {
-        let from = if holding.goroutines > 1 { format!(", from {} goroutines like", grouped(holding.goroutines)) } else { String::new() };
+        let from = if holding.goroutines > 1 {
+            format!(", from {} goroutines like", grouped(holding.goroutines))
+        } else {
+            String::new()
+        };
         writeln!(out, "{}, {}{from}", plural(holding.objects as usize, "object"), bytes(holding.bytes))?;
     }
     path(&holding.path, holding.container, out)

@@ -75,9 +75,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<Known>, Error> {
     let mut text = Vec::new();
     let opened = std::fs::File::open(file).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text));
     opened.map_err(|error| wrong(error.to_string()))?;
-    let document: Document = serde_json::from_slice(&text).map_err(|error| {
-        wrong(error.to_string()).hint("it is to be what `residue check --format json` wrote")
-    })?;
+    let document: Document = serde_json::from_slice(&text)
+        .map_err(|error| wrong(error.to_string()).hint("it is to be what `residue check --format json` wrote"))?;
     let known = document.findings.into_iter().filter_map(|finding| {
         let acquire = finding.acquire_site?;
         Some(Known {
@@ -123,7 +122,13 @@ pub(super) fn write(against: &Against, report: &Report, out: &mut dyn Write) -> 
     }
     for &missed in &against.joined.missed {
         let opener = &report.openers[missed];
-        writeln!(out, "  missed by check: {} {} left by {}", opener.left(), opener.site.kind, path(&opener.site.frames))?;
+        writeln!(
+            out,
+            "  missed by check: {} {} left by {}",
+            opener.left(),
+            opener.site.kind,
+            path(&opener.site.frames)
+        )?;
     }
     Ok(())
 }

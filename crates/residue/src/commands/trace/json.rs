@@ -133,7 +133,12 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
                     }
                 })
                 .collect(),
-            missed: against.joined.missed.iter().map(|at| super::text::path(&report.openers[*at].site.frames)).collect(),
+            missed: against
+                .joined
+                .missed
+                .iter()
+                .map(|at| super::text::path(&report.openers[*at].site.frames))
+                .collect(),
         }),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;

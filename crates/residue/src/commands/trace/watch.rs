@@ -105,7 +105,8 @@ fn is_over(
     interrupts: u32,
 ) -> Result<Option<bool>, Error> {
     if let Some(running) = child {
-        let status = running.try_wait().map_err(|error| Error::failed(format!("cannot wait for the command: {error}")))?;
+        let status =
+            running.try_wait().map_err(|error| Error::failed(format!("cannot wait for the command: {error}")))?;
         if status.is_some() {
             return Ok(Some(true));
         }
