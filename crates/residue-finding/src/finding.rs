@@ -31,6 +31,8 @@ pub struct Finding {
     pub resource: String,
     /// The join key of the acquisition, when the rule is about one.
     pub acquire: Option<AcquireSite>,
+    /// What keeps it alive, when it was seen in a running program.
+    pub holder: Option<Holder>,
     /// What the finding is about, as [`crate::normalise_expression`] gives it.
     /// Part of the fingerprint.
     pub subject: String,
@@ -57,6 +59,7 @@ impl Finding {
             help: None,
             resource: String::new(),
             acquire: None,
+            holder: None,
             subject: String::new(),
             fingerprint: Fingerprint::default(),
             in_test,
@@ -72,6 +75,23 @@ impl Finding {
     pub(crate) fn order(&self) -> impl Ord + '_ {
         (&self.site.path, self.site.span, self.rule, &self.message, &self.site, &self.subject)
     }
+}
+
+/// What keeps something alive in a running program: join key of what processes and the kernel tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holder {
+    /// The program's file.
+    pub program: String,
+    /// The process; none for a core.
+    pub pid: Option<u32>,
+    /// The root: `package variable example.com/api.registry`.
+    pub root: String,
+    /// The type of the container below it, when one contains all.
+    pub container: Option<String>,
+    /// The type of what is kept.
+    pub kind: Option<String>,
+    /// Descriptors, by number, when that is what is kept.
+    pub descriptors: Vec<u32>,
 }
 
 /// One place on the way from the acquisition to the loss.

@@ -22,7 +22,7 @@ mod site;
 
 pub use date::Date;
 pub use docs::{DOC_HEADINGS, DocSection, module_docs};
-pub use finding::{Edit, Finding, Help, Step, StepRole};
+pub use finding::{Edit, Finding, Help, Holder, Step, StepRole};
 pub use fingerprint::{Fingerprint, normalise_expression};
 pub use outcome::{
     BaselineUse, Counter, Diagnostic, DisabledRule, LeftOut, Missing, Outcome, Phase, StaleEntry, Stats, Summary,

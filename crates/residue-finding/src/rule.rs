@@ -159,6 +159,8 @@ pub enum Family {
     Failure,
     /// `K`: descriptors and objects that the kernel keeps.
     Kernel,
+    /// `P`: what is alive in a process and shouldn't be, or waits for what can't come.
+    Process,
     /// `R`: resources that are not released.
     Resources,
     /// `X`: residue's own comments in the source.
@@ -171,6 +173,7 @@ impl Family {
         match self {
             Self::Failure => 'F',
             Self::Kernel => 'K',
+            Self::Process => 'P',
             Self::Resources => 'R',
             Self::Directives => 'X',
         }
@@ -181,6 +184,7 @@ impl Family {
         match self {
             Self::Failure => "failures that go wrong",
             Self::Kernel => "what the kernel keeps",
+            Self::Process => "what a running program keeps",
             Self::Resources => "resources not released",
             Self::Directives => "comments for residue",
         }
@@ -192,6 +196,8 @@ impl Family {
 pub enum Join {
     /// The call that acquires the resource ([`crate::AcquireSite`]).
     AcquireSite,
+    /// What keeps the resource alive in a running program ([`crate::Holder`]).
+    Holder,
 }
 
 impl Join {
@@ -199,6 +205,7 @@ impl Join {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AcquireSite => "acquire-site",
+            Self::Holder => "holder",
         }
     }
 }

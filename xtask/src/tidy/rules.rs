@@ -72,7 +72,7 @@ pub(crate) fn of_rule(rule: &RuleMeta) -> Vec<String> {
 fn fixtures(root: &Path, rule: &RuleMeta) -> Vec<String> {
     let folder = match rule.family {
         Family::Directives => format!("{FIXTURES}/suppress"),
-        Family::Failure | Family::Kernel | Family::Resources => format!("{FIXTURES}/{}", rule.code),
+        Family::Failure | Family::Kernel | Family::Process | Family::Resources => format!("{FIXTURES}/{}", rule.code),
     };
     let entries = match std::fs::read_dir(root.join(&folder)) {
         Ok(entries) => entries,

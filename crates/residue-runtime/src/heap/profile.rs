@@ -64,8 +64,12 @@ impl Heap<'_> {
                 continue;
             }
             let pcs = bucket[at.size..record(bucket)].chunks_exact(8).map(|bytes| word(bytes, 0));
+            let stack = self.stack(pcs);
+            if stack.is_empty() {
+                continue;
+            }
             samples.push(Sample {
-                stack: self.stack(pcs),
+                stack,
                 allocated: scaled(allocs, size, rate),
                 in_use: scaled(allocs - frees, size, rate),
             });

@@ -93,6 +93,11 @@ impl Heap<'_> {
         spans.filter(|object| wanted.contains(&self.graph.kind(*object))).collect()
     }
 
+    /// The objects at addresses.
+    pub fn objects_at(&self, addresses: impl Iterator<Item = u64>) -> Vec<u32> {
+        addresses.filter_map(|address| self.spans.object_at(address)).map(|(object, _)| object).collect()
+    }
+
     /// Names of types there are objects of that contain a text, in order to help who asked for another.
     pub fn types_like(&self, what: &str) -> Vec<String> {
         let last = what.rsplit(['.', '*', '/']).next().unwrap_or(what).to_lowercase();

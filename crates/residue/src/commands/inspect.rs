@@ -2,6 +2,7 @@
 
 mod fds;
 mod finalizers;
+mod findings;
 mod heap;
 mod json;
 mod object;
@@ -123,7 +124,9 @@ enum Answer {
     Why(residue_runtime::heap::Why),
     Object(residue_runtime::heap::Object),
     Fds(fds::Table),
+    Summary(fds::Table, Vec<residue_finding::Finding>),
     Retained(residue_runtime::heap::Retained),
+    Profile(residue_runtime::heap::MemoryProfile),
 }
 
 impl Answer {
@@ -198,26 +201,36 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     } else {
         (residue_runtime::inspect(&target, &binary, &options).map_err(failed)?, None)
     };
-    let answer = match (&mut heap, args.view) {
+    let mut answer = match (&mut heap, args.view) {
         (Some(heap), View::Why) => Answer::Why(why::ask(heap, &args.what)?),
         (Some(heap), View::Object) => Answer::Object(object::ask(heap, &args.what)?),
-        (Some(heap), View::Fds | View::Summary) => Answer::Fds(fds::ask(&target, heap)?),
+        (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?),
+        (Some(heap), View::Heap) if args.format == Format::Pprof => Answer::Profile(heap::profile(heap)?),
         (Some(heap), View::Heap) if args.retained => Answer::Retained(heap.retained()),
         _ => Answer::None,
     };
-    let shown = Shown {
-        answer: &answer,
+    let mut shown = Shown {
+        answer: &Answer::None,
         target: &target,
         binary: &binary,
         report: &report,
-        heap: heap.as_ref(),
+        heap: None,
         group: args.group,
         system: args.system,
     };
+    if let (Some(heap), View::Summary) = (&mut heap, args.view) {
+        let table = fds::ask(&target, heap)?;
+        let findings = findings::find(&shown, heap, &table);
+        answer = Answer::Summary(table, findings);
+    }
+    (shown.answer, shown.heap) = (&answer, heap.as_ref());
     output::stdout(|out| match args.format {
         Format::Json => json::write(&shown, args.view, out),
-        Format::Text => text::write(&shown, args.view, out),
-        Format::Pprof => heap::pprof(&shown, out),
+        Format::Text => text::write(&shown, args.view, &args.target, out),
+        Format::Pprof => match &answer {
+            Answer::Profile(profile) => heap::pprof(profile, out),
+            _ => Ok(()),
+        },
     })?;
     if args.view == View::Summary && args.format == Format::Text {
         let target = &args.target;

@@ -14,6 +14,9 @@ use crate::error::Error;
 /// Descriptors of one kind and holder that are listed one by one.
 const LISTED_MAX: usize = 4;
 
+/// Kinds counted in a line of the summary.
+const KINDS_MAX: usize = 5;
+
 /// Descriptors with what holds them.
 pub(super) struct Table {
     rows: Vec<Row>,
@@ -111,8 +114,15 @@ impl Table {
         groups
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
+    /// Open descriptors with what kind each is.
+    pub(super) fn open(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.rows.iter().filter_map(|row| Some((row.number, row.descriptor.as_ref()?.kind())))
+    }
+
+    /// Descriptors with the addresses of objects that are known to hold them.
+    pub(super) fn held(&self) -> impl Iterator<Item = (u32, u64)> {
+        let sure = |row: &'_ Row| row.holders.iter().find(|holder| holder.sure).map(|holder| (row.number, holder.address));
+        self.rows.iter().filter_map(sure)
     }
 }
 
@@ -156,6 +166,18 @@ fn holder_json(holder: &Holder) -> HolderJson<'_> {
         above: &holder.above,
         root: holder.root.as_deref(),
     }
+}
+
+/// A line of the summary page.
+pub(super) fn summary(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    if !table.live {
+        return Ok(());
+    }
+    let kinds = table.kinds();
+    let listed: Vec<String> =
+        kinds.iter().take(KINDS_MAX).map(|(kind, count)| format!("{} {}", grouped(*count), visible(kind))).collect();
+    let more = if kinds.len() > KINDS_MAX { " · …" } else { "" };
+    writeln!(out, "  descriptors  {:<8} {}{more}", grouped(table.rows.len()), listed.join(" · "))
 }
 
 pub(super) fn text(table: &Table, out: &mut dyn Write) -> io::Result<()> {

@@ -5,11 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use residue_report::pprof::{Line, Profile};
 use residue_report::{plural, shown_name as visible};
-use residue_runtime::heap::{Heap, Retained, Summary};
+use residue_runtime::heap::{Heap, MemoryProfile, Retained, Summary};
 use serde::Serialize;
 
-use super::Shown;
 use super::text::{grouped, time};
+use crate::error::Error;
 
 /// Types that are listed for people; JSON has all.
 const LISTED_MAX: usize = 30;
@@ -225,15 +225,23 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
 }
 
 /// The memory profile that the runtime keeps.
-pub(super) fn pprof(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let kinds =
-        [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
+pub(super) fn profile(heap: &Heap<'_>) -> Result<MemoryProfile, Error> {
+    let profile = heap.profile();
+    if profile.samples.is_empty() {
+        return Err(Error::failed("the program keeps no memory profile").hint(
+            "the linker switches sampling off in programs that contain nothing that reads it (runtime/pprof, expvar)",
+        ));
+    }
+    Ok(profile)
+}
+
+pub(super) fn pprof(samples: &MemoryProfile, out: &mut dyn Write) -> io::Result<()> {
+    let kinds = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
     let mut profile = Profile::new(&kinds);
-    for sample in shown.heap.map(Heap::profile).into_iter().flat_map(|profile| profile.samples) {
-        let stack = sample
-            .stack
-            .iter()
-            .map(|(pc, call)| (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }]));
+    for sample in &samples.samples {
+        let stack = sample.stack.iter().map(|(pc, call)| {
+            (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }])
+        });
         profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

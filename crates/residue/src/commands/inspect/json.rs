@@ -37,6 +37,8 @@ struct Document<'a> {
     object: Option<super::object::ObjectJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     descriptors: Option<Vec<super::fds::FdJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<super::findings::FindingJson<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -179,7 +181,11 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             _ => None,
         },
         descriptors: match shown.answer {
-            Answer::Fds(table) if view == View::Fds => Some(super::fds::json(table)),
+            Answer::Fds(table) => Some(super::fds::json(table)),
+            _ => None,
+        },
+        findings: match shown.answer {
+            Answer::Summary(_, findings) => Some(super::findings::json(findings)),
             _ => None,
         },
         goroutines: matches!(view, View::Goroutines | View::Defers)

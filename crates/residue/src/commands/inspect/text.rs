@@ -19,7 +19,7 @@ const KINDS_MAX: usize = 4;
 /// Functions wider than this don't move the places behind them.
 const WIDTH_MAX: usize = 52;
 
-pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn Write) -> io::Result<()> {
     header(shown, out)?;
     match view {
         View::Summary => summary(shown, out)?,
@@ -31,8 +31,8 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
         Answer::None => {}
         Answer::Why(why) => super::why::text(why, out)?,
         Answer::Object(object) => super::object::text(object, out)?,
-        Answer::Fds(table) if view == View::Fds => super::fds::text(table, out)?,
-        Answer::Fds(_) | Answer::Retained(_) => {}
+        Answer::Fds(table) => super::fds::text(table, out)?,
+        Answer::Summary(..) | Answer::Retained(_) | Answer::Profile(_) => {}
     }
     if let Some(heap) = shown.heap {
         match view {
@@ -42,6 +42,10 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             _ => {
                 super::heap::summary(heap, out)?;
                 super::finalizers::summary(shown, heap, out)?;
+                if let Answer::Summary(table, findings) = shown.answer {
+                    super::fds::summary(table, out)?;
+                    super::findings::text(findings, target, out)?;
+                }
             }
         }
         for (what, count) in &heap.notes {

@@ -175,3 +175,22 @@ pub(super) fn path(path: &RetentionPath, container: Option<usize>, out: &mut dyn
     }
     Ok(())
 }
+
+/// A way in one line: `[…] → main.Session .F → os.File .file → os.file`.
+pub(super) fn one_line(path: &RetentionPath) -> String {
+    let mut text = String::new();
+    let mut field = String::new();
+    for (index, step) in path.steps.iter().enumerate() {
+        field += &step.field;
+        if step.internal && index + 1 < path.steps.len() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text += &std::mem::take(&mut field);
+        let kind = step.kind.clone().unwrap_or_else(|| format!("{} of unknown type", bytes(step.bytes)));
+        text += &format!("{}→ {kind}", if text.is_empty() || text.ends_with(' ') { "" } else { " " });
+    }
+    text
+}
