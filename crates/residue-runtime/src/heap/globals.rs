@@ -26,6 +26,8 @@ const CHAIN_MAX: usize = 4 << 20;
 const MEMORY_PROFILE: u64 = 1;
 /// Frames of a bucket (`maxProfStackDepth`).
 const DEPTH_MAX: u64 = 1024;
+/// Bytes of results of a finalizer.
+const RESULT_BYTES_MAX: u64 = 1 << 20;
 /// The first Go program ran later than this, in nanoseconds since 1970.
 const EPOCH: u64 = 1_000_000_000_000_000_000;
 
@@ -176,17 +178,21 @@ impl Finder<'_> {
         if block.len() < at.size || count > entries {
             return false;
         }
-        // Types are left in entries that were used; those that wait have a function.
+        // Of entries that were used the type of the argument is left, and nothing else; those that wait have a function.
         let types = self.binary.module.types;
-        let used = (0..entries).any(|index| {
-            let kind = word(block, at.first + index * at.entry + at.argument_type).wrapping_sub(self.target.slide);
-            (types.0..types.1).contains(&kind)
-        });
-        let waiting = (0..count).all(|index| {
-            let function = word(block, at.first + index * at.entry + at.function);
-            self.is_closure(function)
-        });
-        (used || count > 0) && waiting
+        let is_type = |address: u64| (types.0..types.1).contains(&address.wrapping_sub(self.target.slide));
+        let mut used = 0;
+        let fits = |index: usize| {
+            let entry = &block[at.first + index * at.entry..at.first + (index + 1) * at.entry];
+            let kind = word(entry, at.argument_type);
+            used += usize::from(kind != 0);
+            let waits = index < count;
+            let (function, argument) = (word(entry, at.function), word(entry, at.argument));
+            (kind == 0 || is_type(kind))
+                && word(entry, at.results) < RESULT_BYTES_MAX
+                && if waits { self.is_closure(function) } else { function == 0 && argument == 0 }
+        };
+        (0..entries).all(fits) && (used > 0 || count > 0)
     }
 
     fn is_closure(&self, closure: u64) -> bool {
@@ -202,7 +208,7 @@ impl Finder<'_> {
             let (all, head) = (word(bytes, at.all), word(bytes, at.sleeping));
             let (asleep, running) = (half(bytes, at.asleep), half(bytes, at.running));
             half(bytes, at.goroutines) as usize == goroutines.len()
-                && (asleep + running) as usize <= goroutines.len()
+                && u64::from(asleep) + u64::from(running) <= goroutines.len() as u64
                 && (head == 0 || goroutines.contains(&head))
                 && (head != 0 || all != 0)
                 && (all == 0 || (all % 8 == 0 && self.target.word(all.wrapping_add(at.block_all)).is_some()))

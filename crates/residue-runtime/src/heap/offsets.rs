@@ -78,8 +78,8 @@ pub(crate) struct FinBlock {
     pub(crate) entry: usize,
     pub(crate) function: usize,
     pub(crate) argument: usize,
+    pub(crate) results: usize,
     pub(crate) argument_type: usize,
-    pub(crate) object_type: usize,
 }
 
 /// Offsets of `runtime.cleanupQueue` and its blocks.
@@ -251,8 +251,8 @@ impl Look<'_> {
             entry: self.size("runtime.finalizer")?,
             function: entry("fn")?,
             argument: entry("arg")?,
+            results: entry("nret")?,
             argument_type: entry("fint")?,
-            object_type: entry("ot")?,
         })
     }
 
