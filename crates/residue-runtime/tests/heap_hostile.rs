@@ -1,0 +1,155 @@
+//! Heaps that aren't what they should be: mutated while they are read, and cores with flipped bits and pointers that lead
+//! elsewhere. No crash on either side, bounded time and memory, and what is left out is counted.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test runs programs, and fails where it can't go on"
+)]
+
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use residue_gobin::{Binary, Elf};
+use residue_runtime::heap::{Heap, Layouts};
+use residue_runtime::Options;
+use residue_target::Target;
+use residue_testkit::go::{Running, releases};
+
+/// Memory that this process may ever have used: the core is mapped, what is read of it isn't large.
+const MEMORY_KB_MAX: u64 = 1_500_000;
+
+fn start(name: &str, folder: &Path) -> Running {
+    let program = folder.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.go"));
+    let go = releases().pop().unwrap();
+    go.build(&source, &["-ldflags=-s -w"], &program);
+    Running::start(&mut Command::new(&program))
+}
+
+fn options(freeze: bool) -> Options {
+    Options { freeze, key: [1; 32], reveal: false, now: None }
+}
+
+/// Reads all there is to read; how many objects there are.
+fn look(target: &Target) -> Option<u64> {
+    let start = Instant::now();
+    let binary = Binary::parse(&target.program).unwrap();
+    let layouts = Layouts::of(&binary).unwrap();
+    let found = Heap::read(target, &binary, &layouts, &options(true)).ok().map(|(report, mut heap)| {
+        let summary = heap.summary();
+        let retained = heap.retained();
+        assert!(retained.total <= summary.object_bytes);
+        let kinds = heap.kinds(Some(&retained));
+        assert_eq!(kinds.iter().map(|kind| kind.objects).sum::<u64>(), summary.objects);
+        let finalizers = heap.finalizers(&report);
+        assert!(finalizers.groups.iter().map(|group| group.registered).sum::<u64>() <= 10 * summary.objects);
+        let _ = heap.holders();
+        let _ = heap.profile();
+        for kind in kinds.iter().filter_map(|kind| kind.name.as_deref()).take(20) {
+            let objects = heap.objects_of(kind);
+            let why = heap.why(&objects);
+            assert!(why.unreachable <= why.objects);
+            for holding in &why.holdings {
+                assert!(holding.path.steps.len() <= 100);
+            }
+        }
+        summary.objects
+    });
+    assert!(start.elapsed() < Duration::from_secs(60), "it took {:?}", start.elapsed());
+    found
+}
+
+fn memory_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_heap_that_never_holds_still_is_read_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("busy", folder.path());
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let mut read = 0;
+    for _ in 0..15 {
+        // Opened anew: the heap grows.
+        let target = Target::process(running.pid()).unwrap();
+        read += usize::from(look(&target).is_some());
+    }
+    assert!(read >= 12, "{read} of 15");
+    assert!(running.is_alive());
+}
+
+/// A small generator of pseudo-random numbers (splitmix64), so that a failure can be had again.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+#[test]
+fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("busy", folder.path());
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let made = Command::new("gcore").arg("-o").arg(folder.path().join("core")).arg(&pid).output();
+    assert!(made.expect("gcore, of the package gdb").status.success());
+    drop(running);
+    let path = folder.path().join(format!("core.{pid}"));
+    let program = folder.path().join("busy");
+    let look = || Target::core(&path, Some(&program)).ok().and_then(|target| look(&target));
+    let whole = look().unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut headers = vec![0; 1 << 20];
+    let len = file.read_at(&mut headers, 0).unwrap();
+    let elf = Elf::parse(&headers[..len]).unwrap();
+    let mut used = Vec::new();
+    for segment in elf.segments().iter().filter(|segment| segment.writable && segment.size < 128 << 20) {
+        let mut bytes = vec![0; segment.size as usize];
+        if file.read_exact_at(&mut bytes, segment.offset).is_ok() {
+            let words = bytes.chunks_exact(8).enumerate().filter(|(_, word)| word.iter().any(|byte| *byte != 0));
+            used.extend(words.map(|(index, word)| (segment.offset + 8 * index as u64, word.to_vec())));
+        }
+    }
+    assert!(used.len() > 1_000, "{} words are in use", used.len());
+    let mut numbers = Numbers(11);
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..24 {
+        let mut changed = Vec::new();
+        // From a few words, which leave the heap to be found, to one in fifty.
+        for _ in 0..used.len() / [2000, 500, 50][round % 3] {
+            let (at, word) = &used[numbers.below(used.len())];
+            let mut new = word.clone();
+            match round % 2 {
+                0 => new[numbers.below(8)] ^= 1 << numbers.below(8),
+                // A pointer that leads elsewhere: lists in circles, insane lengths.
+                _ => new.clone_from(&used[numbers.below(used.len())].1),
+            }
+            file.write_all_at(&new, *at).unwrap();
+            changed.push((*at, word));
+        }
+        match look() {
+            Some(_) => read += 1,
+            None => refused += 1,
+        }
+        for (at, word) in changed {
+            file.write_all_at(word, at).unwrap();
+        }
+    }
+    assert_eq!(look(), Some(whole), "all changes are undone");
+    assert!(read > 2, "{read} read, {refused} refused");
+    assert!(memory_kb() < MEMORY_KB_MAX, "{} KB", memory_kb());
+}
