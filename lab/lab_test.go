@@ -41,6 +41,9 @@ type expectation struct {
 		Mark   string `toml:"mark"`
 		Missed string `toml:"missed"`
 	} `toml:"check"`
+	Inspect []struct {
+		Rule string `toml:"rule"`
+	} `toml:"inspect"`
 }
 
 // growth is how much more there is than at rest.

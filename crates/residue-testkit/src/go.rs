@@ -118,6 +118,11 @@ impl Running {
         self.child.stdin.take().expect("not taken before")
     }
 
+    /// Waits until it ends; its exit code.
+    pub fn code(&mut self) -> Option<i32> {
+        self.child.wait().ok().and_then(|status| status.code())
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

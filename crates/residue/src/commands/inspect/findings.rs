@@ -206,9 +206,6 @@ fn containers(shown: &Shown<'_>, heap: &mut Heap<'_>, table: &fds::Table, findin
     let why = heap.why(&objects);
     for holding in why.holdings.iter().filter(|holding| holding.objects >= DESCRIPTORS_MIN) {
         let (path, Some(at)) = (&holding.path, holding.container) else { continue };
-        if path.root_kind != "variable" {
-            continue;
-        }
         let container = path.steps[..=at].iter().rev().find(|step| !step.internal).and_then(|step| step.kind.clone());
         let last = path.steps.last().map(|step| step.address);
         let kind = held.iter().find(|(_, address)| Some(*address) == last).and_then(|(number, _)| kinds.get(number));

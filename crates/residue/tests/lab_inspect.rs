@@ -1,0 +1,100 @@
+//! The lab's programs as the process lens sees them: what `expect.toml` says is found in the leaky variant after its load, and
+//! not in the corrected one.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test that cannot set up fails, and one that is not permitted says so"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use residue_testkit::go::Running;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The exit code of a program whose experiment the machine doesn't allow.
+const NOT_PERMITTED: i32 = 77;
+
+#[derive(Deserialize)]
+struct Scenario {
+    run: Run,
+    #[serde(default)]
+    inspect: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    requests: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    rule: String,
+}
+
+fn lab() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab")
+}
+
+/// Builds and runs a variant until its load is over; none when the machine doesn't allow it.
+fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Running> {
+    let program = folder.join(format!("{name}-{variant}"));
+    let source = format!("./scenarios/{name}/{variant}");
+    let mut build = Command::new("go");
+    let output = build.args(["build", "-ldflags=-s -w", "-o"]).arg(&program).arg(&source).current_dir(lab()).output();
+    let output = output.expect("`go` on PATH");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let arguments = ["-requests", &requests.to_string(), "-hold"].map(str::to_owned);
+    let mut running = Running::start(Command::new(&program).args(arguments));
+    let evidence = running.line();
+    if evidence.is_none() {
+        assert_eq!(running.code(), Some(NOT_PERMITTED), "{name}/{variant} ended without evidence");
+        return None;
+    }
+    Some(running)
+}
+
+/// Rules that have findings, and the whole output.
+fn rules(running: &Running) -> (BTreeSet<String>, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
+    let output = command.args(["inspect", &running.pid().to_string(), "--format", "json"]).output().expect("residue runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = document["findings"].as_array().expect("findings").iter();
+    (findings.map(|finding| finding["rule"].as_str().expect("a code").to_owned()).collect(), document)
+}
+
+#[test]
+fn processes_show_what_the_lab_leaks() {
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    let mut asked = 0;
+    for entry in std::fs::read_dir(lab().join("scenarios")).expect("the lab") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(path.join("expect.toml")).expect("expectations");
+        let scenario: Scenario = toml::from_str(&text).expect("expectations");
+        let expected: BTreeSet<String> = scenario.inspect.into_iter().map(|expected| expected.rule).collect();
+        if expected.is_empty() {
+            continue;
+        }
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        for variant in ["leaky", "fixed"] {
+            let Some(running) = held(&name, variant, scenario.run.requests, folder.path()) else {
+                eprintln!("{name}/{variant}: NOT TESTED, this machine does not permit it");
+                continue;
+            };
+            let (found, document) = rules(&running);
+            if variant == "leaky" {
+                assert!(expected.is_subset(&found), "{name}/{variant}: {document:#}");
+            } else {
+                assert!(expected.is_disjoint(&found), "{name}/{variant}: {document:#}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked >= 6, "{asked} programs were asked");
+}
