@@ -115,14 +115,16 @@ fn what_is_held_is_what_the_program_says() {
 fn check(go: &Go, flags: &[&str], program: &Program, target: &Target, said: &str) {
     let binary = Binary::parse(&target.program).unwrap();
     let layouts = Layouts::of(&binary).unwrap();
-    let (report, mut heap) = Heap::read(target, &binary, &layouts, &options(target)).unwrap_or_else(|error| panic!("{said}: {error}"));
+    let (report, mut heap) =
+        Heap::read(target, &binary, &layouts, &options(target)).unwrap_or_else(|error| panic!("{said}: {error}"));
     let stripped = !flags.is_empty();
     assert!(heap.notes.is_empty(), "{said}: {:?}", heap.notes);
     figures(program, &heap, said);
     if go.minor() >= 22 {
         let kinds = heap.kinds(None);
         for (name, count) in COUNTS {
-            let found: u64 = kinds.iter().filter(|kind| kind.name.as_deref() == Some(*name)).map(|kind| kind.objects).sum();
+            let found: u64 =
+                kinds.iter().filter(|kind| kind.name.as_deref() == Some(*name)).map(|kind| kind.objects).sum();
             assert_eq!(found, *count, "{said}: objects of {name}");
         }
     }
@@ -136,7 +138,11 @@ fn figures(program: &Program, heap: &Heap<'_>, said: &str) {
     let (objects, bytes) = (program.figures["objects"], program.figures["bytes"]);
     // Printing what it says makes some more.
     assert!(summary.objects.abs_diff(objects) * 1000 <= objects, "{said}: {} objects, not {objects}", summary.objects);
-    assert!(summary.object_bytes.abs_diff(bytes) <= bytes / 1000 + 16_384, "{said}: {} bytes, not {bytes}", summary.object_bytes);
+    assert!(
+        summary.object_bytes.abs_diff(bytes) <= bytes / 1000 + 16_384,
+        "{said}: {} bytes, not {bytes}",
+        summary.object_bytes
+    );
     let collections = summary.collections.unwrap_or_else(|| panic!("{said}: no figures of collections"));
     assert_eq!(u64::from(collections.cycles), program.figures["cycles"], "{said}");
     assert_eq!(u64::from(collections.forced), program.figures["forced"], "{said}");

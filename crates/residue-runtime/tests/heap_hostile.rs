@@ -13,8 +13,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use residue_gobin::{Binary, Elf};
-use residue_runtime::heap::{Heap, Layouts};
 use residue_runtime::Options;
+use residue_runtime::heap::{Heap, Layouts};
 use residue_target::Target;
 use residue_testkit::go::{Running, releases};
 

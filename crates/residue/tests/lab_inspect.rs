@@ -62,7 +62,8 @@ fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Runni
 /// Rules that have findings, and the whole output.
 fn rules(running: &Running) -> (BTreeSet<String>, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
-    let output = command.args(["inspect", &running.pid().to_string(), "--format", "json"]).output().expect("residue runs");
+    let output =
+        command.args(["inspect", &running.pid().to_string(), "--format", "json"]).output().expect("residue runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let findings = document["findings"].as_array().expect("findings").iter();

@@ -3,7 +3,6 @@
 //! `os.file` and `net.netFD` contain a `poll.FD`; a `*ebpf.Map`, `*ebpf.Program` or link leads to a `sys.FD`. Such objects have
 //! a finalizer or a cleanup, by which a stripped program tells their types.
 
-use residue_target::{Memory as _, MemoryExt as _};
 use rustc_hash::FxHashMap;
 
 use super::Heap;
@@ -19,7 +18,7 @@ const HOLDERS: [(&str, &str); 2] = [("poll.FD", "Sysfd"), ("sys.FD", "raw")];
 /// Types above the holder that are told.
 const ABOVE_MAX: usize = 3;
 /// Descriptors have numbers below (`fs.nr_open` can't be more).
-const NUMBER_MAX: i64 = 1 << 30;
+const NUMBER_MAX: u32 = 1 << 30;
 
 /// An object that holds a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +76,8 @@ impl Heap<'_> {
             number[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
             let number = i64::from_le_bytes(number);
             let (object, sure) = objects[index];
-            if (0..NUMBER_MAX).contains(&number) && (sure || number > 0) {
-                found.push((number as u32, object, sure));
-            }
+            let number = u32::try_from(number).ok().filter(|number| *number < NUMBER_MAX && (sure || *number > 0));
+            found.extend(number.map(|number| (number, object, sure)));
         });
         found.sort_unstable();
         found

@@ -6,6 +6,8 @@
 //! and Tarjan ("A fast algorithm for finding dominators in a flowgraph", TOPLAS 1, 1979). Roots of the same variable or
 //! goroutine are one node of their own below the root of all.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use super::Heap;
@@ -199,15 +201,12 @@ impl Heap<'_> {
         }
         let mut found = Retained { total: bytes[0], ..Retained::default() };
         self.by_kind(&dominator, &bytes, &object, &mut found);
-        let mut packages: FxHashMap<String, u64> = FxHashMap::default();
-        for number in 1..walk.node.len() {
-            let node = walk.node[number];
-            if node < first {
-                let from = froms[node as usize - 1];
-                found.roots.push((self.root_class(from), bytes[number]));
-                if let Some(package) = self.package_of(from) {
-                    *packages.entry(package).or_default() += bytes[number];
-                }
+        let mut packages: BTreeMap<String, u64> = BTreeMap::new();
+        for (node, bytes) in walk.node.iter().zip(&bytes).skip(1).filter(|(node, _)| **node < first) {
+            let from = froms[*node as usize - 1];
+            found.roots.push((self.root_class(from), *bytes));
+            if let Some(package) = self.package_of(from) {
+                *packages.entry(package).or_default() += bytes;
             }
         }
         found.packages = packages.into_iter().collect();

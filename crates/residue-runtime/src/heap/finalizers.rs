@@ -39,6 +39,20 @@ const CLOSURE_WORDS: u64 = 4;
 /// What groups have in common: what is noted, the number of the object's type, the function.
 type Key = (NoteKind, u32, Option<String>);
 
+/// What waits to be called.
+#[derive(Default)]
+pub(super) struct Queues {
+    pub(super) finalizers: Vec<Entry>,
+    pub(super) cleanups: Vec<Entry>,
+    cleanups_run: Option<u64>,
+}
+
+/// A call that waits: the closure, and what it gets.
+pub(super) struct Entry {
+    pub(super) function: u64,
+    pub(super) argument: u64,
+}
+
 impl Heap<'_> {
     /// What is to be called when objects die.
     pub fn finalizers(&self, report: &Report) -> Finalizers {
@@ -95,9 +109,13 @@ impl Heap<'_> {
                 &b.function,
             ))
         });
-        let mut found = Finalizers { groups, runners: runners(report), ..Finalizers::default() };
-        self.queues(&mut found);
-        found
+        Finalizers {
+            groups,
+            queued: self.queued(&self.queues.finalizers),
+            queued_cleanups: self.queued(&self.queues.cleanups),
+            runners: runners(report),
+            cleanups_run: self.queues.cleanups_run,
+        }
     }
 
     fn named(&self, mut group: Group, roots: FxHashMap<From, u64>) -> Group {
@@ -168,24 +186,36 @@ impl Heap<'_> {
         Some(inner.last().unwrap_or(outer))
     }
 
-    fn queues(&self, found: &mut Finalizers) {
+    /// What waits in the queues, by function.
+    fn queued(&self, entries: &[Entry]) -> BTreeMap<String, u64> {
+        let mut found = BTreeMap::new();
+        let mut names = FxHashMap::default();
+        for entry in entries {
+            let name = self.cleanup_name(entry.function, &mut names).unwrap_or_else(|| "unknown function".to_owned());
+            *found.entry(name).or_default() += 1;
+        }
+        found
+    }
+
+    /// Reads the queues; which goroutines call cleanups tells which variable is theirs.
+    pub(super) fn read_queues(&self, report: &Report) -> Queues {
         let at = &self.offsets.fin_block;
-        let unknown = || "unknown function".to_owned();
+        let mut found = Queues::default();
         for block in self.finder().fin_blocks(&self.variables) {
             for index in 0..half(&block, at.count) as usize {
-                let closure = word(&block, at.first + index * at.entry + at.function);
-                let name = self.cleanup_name(closure, &mut FxHashMap::default()).unwrap_or_else(unknown);
-                *found.queued.entry(name).or_default() += 1;
+                let entry = at.first + index * at.entry;
+                let field = |offset: usize| word(&block, entry + offset);
+                found.finalizers.push(Entry { function: field(at.function), argument: field(at.argument) });
             }
         }
-        let Some(at) = &self.offsets.cleanup_queue else { return };
-        let loops = found.runners.iter().filter(|runner| !runner.finalizers).map(|runner| runner.goroutine);
+        let Some(at) = &self.offsets.cleanup_queue else { return found };
+        let loops = runners(report).into_iter().filter(|runner| !runner.finalizers).map(|runner| runner.goroutine);
         let loops: FxHashSet<u64> = loops.collect();
         let records = self.stacks.iter().filter(|kept| loops.contains(&kept.id)).map(|kept| kept.record);
-        let Some(queue) = self.finder().cleanup_queue(&self.variables, &records.collect()) else { return };
+        let Some(queue) = self.finder().cleanup_queue(&self.variables, &records.collect()) else { return found };
         let record = self.target.read_up_to(queue, at.size);
         if record.len() < at.size {
-            return;
+            return found;
         }
         found.cleanups_run = Some(word(&record, at.executed));
         let (mut block, mut seen) = (word(&record, at.all), FxHashSet::default());
@@ -195,14 +225,16 @@ impl Heap<'_> {
             let count = u64::from(words(block, at.block_count) as u32).min(BLOCK_ENTRIES_MAX);
             for index in 0..count {
                 let entry = at.block_first.saturating_add(index * at.entry).saturating_add(at.entry_fn);
-                let closure = words(block, entry);
-                if closure != 0 {
-                    let name = self.cleanup_name(closure, &mut FxHashMap::default()).unwrap_or_else(unknown);
-                    *found.queued_cleanups.entry(name).or_default() += 1;
+                // What a cleanup gets stands behind its function, where it is kept apart.
+                let argument = if at.entry > at.entry_fn + 8 { words(block, entry + 8) } else { 0 };
+                let function = words(block, entry);
+                if function != 0 {
+                    found.cleanups.push(Entry { function, argument });
                 }
             }
             block = words(block, at.block_all);
         }
+        found
     }
 
     /// Roots that are told as one: words of the same variable's range or goroutine.

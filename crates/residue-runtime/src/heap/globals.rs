@@ -96,7 +96,7 @@ impl Finder<'_> {
             let alike = variables.places(size).filter(|(_, bytes)| {
                 let (pointer, len, capacity) = (word(bytes, list), word(bytes, list + 8), word(bytes, list + 16));
                 let slice = pointer != 0 && pointer % 8 == 0 && 0 < len && len <= capacity && capacity < 1 << 40;
-                slice && word(bytes, arenas) != 0 && word(bytes, arenas) % 8 == 0
+                slice && word(bytes, arenas) != 0 && word(bytes, arenas).is_multiple_of(8)
             });
             alike.map(|(address, _)| address).find(|address| self.is_heap(*address))
         })

@@ -274,7 +274,7 @@ impl Graph {
                     types.get(kind).map_or(0, |kind| kind.size)
                 }
                 _ => {
-                    targets = self.inner(spans, types, memory, object, shape).into();
+                    targets = Self::inner(spans, types, memory, object, shape).into();
                     0
                 }
             };
@@ -315,7 +315,7 @@ impl Graph {
         let head = types.map_size();
         match *types.map() {
             Map::Buckets { buckets, .. } => {
-                self.find_holders(spans, Some((head, buckets)), &|graph, target| cells(graph, target).map(Shape::Map))
+                self.find_holders(spans, Some((head, buckets)), &|graph, target| cells(graph, target).map(Shape::Map));
             }
             Map::Groups { directory, groups, table, .. } => {
                 self.find_holders(spans, Some((table, groups)), &|graph, target| {
@@ -370,7 +370,6 @@ impl Graph {
 
     /// What the pointers of the runtime's own structs lead to.
     fn inner(
-        &self,
         spans: &Spans,
         types: &mut Types<'_>,
         memory: &dyn residue_target::Memory,

@@ -35,6 +35,7 @@ use crate::offsets::{half, word};
 use crate::read::{KeptStack, More, inspect_more};
 pub use descriptors::Holder;
 pub use dominators::Retained;
+use finalizers::Queues;
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
@@ -72,6 +73,7 @@ pub struct Heap<'a> {
     strong: usize,
     reach: Reach,
     specials: Vec<Special>,
+    queues: Queues,
     /// Goroutines by the objects that are their records.
     goroutines: FxHashMap<u32, u64>,
     /// Package variables by address, where the program has symbols.
@@ -115,7 +117,8 @@ impl<'a> Heap<'a> {
         let address = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoHeap)?;
         let (mut stacks, mut copied) = (Vec::new(), None);
         let mut copy = || {
-            copied = spans::copy(target, address, offsets, mapped).map(|spans| (spans, Variables::copy(target, binary)))
+            let spans = spans::copy(target, address, offsets, mapped);
+            copied = spans.map(|spans| (spans, Variables::copy(target, binary)));
         };
         let more = More { stacks: &mut stacks, while_stopped: &mut copy };
         let report = inspect_more(target, binary, options, Some(more))?;
@@ -126,7 +129,7 @@ impl<'a> Heap<'a> {
         let (tables, (low, high)) = (types.tables(), spans.bounds());
         let mut known: FxHashMap<u64, bool> = FxHashMap::default();
         let mut is_type = |word: u64| {
-            let possible = word >= ADDRESS_MIN && word % 8 == 0 && !(low..high).contains(&word);
+            let possible = word >= ADDRESS_MIN && word.is_multiple_of(8) && !(low..high).contains(&word);
             possible && (tables.is_description(word) || *known.entry(word).or_insert_with(|| tables.is_table(word)))
         };
         let is_function = |word: u64| is_function(target, binary, word);
@@ -148,6 +151,7 @@ impl<'a> Heap<'a> {
             types,
             stacks,
             specials: Vec::new(),
+            queues: Queues::default(),
             goroutines: FxHashMap::default(),
             symbols: names::variables(target, binary),
             now: options.now,
@@ -158,7 +162,7 @@ impl<'a> Heap<'a> {
         heap.note("objects whose pointers were guessed", guessed);
         heap.note("objects that can't be read", heap.graph.unreadable);
         heap.note("edges left out", heap.graph.cut);
-        heap.find_roots();
+        heap.find_roots(&report);
         Ok((report, heap))
     }
 
@@ -168,7 +172,7 @@ impl<'a> Heap<'a> {
         }
     }
 
-    fn find_roots(&mut self) {
+    fn find_roots(&mut self, report: &Report) {
         let mut said = Vec::new();
         let mut roots =
             roots::variables(self.target, self.binary, &self.variables, &self.spans, &mut |at, value, before| {
@@ -233,7 +237,16 @@ impl<'a> Heap<'a> {
             }
         }
         self.specials = specials;
-        self.queue_roots(&mut roots);
+        self.queues = self.read_queues(report);
+        for (entries, is_cleanup) in [(&self.queues.finalizers, false), (&self.queues.cleanups, true)] {
+            for (number, entry) in (0..).zip(entries) {
+                let from = if is_cleanup { From::QueuedCleanup(number) } else { From::Queued(number) };
+                for address in [entry.function, entry.argument] {
+                    let object = self.spans.object_at(address);
+                    roots.extend(object.map(|(object, _)| Root { object, from, precise: true }));
+                }
+            }
+        }
         self.strong = roots.len();
         self.roots = roots;
         self.spread_from_variables();
@@ -256,23 +269,6 @@ impl<'a> Heap<'a> {
         }
         self.reach.from(&self.graph, &weaker, self.strong as u32);
         self.roots.extend(weaker);
-    }
-
-    /// Finalizers and cleanups that wait to be called.
-    fn queue_roots(&mut self, roots: &mut Vec<Root>) {
-        let at = &self.offsets.fin_block;
-        let mut number = 0;
-        for block in self.finder().fin_blocks(&self.variables) {
-            for index in 0..half(&block, at.count) as usize {
-                let entry = at.first + index * at.entry;
-                for field in [at.function, at.argument] {
-                    if let Some((object, _)) = self.spans.object_at(word(&block, entry + field)) {
-                        roots.push(Root { object, from: From::Queued(number), precise: true });
-                    }
-                }
-                number += 1;
-            }
-        }
     }
 
     fn finder(&self) -> Finder<'_> {

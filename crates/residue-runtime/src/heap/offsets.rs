@@ -33,7 +33,6 @@ pub(crate) struct Span {
     /// Counts are 16 bits wide, else words.
     pub(crate) narrow: bool,
     pub(crate) alloc_bits: usize,
-    pub(crate) mark_bits: usize,
     pub(crate) sweepgen: usize,
     pub(crate) alloc_count: usize,
     pub(crate) class: usize,
@@ -193,7 +192,6 @@ impl Look<'_> {
             count: second,
             narrow: second - first.min(second) == 2,
             alloc_bits: span("allocBits")?,
-            mark_bits: span("gcmarkBits")?,
             sweepgen: span("sweepgen")?,
             alloc_count: span("allocCount")?,
             class: span("spanclass")?,

@@ -86,8 +86,6 @@ pub struct Finalizers {
     pub runners: Vec<Runner>,
     /// Cleanups that were run, where the runtime counts them.
     pub cleanups_run: Option<u64>,
-    /// The queue of finalizers was found, or there is none yet.
-    pub queue_known: bool,
 }
 
 /// What is noted about objects.

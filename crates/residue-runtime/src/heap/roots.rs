@@ -198,13 +198,17 @@ impl Stacks<'_> {
         let pc = frame.pc.wrapping_sub(self.target.slide);
         let Some(function) = self.binary.functions.find(pc) else { return };
         // At the entry the first map holds.
-        let index = if pc == function.entry { 0 } else { function.stack_map_index(pc).unwrap_or(-1).max(0) };
+        let index = if pc == function.entry {
+            0
+        } else {
+            function.stack_map_index(pc).and_then(|index| u32::try_from(index).ok()).unwrap_or(0)
+        };
         let map = |which: u8| {
             let data = self.binary.funcdata(&function, which)?;
             let (count, bits) = (number(data, 0)?, number(data, 4)?);
             let bytes = bits.div_ceil(8) as usize;
             let start = 8_usize.checked_add((index as usize).checked_mul(bytes)?)?;
-            (u32::try_from(index).ok()? < count).then_some((bits, data.get(start..start.checked_add(bytes)?)?))
+            (index < count).then_some((bits, data.get(start..start.checked_add(bytes)?)?))
         };
         let locals = map(LOCAL_MAPS);
         if locals.is_none() && frame.varp.saturating_sub(frame.sp) > 8 {

@@ -245,7 +245,7 @@ impl<'a> Types<'a> {
             .chunks(8)
             .map(|bytes| bytes.iter().rev().fold(0, |mask, byte| mask << 8 | u64::from(*byte)))
             .collect();
-        if words % 64 != 0
+        if !words.is_multiple_of(64)
             && let Some(last) = mask.last_mut()
         {
             *last &= (1 << (words % 64)) - 1;

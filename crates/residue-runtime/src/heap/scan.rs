@@ -34,8 +34,6 @@ pub(crate) enum Pointers {
 /// A pointer that was met.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Met {
-    /// The object's number in its span.
-    pub(crate) index: u32,
     /// Which word of the object.
     pub(crate) word: u64,
     pub(crate) value: u64,
@@ -123,7 +121,7 @@ impl<'a, 't> Scanner<'a, 't> {
                 let first = (at - slot) / 8;
                 each(&pointers, (slot - span.start) / 8, header / 8, first, bytes, &mut |word_index, value, before| {
                     let precise = !matches!(pointers, Pointers::Anywhere);
-                    visitor.pointer(span, Met { index, word: word_index, value, before, precise });
+                    visitor.pointer(span, Met { word: word_index, value, before, precise });
                 });
                 at = until;
             }
@@ -164,7 +162,7 @@ impl<'a, 't> Scanner<'a, 't> {
             let Some(pointers) = &pointers else { return };
             let precise = !matches!(pointers, Pointers::Anywhere);
             each(pointers, (slot - span.start) / 8, header / 8, (at - slot) / 8, &bytes, &mut |word, value, before| {
-                visitor.pointer(&alone, Met { index, word, value, before, precise });
+                visitor.pointer(&alone, Met { word, value, before, precise });
             });
             at += bytes.len() as u64 / 8 * 8;
         }

@@ -154,11 +154,13 @@ impl Heap<'_> {
                 (group.nearest, group.nearest_depth) = (*object, depth);
             }
         }
-        let mut alike: Vec<Alike> = alike.into_values().collect();
-        alike.sort_by_key(|group| (std::cmp::Reverse(group.objects), group.nearest_depth, group.nearest));
-        why.more = alike.len().saturating_sub(HOLDINGS_MAX);
-        alike.truncate(HOLDINGS_MAX);
-        for group in alike {
+        let mut numbers: Vec<u32> = alike.keys().copied().collect();
+        numbers.sort_by_key(|number| {
+            let group = &alike[number];
+            (std::cmp::Reverse(group.objects), group.nearest_depth, group.nearest)
+        });
+        why.more = numbers.len().saturating_sub(HOLDINGS_MAX);
+        for group in numbers.iter().take(HOLDINGS_MAX).map(|number| &alike[number]) {
             let Some(path) = self.path(group.nearest) else { continue };
             let container = group.common.filter(|_| group.objects > 1).and_then(|common| {
                 let (address, _) = self.spans.extent(common)?;
@@ -371,8 +373,7 @@ impl Heap<'_> {
                 let room = self.spans.extent(object).map_or(0, |(_, bytes)| bytes);
                 let path = self.types.path(kind, offset % size).unwrap_or_else(|| format!("+{:#x}", offset % size));
                 if self.types.is_cells(kind) {
-                    let is_key = path.ends_with(".key") || path.contains(".key.") || path.starts_with(".keys");
-                    return if is_key { "[key]".to_owned() } else { format!("[…]{}", behind_cell(&path)) };
+                    return if is_key(&path) { "[key]".to_owned() } else { format!("[…]{}", behind_cell(&path)) };
                 }
                 if room >= size.saturating_mul(2) { format!("[{}]{path}", offset / size) } else { path }
             }
@@ -428,6 +429,11 @@ impl Heap<'_> {
             held_by: holders,
         })
     }
+}
+
+/// Whether a place in a map's cells is that of a key: `.slots[3].key.name`, `.keys[3]`.
+fn is_key(path: &str) -> bool {
+    path.split('.').any(|part| part == "key" || part.starts_with("keys["))
 }
 
 /// What is behind the cell itself: `.slots[3].elem.file` is a part of an element, `.elems[3].file` too.

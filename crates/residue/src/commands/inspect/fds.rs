@@ -121,7 +121,8 @@ impl Table {
 
     /// Descriptors with the addresses of objects that are known to hold them.
     pub(super) fn held(&self) -> impl Iterator<Item = (u32, u64)> {
-        let sure = |row: &'_ Row| row.holders.iter().find(|holder| holder.sure).map(|holder| (row.number, holder.address));
+        let sure =
+            |row: &'_ Row| row.holders.iter().find(|holder| holder.sure).map(|holder| (row.number, holder.address));
         self.rows.iter().filter_map(sure)
     }
 }

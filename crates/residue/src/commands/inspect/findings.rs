@@ -216,7 +216,9 @@ fn containers(shown: &Shown<'_>, heap: &mut Heap<'_>, table: &fds::Table, findin
         found.resource = what.to_owned();
         found.notes.push(format!("root  {}", path.root));
         found.notes.push(format!("path  {}", why::one_line(path)));
-        found.notes.push("they are open as long as the container has them: nothing closes what can still be used".to_owned());
+        found
+            .notes
+            .push("they are open as long as the container has them: nothing closes what can still be used".to_owned());
         let first = held.iter().find(|(_, address)| Some(*address) == last).map_or(0, |(number, _)| *number);
         found.help = help(format!("residue inspect TARGET why fd:{first}    see one of them with all it is held by"));
         let mut holder = holder(shown, &path.root, path.steps.last().and_then(|step| step.kind.as_deref()));

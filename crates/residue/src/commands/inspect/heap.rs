@@ -236,12 +236,14 @@ pub(super) fn profile(heap: &Heap<'_>) -> Result<MemoryProfile, Error> {
 }
 
 pub(super) fn pprof(samples: &MemoryProfile, out: &mut dyn Write) -> io::Result<()> {
-    let kinds = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
+    let kinds =
+        [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
     let mut profile = Profile::new(&kinds);
     for sample in &samples.samples {
-        let stack = sample.stack.iter().map(|(pc, call)| {
-            (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }])
-        });
+        let stack = sample
+            .stack
+            .iter()
+            .map(|(pc, call)| (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }]));
         profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
