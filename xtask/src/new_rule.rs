@@ -67,6 +67,7 @@ fn checked(code: &str, name: &str) -> Result<Family, Box<dyn Error>> {
     let family = rules.iter().map(|rule| rule.family).find(|family| code.starts_with(family.letter()));
     match family {
         Some(Family::Kernel) => Err("rules on what the kernel keeps look at no source; start from k101.rs".into()),
+        Some(Family::Process) => Err("rules on what a program keeps look at no source; start from p301.rs".into()),
         Some(Family::Directives) => {
             Err("rules on residue's own comments are no rules over code; start from rules/x001.rs".into())
         }

@@ -20,7 +20,8 @@ use crate::suggest;
 /// The rules there are, of all lenses, in order of their codes.
 pub fn rules() -> &'static [&'static RuleMeta] {
     static RULES: LazyLock<Vec<&'static RuleMeta>> = LazyLock::new(|| {
-        let mut rules = [residue_check::rules::ALL, residue_fd::rules::ALL].concat();
+        let mut rules =
+            [residue_check::rules::ALL, residue_fd::rules::ALL, crate::commands::inspect::rules::ALL].concat();
         rules.sort_by_key(|rule| rule.code);
         rules
     });

@@ -7,6 +7,7 @@ use residue_finding::{DOC_HEADINGS, Family, RuleMeta};
 use crate::new_rule::{FIXTURES, RULES, UNWRITTEN, is_kebab};
 
 /// Where the rules are that no source is looked at for: programs of the lab and recordings are their fixtures.
+const PROCESS_RULES: &str = "crates/residue/src/commands/inspect/rules";
 const KERNEL_RULES: &str = "crates/residue-fd/src/rules";
 
 pub(super) fn problems(root: &Path) -> Vec<String> {
@@ -18,12 +19,16 @@ pub(super) fn problems(root: &Path) -> Vec<String> {
         }
     }
     for rule in rules {
-        let folder = if rule.family == Family::Kernel { KERNEL_RULES } else { RULES };
+        let folder = match rule.family {
+            Family::Kernel => KERNEL_RULES,
+            Family::Process => PROCESS_RULES,
+            _ => RULES,
+        };
         let file = format!("{folder}/{}.rs", rule.code.as_str().to_ascii_lowercase());
         if !root.join(&file).is_file() {
             problems.push(format!("{}: {file} is not there; a rule is one file", rule.code));
         }
-        if rule.family != Family::Kernel {
+        if !matches!(rule.family, Family::Kernel | Family::Process) {
             problems.extend(fixtures(root, rule));
         }
     }

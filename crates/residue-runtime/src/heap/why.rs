@@ -17,8 +17,6 @@ use super::{Heap, is_function};
 
 /// Ways that are told.
 const HOLDINGS_MAX: usize = 8;
-/// Ways that are told apart while they are counted.
-const COUNTED_MAX: usize = 1 << 20;
 /// Steps of a way that are told; longer ones lose their middle.
 const STEPS_MAX: usize = 40;
 /// Objects that are walked up in order to find what others have in common.
@@ -112,7 +110,8 @@ impl Heap<'_> {
     pub fn why(&mut self, objects: &[u32]) -> Why {
         let mut why = Why::default();
         let mut marks = Marks::default();
-        let mut alike: FxHashMap<u32, Alike> = FxHashMap::default();
+        let mut alike: Vec<Alike> = Vec::new();
+        let mut numbers: FxHashMap<u32, usize> = FxHashMap::default();
         let mut depths: FxHashMap<u32, u32> = FxHashMap::default();
         let mut walked = WALKED_MAX;
         for object in objects {
@@ -124,17 +123,18 @@ impl Heap<'_> {
                 continue;
             };
             let depth = self.depth(*object, &mut depths);
-            if alike.len() >= COUNTED_MAX && !alike.contains_key(&mark) {
-                continue;
+            let number = *numbers.entry(mark).or_insert(alike.len());
+            if number == alike.len() {
+                alike.push(Alike {
+                    objects: 0,
+                    bytes: 0,
+                    nearest: *object,
+                    nearest_depth: depth,
+                    common: None,
+                    stacks: FxHashSet::default(),
+                });
             }
-            let group = alike.entry(mark).or_insert(Alike {
-                objects: 0,
-                bytes: 0,
-                nearest: *object,
-                nearest_depth: depth,
-                common: None,
-                stacks: FxHashSet::default(),
-            });
+            let group = &mut alike[number];
             if group.objects == 0 {
                 group.common = match self.reach.parent(*object) {
                     Some(Parent::Object(parent)) => Some(parent),
@@ -154,13 +154,9 @@ impl Heap<'_> {
                 (group.nearest, group.nearest_depth) = (*object, depth);
             }
         }
-        let mut numbers: Vec<u32> = alike.keys().copied().collect();
-        numbers.sort_by_key(|number| {
-            let group = &alike[number];
-            (std::cmp::Reverse(group.objects), group.nearest_depth, group.nearest)
-        });
-        why.more = numbers.len().saturating_sub(HOLDINGS_MAX);
-        for group in numbers.iter().take(HOLDINGS_MAX).map(|number| &alike[number]) {
+        alike.sort_by_key(|group| (std::cmp::Reverse(group.objects), group.nearest_depth, group.nearest));
+        why.more = alike.len().saturating_sub(HOLDINGS_MAX);
+        for group in alike.iter().take(HOLDINGS_MAX) {
             let Some(path) = self.path(group.nearest) else { continue };
             let container = group.common.filter(|_| group.objects > 1).and_then(|common| {
                 let (address, _) = self.spans.extent(common)?;

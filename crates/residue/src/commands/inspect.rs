@@ -2,10 +2,10 @@
 
 mod fds;
 mod finalizers;
-mod findings;
 mod heap;
 mod json;
 mod object;
+pub(crate) mod rules;
 mod text;
 mod why;
 
@@ -220,7 +220,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     };
     if let (Some(heap), View::Summary) = (&mut heap, args.view) {
         let table = fds::ask(&target, heap)?;
-        let findings = findings::find(&shown, heap, &table);
+        let findings = rules::find(&shown, heap, &table);
         answer = Answer::Summary(table, findings);
     }
     (shown.answer, shown.heap) = (&answer, heap.as_ref());

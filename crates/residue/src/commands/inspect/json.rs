@@ -38,7 +38,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     descriptors: Option<Vec<super::fds::FdJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    findings: Option<Vec<super::findings::FindingJson<'a>>>,
+    findings: Option<Vec<super::rules::FindingJson<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -185,7 +185,7 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             _ => None,
         },
         findings: match shown.answer {
-            Answer::Summary(_, findings) => Some(super::findings::json(findings)),
+            Answer::Summary(_, findings) => Some(super::rules::json(findings)),
             _ => None,
         },
         goroutines: matches!(view, View::Goroutines | View::Defers)

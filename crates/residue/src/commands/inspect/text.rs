@@ -44,7 +44,7 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
                 super::finalizers::summary(shown, heap, out)?;
                 if let Answer::Summary(table, findings) = shown.answer {
                     super::fds::summary(table, out)?;
-                    super::findings::text(findings, target, out)?;
+                    super::rules::text(findings, target, out)?;
                 }
             }
         }
