@@ -1,7 +1,8 @@
-//! Tasks of the workspace: `cargo xtask docs | tidy | new-rule | conformance | stdlib | layouts`.
+//! Tasks of the workspace: `cargo xtask docs | tidy | new-rule | conformance | stdlib | layouts | bpf`.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read and write the files of the workspace")]
 
+mod bpf;
 mod conformance;
 mod docs;
 mod layouts;
@@ -29,6 +30,8 @@ enum Task {
     Conformance(conformance::Conformance),
     /// Make the embedded declarations of the standard library from a Go tree
     Stdlib(StdlibArgs),
+    /// Compile the eBPF programs
+    Bpf(bpf::BpfArgs),
     /// Make the table of layouts of the runtime's structs from releases of Go
     Layouts(layouts::LayoutsArgs),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Conformance(task) => {
             conformance::run(&task).and_then(|agree| if agree { Ok(()) } else { Err("they differ".into()) })
         }
+        Task::Bpf(args) => bpf::run(&args, &root()).map(|said| say(&said)),
         Task::Layouts(args) => layouts::run(&args, &root()).map(|said| say(&said)),
         Task::Stdlib(args) => stdlib::run(&args.goroot, &root(), args.check).map(|said| say(&said)),
     };
