@@ -26,7 +26,9 @@ pub(crate) fn run(args: &BpfArgs, root: &Path) -> Result<String, Box<dyn Error>>
     let folder = root.join(FOLDER);
     let release = clang_release()?;
     if release != REFERENCE && !args.check {
-        return Err(format!("the objects are committed as clang {REFERENCE} makes them; this is clang {release}").into());
+        return Err(
+            format!("the objects are committed as clang {REFERENCE} makes them; this is clang {release}").into()
+        );
     }
     let mut sources: Vec<String> = std::fs::read_dir(&folder)?
         .flatten()

@@ -30,6 +30,12 @@ const volatile s32 cgroup_level;	    /* so deep below the root */
 		MAP_TYPE(value, V);                                                                                    \
 	} name SEC(".maps")
 
+/* A thread that is about to get a table of its own. */
+struct parting {
+	u32 table;
+	u32 image;
+};
+
 MAP(tables, BPF_MAP_TYPE_HASH, TABLES_MAX, u64, struct table);
 MAP(live, BPF_MAP_TYPE_HASH, LIVE_MAX, struct slot, struct live);
 MAP(site_ids, BPF_MAP_TYPE_HASH, SITES_MAX, u64, u32);
@@ -39,7 +45,7 @@ MAP(state, BPF_MAP_TYPE_ARRAY, 1, u32, struct state);
 MAP(pairs, BPF_MAP_TYPE_HASH, PAIRS_MAX, struct pair_key, struct pair);
 MAP(graves, BPF_MAP_TYPE_LRU_HASH, 65536, struct slot, u32);
 MAP(images, BPF_MAP_TYPE_LRU_HASH, 4096, u32, struct image);
-MAP(pending, BPF_MAP_TYPE_HASH, 1024, u32, u32);
+MAP(pending, BPF_MAP_TYPE_HASH, 1024, u32, struct parting);
 MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, COUNTERS, u32, u64);
 struct {
 	MAP_INT(type, BPF_MAP_TYPE_RINGBUF);
@@ -568,7 +574,8 @@ int call_begins(u64 *ctx)
 	u32 flags = action == ACTION_UNSHARE ? 0 : REGS_ARG2(regs);
 	if (action == ACTION_UNSHARE || flags & 2) { /* CLOSE_RANGE_UNSHARE */
 		u32 tid = task->pid;
-		bpf_map_update_elem(&pending, &tid, &table->id, BPF_ANY);
+		struct parting parting = {table->id, table->image};
+		bpf_map_update_elem(&pending, &tid, &parting, BPF_ANY);
 	} else if (!(flags & 4)) { /* CLOSE_RANGE_CLOEXEC */
 		sweep_from(task, table, REGS_ARG0(regs), REGS_ARG1(regs), SWEEP_RANGE);
 	}
@@ -579,16 +586,14 @@ int call_begins(u64 *ctx)
 INLINE void parted(struct task_struct *task, u64 files)
 {
 	u32 tid = task->pid;
-	u32 *from = bpf_map_lookup_elem(&pending, &tid);
+	struct parting *from = bpf_map_lookup_elem(&pending, &tid);
 	if (!from)
 		return;
-	u32 parent = *from;
+	struct parting parting = *from;
 	bpf_map_delete_elem(&pending, &tid);
 	if (bpf_map_lookup_elem(&tables, &files))
 		return;
-	u64 shared = (u64)task->group_leader->files;
-	struct table *old = bpf_map_lookup_elem(&tables, &shared);
-	struct table *table = new_table(files, task->tgid, parent, old ? old->image : 0, TABLE_EXECED);
+	struct table *table = new_table(files, task->tgid, parting.table, parting.image, TABLE_EXECED | TABLE_PARTED);
 	if (table)
 		sweep_from(task, table, 0, ~0U, SWEEP_EXEC);
 }
@@ -702,9 +707,12 @@ int forked(u64 *ctx)
 		return 0;
 	u32 tgid = child->tgid, parent_tgid = parent->tgid, shared = from == to;
 	if (shared) {
-		if (tgid == parent_tgid)
-			return 0; /* a thread */
+		int thread = tgid == parent_tgid;
+		if (thread && !(table->flags & TABLE_PARTED))
+			return 0;
 		__sync_fetch_and_add(&table->sharers, 1);
+		if (thread)
+			return 0;
 	} else {
 		u32 id = table->id, image = table->image;
 		table = new_table(to, tgid, id, image, 0);
@@ -732,7 +740,7 @@ int execed(u64 *ctx)
 	struct state *next = state_of();
 	if (next)
 		table->image = __sync_fetch_and_add(&next->images, 1) + 1;
-	table->flags |= TABLE_EXECED;
+	table->flags = TABLE_EXECED;
 	table->tgid = task->tgid;
 	/* What had to be closed on exec is closed by now. */
 	sweep_from(task, table, 0, ~0U, SWEEP_EXEC);
@@ -755,8 +763,7 @@ int exits(u64 *ctx)
 		return 0;
 	u32 tgid = task->tgid;
 	int last = task->signal->live.counter == 0;
-	int alone = files != (u64)task->group_leader->files;
-	if (!last && !alone)
+	if (!last && !(table->flags & TABLE_PARTED))
 		return 0;
 	if (last) {
 		struct event *event = event_of(EVENT_EXIT, table, tgid);

@@ -66,6 +66,7 @@ struct table {
 	u32 flags;
 	u64 born_ns;
 };
+#define TABLE_PARTED 2 /* of some threads of a process: sharers are threads */
 #define TABLE_EXECED 1 /* its process has run exec since it forked, or was there at the start */
 
 struct slot {

@@ -47,15 +47,18 @@ fn finding(rule: &RuleMeta, message: String, site: &event::Site) -> Finding {
 
 /// Openers that leak in one way, by the place that opens: several stacks may lead to it. With the descriptors they left.
 fn leaking(report: &Report, of: fn(&Leak) -> Option<u64>) -> Vec<(Vec<&Opener>, u64)> {
-    let mut places: BTreeMap<(Option<&Frame>, &str), (Vec<&Opener>, u64)> = BTreeMap::new();
-    for opener in &report.openers {
-        if let Some(count) = opener.leak.as_ref().and_then(of) {
-            let (openers, sum) = places.entry((opener.caller(), opener.site.kind.as_str())).or_default();
-            openers.push(opener);
-            *sum += count;
-        }
+    let mut places: BTreeMap<(Option<&Frame>, &str), Vec<&Opener>> = BTreeMap::new();
+    let count = |opener: &Opener| opener.leak.as_ref().and_then(of);
+    for opener in report.openers.iter().filter(|opener| count(opener).is_some()) {
+        places.entry((opener.caller(), &opener.site.kind)).or_default().push(opener);
     }
-    places.into_values().collect()
+    places
+        .into_values()
+        .map(|openers| {
+            let sum = openers.iter().filter_map(|opener| count(opener)).sum();
+            (openers, sum)
+        })
+        .collect()
 }
 
 /// What all findings about openers say at the end.
