@@ -427,13 +427,17 @@ OUTLINE void paired(const struct deed *deed, u32 kind, u32 opener)
 {
 	struct pair_key key = {opener, site_of(deed), kind};
 	struct pair *known = bpf_map_lookup_elem(&pairs, &key);
+	if (!known) {
+		struct pair pair = {0, 0, goid_of(deed), deed->table->tgid, deed->fd};
+		/* Another processor may be quicker, which is as good. */
+		bpf_map_update_elem(&pairs, &key, &pair, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&pairs, &key);
+	}
 	if (known) {
 		__sync_fetch_and_add(&known->count, 1);
 		known->last_ns = bpf_ktime_get_ns();
 	} else {
-		struct pair pair = {1, bpf_ktime_get_ns(), goid_of(deed), deed->table->tgid, deed->fd};
-		if (bpf_map_update_elem(&pairs, &key, &pair, BPF_NOEXIST))
-			count(COUNT_LOST_PAIRS);
+		count(COUNT_LOST_PAIRS);
 	}
 	if (every_close && kind == PAIR_CLOSED) {
 		struct slot slot = {deed->table->id, deed->fd};

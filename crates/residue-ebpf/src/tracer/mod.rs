@@ -212,6 +212,8 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// There is no such process, or the kernel's tables can't be walked.
     pub fn follow(&mut self, pid: u32) -> Result<(), Error> {
+        // Reading the program takes its time; nothing is to be opened between the walk and the end of it.
+        self.symbols.prepare(pid);
         self.walk(pid)?;
         let tables: Vec<layout::Table> = self.tables.iter().flatten().map(|(_, table)| table).collect();
         let table = tables.iter().find(|table| table.tgid == pid).ok_or(Error::Gone(pid))?;

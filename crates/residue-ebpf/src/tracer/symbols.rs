@@ -83,6 +83,13 @@ impl<'a> Symbols<'a> {
         told
     }
 
+    /// Reads the program of a process that is to be entered soon.
+    pub(super) fn prepare(&mut self, pid: u32) {
+        if let Some((id, file, _)) = open(pid, "") {
+            self.read(id, file);
+        }
+    }
+
     /// A process runs the program of another: it was forked.
     pub(super) fn knows(&self, image: u32) -> bool {
         self.images.contains_key(&image)

@@ -1,0 +1,334 @@
+//! Descriptors followed on this kernel: Go programs open and close them in known ways, and the report has to say just that.
+//!
+//! Needs root and a kernel with eBPF; where that isn't given, each test fails, unless `RESIDUE_TEST_WITHOUT_BPF` is set to
+//! say that it is known. Then each says that it tested nothing.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use residue_testkit::go::{Go, Running, releases};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Whether this machine can't be asked; that is said past the harness, which holds back what passing tests print.
+fn without_bpf() -> bool {
+    let without = std::env::var_os("RESIDUE_TEST_WITHOUT_BPF").is_some();
+    if without {
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: tracing, as RESIDUE_TEST_WITHOUT_BPF asks for");
+    }
+    without
+}
+
+struct Built {
+    folder: TempDir,
+    program: PathBuf,
+}
+
+fn build(go: &Go, name: &str, flags: &[&str]) -> Built {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name).join("main.go");
+    let program = folder.path().join(name);
+    go.build(&source, flags, &program);
+    Built { folder, program }
+}
+
+fn newest() -> Go {
+    releases().pop().expect("a release")
+}
+
+fn trace(args: &[&str], command: &[&str]) -> Output {
+    let mut residue = Command::new(env!("CARGO_BIN_EXE_residue"));
+    residue.arg("trace").args(args);
+    if !command.is_empty() {
+        residue.arg("--").args(command);
+    }
+    residue.output().expect("residue runs")
+}
+
+/// What the command printed, and the report behind it.
+fn report(args: &[&str], command: &[&str]) -> (String, Value) {
+    let output = trace(&[args, &["--format", "json"]].concat(), command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let at = text.find("{\n").unwrap_or_else(|| panic!("no report: {text}\n{said}"));
+    let report = serde_json::from_str(&text[at..]).expect("JSON");
+    (text[..at].to_owned(), report)
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value[key].as_array().expect("a list")
+}
+
+fn has_frame(site: &Value, function: &str) -> bool {
+    list(site, "frames").iter().any(|frame| frame["function"] == function)
+}
+
+/// Openers with such a function on their stack.
+fn by<'v>(report: &'v Value, function: &str) -> Vec<&'v Value> {
+    list(report, "openers").iter().filter(|opener| has_frame(opener, function)).collect()
+}
+
+fn sum(openers: &[&Value], key: &str) -> u64 {
+    openers.iter().map(|opener| opener[key].as_u64().expect("a number")).sum()
+}
+
+/// Files opened, closed, and open at the end, by openers with such a function. The first file of a process has the runtime
+/// open what it polls with, which is none.
+fn lives(report: &Value, function: &str) -> (u64, u64, u64) {
+    let openers: Vec<&Value> = by(report, function).into_iter().filter(|opener| opener["kind"] == "file").collect();
+    (sum(&openers, "opened"), sum(&openers, "closed"), sum(&openers, "ended") + sum(&openers, "live"))
+}
+
+/// What makes counts wrong has not happened.
+fn nothing_lost(report: &Value) {
+    for what in ["live", "sites", "tables", "pairs", "events", "compat"] {
+        assert_eq!(report["losses"][what], 0, "{what}: {}", report["losses"]);
+    }
+}
+
+/// Messages with their rules.
+fn found(report: &Value) -> Vec<(String, String)> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().expect("text").to_owned();
+    list(report, "findings").iter().map(|finding| (text(finding, "rule"), text(finding, "declaration"))).collect()
+}
+
+#[test]
+fn every_way_that_a_descriptor_is_born_and_dies() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdbirths", &[]);
+    let (said, report) = report(&[], &[built.program.to_str().expect("UTF-8")]);
+    nothing_lost(&report);
+    let mut made = 0;
+    for line in said.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["made", call, command, count] => {
+                let born: Vec<&Value> = by(&report, "main.born")
+                    .into_iter()
+                    .filter(|opener| {
+                        opener["call"] == call && opener["command"].as_str().unwrap_or_default() == command
+                    })
+                    .collect();
+                let left = sum(&born, "ended");
+                assert_eq!(left.to_string(), count, "{line}: {born:#?}");
+                made += 1;
+            }
+            ["skipped", ..] => {
+                let _ = writeln!(std::io::stderr(), "NOT TESTED: {line}");
+            }
+            _ => {}
+        }
+    }
+    assert!(made > 30, "{said}");
+    // Closed by close, by dup3 over it, by close_range; on exec; or with the table of a thread.
+    for way in ["main.diesByClose", "main.diesByDup", "main.diesByCloseRange"] {
+        let openers: Vec<&Value> = by(&report, way).into_iter().filter(|o| has_frame(o, "main.files")).collect();
+        assert_eq!((sum(&openers, "opened"), sum(&openers, "closed")), (3, 3), "{way}: {openers:#?}");
+    }
+    assert_eq!(lives(&report, "main.parted"), (2, 0, 2));
+    // Of two, exec closed the one it had to.
+    assert_eq!(lives(&report, "main.execs"), (2, 1, 1));
+}
+
+#[test]
+fn leaks_are_found_with_stack_and_count_and_what_is_closed_is_not() {
+    if without_bpf() {
+        return;
+    }
+    for go in releases() {
+        for flags in [&[][..], &["-ldflags=-s -w"], &["-buildmode=pie", "-ldflags=-s -w"]] {
+            let built = build(&go, "fdleaks", flags);
+            let program = built.program.to_str().expect("UTF-8");
+            let of = format!("{} {flags:?}", go.version);
+            let (_, leaky) = report(&[], &[program, "leaky"]);
+            nothing_lost(&leaky);
+            assert_eq!(lives(&leaky, "main.raw"), (20, 0, 20), "{of}");
+            assert_eq!(lives(&leaky, "main.(*store).keep"), (20, 0, 20), "{of}");
+            assert_eq!(lives(&leaky, "main.closed"), (20, 20, 0), "{of}");
+            let expected = [("K102", "(*store).keep"), ("K102", "raw")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+            let mut leaks = found(&leaky);
+            leaks.sort();
+            assert_eq!(leaks, expected, "{of}");
+            let raw = by(&leaky, "main.raw")[0];
+            assert_eq!(
+                (&raw["class"], &raw["leak"], &raw["kind"]),
+                (&"permanent".into(), &"never-closed".into(), &"file".into())
+            );
+            assert_eq!(raw["example"], "/etc/passwd");
+            assert!(has_frame(raw, "main.main"), "the caller of the leaf's caller is there: {raw:#?}");
+
+            let (_, fixed) = report(&[], &[program, "fixed"]);
+            nothing_lost(&fixed);
+            assert_eq!(found(&fixed), [], "{of}");
+            assert_eq!(lives(&fixed, "main.raw"), (20, 20, 0), "{of}");
+        }
+    }
+}
+
+#[test]
+fn callers_that_share_the_top_of_the_stack_stay_apart() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let (_, report) = report(&[], &[built.program.to_str().expect("UTF-8"), "twins"]);
+    assert_eq!(lives(&report, "main.first"), (3, 0, 3));
+    // Two lines of one function.
+    assert_eq!(lives(&report, "main.second"), (6, 0, 6));
+    assert_eq!(by(&report, "main.second").len(), 2);
+}
+
+#[test]
+fn closes_that_go_wrong_are_told_with_both_stacks() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let program = built.program.to_str().expect("UTF-8");
+    let (_, twice) = report(&["--closes"], &[program, "twice"]);
+    assert_eq!(found(&twice), [("K103".to_owned(), "twice".to_owned())]);
+    let bad = &list(&twice, "bad_closes")[0];
+    assert_eq!((&bad["kind"], &bad["count"]), (&"not-open".into(), &5.into()));
+    assert!(has_frame(&bad["closer"], "main.twice") && has_frame(&bad["other"], "main.twice"), "{bad:#?}");
+
+    let (_, stranger) = report(&["--closes"], &[program, "stranger"]);
+    let rules = found(&stranger);
+    assert!(rules.contains(&("K104".to_owned(), "stranger".to_owned())), "{rules:?}");
+    // The file's own close then meets a number that is not open.
+    assert!(rules.contains(&("K103".to_owned(), "stranger".to_owned())), "{rules:?}");
+}
+
+#[test]
+fn nothing_is_missed_and_nothing_invented_at_top_speed() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    for _ in 0..5 {
+        let (said, report) = report(&[], &[built.program.to_str().expect("UTF-8"), "storm", "300"]);
+        nothing_lost(&report);
+        let words: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let (opens, leaks) = (words[0], words[1]);
+        assert_eq!(lives(&report, "main.lost"), (leaks, 0, leaks));
+        let (opened, closed, left) = lives(&report, "main.raw");
+        assert_eq!((opened, closed, left), (opens + leaks, opens, leaks));
+        assert_eq!((&report["losses"]["ghosts"], &report["losses"]["bad_closes"]), (&0.into(), &0.into()));
+    }
+}
+
+#[test]
+fn children_are_followed_and_a_storm_of_them_survived() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let program = built.program.to_str().expect("UTF-8");
+    let (_, child) = report(&[], &[program, "child"]);
+    assert_eq!(lives(&child, "main.raw"), (20, 0, 20));
+    let (_, storm) = report(&[], &[program, "forks", "300"]);
+    nothing_lost(&storm);
+    assert_eq!(lives(&storm, "main.raw"), (2, 0, 2));
+    assert!(storm["processes"].as_u64() > Some(300), "{}", storm["processes"]);
+}
+
+#[test]
+fn a_table_that_is_full_is_said() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let (_, report) = report(&["--room", "64"], &[built.program.to_str().expect("UTF-8"), "many", "200"]);
+    assert!(report["losses"]["live"].as_u64() > Some(0), "{}", report["losses"]);
+}
+
+#[test]
+fn a_running_process_is_followed_and_what_grows_is_found() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &["-ldflags=-s -w"]);
+    let mut running = Running::start(Command::new(&built.program).arg("grow"));
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let (_, report) = report(&["--pid", &pid, "--for", "3s", "--window", "500ms"], &[]);
+    assert_eq!(found(&report), [("K101".to_owned(), "raw".to_owned())]);
+    let lost = by(&report, "main.lost")[0];
+    assert_eq!((&lost["class"], &lost["leak"]), (&"permanent".into(), &"growing".into()));
+    // The goroutine that does it, which is not the first.
+    let goids: Vec<u64> = list(lost, "examples").iter().filter_map(|example| example["goid"].as_u64()).collect();
+    assert!(goids.last() > Some(&1), "{goids:?}");
+    assert_eq!(lost["examples"][0]["link"], "/etc/passwd");
+    // What was open before is there, without an opener.
+    let unknown = list(&report, "origin_unknown").iter().filter(|live| live["link"] == "/etc/passwd").count();
+    assert!(unknown >= 10, "{unknown}");
+    assert!(running.is_alive(), "it never noticed");
+}
+
+#[test]
+fn a_recording_tells_the_same_again() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let recording = built.folder.path().join("recording");
+    let recording = recording.to_str().expect("UTF-8");
+    let (_, first) = report(&["--record", recording], &[built.program.to_str().expect("UTF-8"), "leaky"]);
+    let (_, again) = report(&["--replay", recording], &[]);
+    assert_eq!(first, again);
+    let broken = trace(&["--replay", built.program.to_str().expect("UTF-8")], &[]);
+    assert_eq!(broken.status.code(), Some(3));
+}
+
+#[test]
+fn findings_of_check_are_confirmed_exercised_or_not_reached() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let program = built.program.to_str().expect("UTF-8");
+    let finding = |rule: &str, line: u32, declaration: &str| {
+        serde_json::json!({
+            "rule": rule, "message": "m", "fingerprint": format!("{line}"),
+            "site": {"path": "main.go", "start": {"line": line, "column": 1}},
+            "acquire_site":
+                {"import_path": "command-line-arguments", "file": "main.go", "line": line, "declaration": declaration},
+        })
+    };
+    let source = include_str!("programs/fdleaks/main.go");
+    let line = |text: &str| source.lines().position(|line| line.contains(text)).expect("it is there") as u32 + 1;
+    let raw = line("syscall.Open(");
+    let closed = line("func closed()") + 1;
+    let stranger = line("func stranger()") + 1;
+    let findings = serde_json::json!({
+        "findings": [finding("R201", raw, "raw"), finding("R201", closed, "closed"), finding("R201", stranger, "stranger")]
+    });
+    let file = built.folder.path().join("findings.json");
+    std::fs::write(&file, findings.to_string()).expect("it is writable");
+    let (_, report) = report(&["--against", file.to_str().expect("UTF-8")], &[program, "leaky"]);
+    let statuses: Vec<&Value> = list(&report["against"], "findings").iter().map(|finding| &finding["status"]).collect();
+    assert_eq!(statuses, ["confirmed", "exercised", "not-reached"]);
+    let missed = list(&report["against"], "missed");
+    assert!(missed.len() == 1 && missed[0].as_str().is_some_and(|missed| missed.contains("keep")), "{missed:?}");
+}
+
+#[test]
+fn wrong_usage_and_what_cannot_be_run_are_told_apart() {
+    let nothing = trace(&[], &[]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("hint: "));
+    if without_bpf() {
+        return;
+    }
+    let missing = trace(&[], &["/nonexistent/program"]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot run the command"));
+    let gone = trace(&["--pid", "4194303"], &[]);
+    assert_eq!(gone.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no process 4194303"));
+}
