@@ -1,12 +1,10 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use residue_finding::{AcquireSite, Site};
-use residue_flow::graph::Dominators;
 use residue_flow::ir::{self, Op};
 use residue_flow::lower;
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
@@ -77,25 +75,9 @@ pub(crate) struct Flow {
     pub(crate) cfg: Cfg,
     /// Where calls, identifiers and function literals are evaluated; of `go` and `defer`, where the call is put off.
     points: FxHashMap<ExprId, Point>,
-    dominators: OnceCell<Dominators>,
-    writes: OnceCell<Writes>,
-}
-
-/// Where the variables of a function are set.
-#[derive(Default)]
-struct Writes {
-    by_var: FxHashMap<ObjId, Vec<Point>>,
-    /// Function literals, which may set any variable they use.
-    literals: Vec<(Point, Span)>,
-    /// The answers given so far.
-    asked: RefCell<FxHashMap<ObjId, Rc<[Point]>>>,
 }
 
 impl Flow {
-    pub(crate) fn dominators(&self) -> &Dominators {
-        self.dominators.get_or_init(|| Dominators::new(&self.cfg))
-    }
-
     /// Where an expression is evaluated, if it can be at all.
     pub(crate) fn point(&self, expr: ExprId) -> Option<Point> {
         self.points.get(&expr).copied().filter(|at| self.cfg.block(at.block).live)
@@ -292,41 +274,6 @@ impl<'a> FileCx<'a> {
             all
         });
         all.get(&var).map_or(&[], Vec::as_slice)
-    }
-
-    /// Where a function sets a variable: by an assignment, or perhaps by a function literal that uses it.
-    pub(crate) fn writes(self, flow: &Flow, var: ObjId) -> Rc<[Point]> {
-        let tree = self.tree();
-        let all = flow.writes.get_or_init(|| {
-            let mut all = Writes::default();
-            for (point, node) in flow.cfg.nodes() {
-                walk::evaluated(tree, &flow.cfg, node, &mut |expr, access| {
-                    if access != walk::Access::Read
-                        && let Some(var) = self.variable(expr)
-                    {
-                        all.by_var.entry(var).or_default().push(point);
-                    }
-                    if matches!(tree.expr(expr), Expr::FuncLit { .. }) {
-                        all.literals.push((point, tree.expr_span(expr)));
-                    }
-                    true
-                });
-            }
-            all
-        });
-        if let Some(known) = all.asked.borrow().get(&var) {
-            return Rc::clone(known);
-        }
-        let mut points = all.by_var.get(&var).cloned().unwrap_or_default();
-        let uses = self.uses(var);
-        points.extend(all.literals.iter().filter_map(|&(point, literal)| {
-            let first = uses.partition_point(|&use_| tree.expr_span(use_).start < literal.start);
-            let inside = uses.get(first).is_some_and(|&use_| literal.contains(tree.expr_span(use_)));
-            inside.then_some(point)
-        }));
-        let points: Rc<[Point]> = points.into();
-        all.asked.borrow_mut().insert(var, Rc::clone(&points));
-        points
     }
 
     /// The variable that an expression is, parentheses aside.
@@ -594,7 +541,7 @@ impl<'a> FileCx<'a> {
         let flow = self.function(key).map(|function| {
             let cfg = residue_flow::build(self.tree(), function.body, &self);
             let points = self.points(&cfg);
-            Rc::new(Flow { cfg, points, dominators: OnceCell::new(), writes: OnceCell::new() })
+            Rc::new(Flow { cfg, points })
         });
         self.data().flows.borrow_mut().insert(key, flow.clone());
         flow
@@ -863,26 +810,6 @@ impl<'a> FileCx<'a> {
         points
     }
 
-    /// The function literals that name a variable, outermost inside of `within` only.
-    pub(crate) fn captures(self, var: ObjId, within: Enclosing) -> BTreeSet<ExprId> {
-        let mut lits = BTreeSet::new();
-        for &expr in self.uses(var) {
-            let mut at = Parent::Expr(expr);
-            while let Some(function) = self.parents().function(self.tree(), at) {
-                if function == within.key {
-                    if let Parent::Expr(lit) = at
-                        && matches!(self.tree().expr(lit), Expr::FuncLit { .. })
-                    {
-                        lits.insert(lit);
-                    }
-                    break;
-                }
-                at = function;
-            }
-        }
-        lits
-    }
-
     /// The file as text and tree, without types.
     pub(crate) fn text_of(self) -> SourceCx<'a> {
         SourceCx { package: self.pkg.package, index: self.index }
@@ -918,20 +845,6 @@ impl<'a> FileCx<'a> {
             file: path.rsplit('/').next().unwrap_or(path).to_owned(),
             line: tree.line_col(pos).line,
             declaration: self.text_of().declaration(tree.expr_span(call)),
-        }
-    }
-
-    /// The span of a node that ends a path: the statement, or the closing brace.
-    pub(crate) fn node_span(self, node: Node) -> Option<Span> {
-        match node {
-            Node::Stmt(stmt) | Node::Comm(stmt) | Node::RangeNext(stmt) | Node::RangeBind(stmt) => {
-                Some(self.tree().stmt_span(stmt))
-            }
-            Node::Eval(expr) | Node::Cond(expr) | Node::Case { value: expr, .. } | Node::TypeCase { ty: expr, .. } => {
-                Some(self.tree().expr_span(expr))
-            }
-            Node::ImplicitReturn(pos) => Some(Span::new(pos, pos + 1)),
-            Node::Bind { .. } => None,
         }
     }
 
@@ -986,24 +899,6 @@ impl<'a> FileCx<'a> {
         };
         let mut makers = self.arguments(call).filter_map(made);
         makers.any(|maker| self.roles(maker).is_some_and(|roles| roles.cancels || roles.ends))
-    }
-
-    /// Where a path ends: at the statement that returns or sets something again, or at the head of the loop that comes
-    /// back to where the path started.
-    pub(crate) fn path_end(self, cfg: &Cfg, start: Point, hit: Point) -> Option<Span> {
-        match cfg.block(hit.block).in_loop {
-            Some(around) if hit == start => Some(self.loop_head(around)),
-            _ => self.node_span(cfg.node(hit)?),
-        }
-    }
-
-    /// Whether a node returns from the function.
-    pub(crate) fn is_return(self, node: Node) -> bool {
-        match node {
-            Node::ImplicitReturn(_) => true,
-            Node::Stmt(stmt) => matches!(self.tree().stmt(stmt), Stmt::Return(_)),
-            _ => false,
-        }
     }
 
     /// The function values' type check: whether a type is a function, declared or not.

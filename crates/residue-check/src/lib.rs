@@ -6,7 +6,6 @@
 //!
 //! No I/O, no global state; the result does not depend on the number of threads.
 
-mod assume;
 mod context;
 mod demand;
 mod engine;

@@ -102,6 +102,21 @@ pub(crate) fn cyclic(cfg: &Cfg) -> Vec<bool> {
     out
 }
 
+/// Whether a path leads from a block to another; from each to itself one does.
+pub fn leads_to(cfg: &Cfg, from: BlockId, to: BlockId) -> bool {
+    let mut entered = vec![false; cfg.len()];
+    let mut work = vec![from];
+    while let Some(block) = work.pop() {
+        if block == to {
+            return true;
+        }
+        if !std::mem::replace(&mut entered[block.index()], true) {
+            work.extend(cfg.block(block).succs.iter().map(|edge| edge.to));
+        }
+    }
+    false
+}
+
 /// The dominator tree of the reachable blocks.
 #[derive(Clone, Debug)]
 pub struct Dominators {

@@ -5,9 +5,8 @@
 //! never return end their path, unreachable code is kept and marked. The body of a function literal has a graph of its
 //! own, built apart.
 //!
-//! Besides the graph there are questions to it: which blocks can run more than once ([`Cfg::repeats`]), what dominates
-//! what ([`graph`]), whether some path avoids a set of nodes ([`paths::search`]); and two views of a tree that rules
-//! need: what a node evaluates ([`walk`]) and what stands around an expression ([`tree::Parents`]).
+//! Besides the graph there are questions to it: which blocks can run more than once ([`Cfg::repeats`]), what leads to
+//! and dominates what ([`graph`]); and two views of a tree that rules need: what a node evaluates ([`walk`]) and what stands around an expression ([`tree::Parents`]).
 //!
 //! [`lower::lower`] goes on from the graph: over the same blocks and edges it gives three-address code ([`ir`]), in the
 //! order of evaluation, with every implicit step an instruction of its own and the reasons for which each can panic.
@@ -21,7 +20,6 @@ pub mod dump;
 pub mod graph;
 pub mod ir;
 pub mod lower;
-pub mod paths;
 pub mod tree;
 pub mod walk;
 

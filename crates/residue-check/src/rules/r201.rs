@@ -69,7 +69,6 @@ use residue_flow::{Parent, Stop};
 use residue_syntax::ast::{Decl, Expr, ExprId};
 use residue_types::{Callee, ObjId, Objects, Type};
 
-use crate::assume::Assumptions;
 use crate::context::{Enclosing, FileCx};
 use crate::model::Resource;
 use crate::rules::fix::{self, Release};
@@ -162,7 +161,7 @@ fn function(
         let leak = leak(exec, site_id, process_ends);
         let leak = leak.or_else(|| left_beside_error(analysis, executed, site_id, *result));
         let Some(leak) = leak else { continue };
-        if is_dropped_by_test(cx, function, *expr, *result) || !is_callers_to_release(exec, site_id, resource) {
+        if is_dropped_by_test(exec, site_id, *expr, *result) || !is_callers_to_release(exec, site_id, resource) {
             continue;
         }
         reported.push((*expr, *result));
@@ -191,7 +190,7 @@ pub(super) fn acquired<'a>(exec: &'a Exec<'_>, site: SiteId) -> Acquired<'a> {
     let (call, result, owned) = match &data.origin {
         Origin::Made { expr, owned, .. } => (*expr, owned.result, Some(owned)),
         Origin::Call { expr, result, .. } => (*expr, *result, None),
-        Origin::Param(_) | Origin::ParamField(..) => (ExprId::new(0), 0, None),
+        Origin::Cancel { .. } | Origin::Param(_) | Origin::ParamField(..) => (ExprId::new(0), 0, None),
     };
     Acquired { call, result, owned, resource }
 }
@@ -325,14 +324,19 @@ fn length(trail: Option<&Rc<Trail>>) -> usize {
 
 /// Whether a test drops what a call gives, and doesn't fail where the call does: tests of failures and of fakes drop
 /// results on purpose.
-fn is_dropped_by_test(cx: FileCx<'_>, function: Enclosing, call: ExprId, result: usize) -> bool {
-    let targets = Targets::of(cx, call, result);
-    if !cx.source().test || targets.value != Target::Dropped {
-        return false;
-    }
-    let Some(flow) = cx.flow(function.key) else { return false };
-    let Some(start) = flow.point(call) else { return true };
-    !Assumptions::new(cx, &flow, start, targets.error, None).wants_success(&flow.cfg)
+fn is_dropped_by_test(exec: &Exec<'_>, site: SiteId, call: ExprId, result: usize) -> bool {
+    let cx = exec.cx;
+    cx.source().test && Targets::of(cx, call, result).value == Target::Dropped && !wants_success(exec, site)
+}
+
+/// Whether the code takes a failure of the call that gives a resource for a mistake: it asks for the error, and where
+/// there is one no path goes on but to a return of it.
+fn wants_success(exec: &Exec<'_>, site: SiteId) -> bool {
+    let Some(error) = exec.events.sites[site.0 as usize].error else { return false };
+    let nil = |exit: &Exit| exec.is_nil(&exit.state, error);
+    let exits = &exec.events.exits;
+    exits.iter().any(|exit| nil(exit) == Some(true))
+        && exits.iter().all(|exit| nil(exit) != Some(false) || exit.results.contains(&error))
 }
 
 /// Whether a caller can release what a function gives: the resource itself, the object that has it as its field, or an

@@ -75,16 +75,16 @@
 use residue_finding::{
     Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, StepRole, module_docs, normalise_expression,
 };
-use residue_flow::paths::{Step, search};
-use residue_flow::{Parent, walk};
+use residue_flow::{Parent, graph, walk};
 use residue_syntax::ast::{BinaryOp, Decl, Expr, ExprId, List, Span, Spec, Stmt, StmtId};
 use residue_types::{Callee, ObjId, Objects, SelectionKind, Symbol, Type};
 
-use crate::assume::Assumptions;
-use crate::context::{FileCx, Flow};
+use crate::context::FileCx;
 use crate::model::{Resource, ResourceId, TypeRef};
 use crate::rules::Rule;
 use crate::state::Analysis;
+use crate::state::events::{Origin, Site};
+use crate::state::store::SiteId;
 use crate::value::{Fate, Mode, Move, Target, Targets, Tracker};
 
 pub(super) static META: RuleMeta = RuleMeta {
@@ -110,12 +110,12 @@ impl Rule for R203 {
         &META
     }
 
-    fn check(&self, cx: FileCx<'_>, _analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
+    fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
         let tree = cx.tree();
         for i in 0..tree.stmt_count() {
             let stmt = StmtId::new(i);
             if let Stmt::Defer(call) = tree.stmt(stmt) {
-                out.extend(deferred(cx, stmt, call));
+                out.extend(deferred(cx, analysis, stmt, call));
             }
         }
     }
@@ -140,7 +140,7 @@ enum What {
     Context,
 }
 
-fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
+fn deferred(cx: FileCx<'_>, analysis: &Analysis<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
     let tree = cx.tree();
     let around = enclosing_loop(cx, stmt)?;
     let function = cx.parents().function(tree, Parent::Stmt(stmt))?;
@@ -150,8 +150,9 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
         return None;
     }
     // Where no way leads to a return, the process ends first, and no deferred call ever runs.
-    let returns = |_, node| if cx.is_return(node) { Step::Hit } else { Step::Pass };
-    search(&flow.cfg, at, returns, |_, _| true)?;
+    if !graph::leads_to(&flow.cfg, at.block, flow.cfg.exit()) {
+        return None;
+    }
     let released = releases(cx, call)?;
     // Tests make a context a round all the time, with a deadline that is over before the test is.
     if cx.source().test && matches!(released.what, What::Context) {
@@ -165,7 +166,7 @@ fn deferred(cx: FileCx<'_>, stmt: StmtId, call: ExprId) -> Option<Finding> {
         return None;
     }
     let mut finding = report(cx, stmt, around, &released, made);
-    if let Some(why) = mitigation(cx, &flow, &released, made) {
+    if let Some(why) = mitigation(cx, analysis, &released, made) {
         finding.severity = Severity::Note;
         finding.notes.push(why.to_owned());
     }
@@ -457,32 +458,17 @@ fn stays(cx: FileCx<'_>, released: &Released, var: ObjId, use_: ExprId) -> bool 
 }
 
 /// Why what piles up is little: every round that comes round again has read its value to the end.
-fn mitigation<'a>(cx: FileCx<'a>, flow: &Flow, released: &Released, made: ExprId) -> Option<&'a str> {
-    let What::Resource(kind, mode) = released.what else { return None };
+fn mitigation<'a>(cx: FileCx<'a>, analysis: &Analysis<'_>, released: &Released, made: ExprId) -> Option<&'a str> {
+    let What::Resource(kind, _) = released.what else { return None };
     let why = cx.models().resource(kind).drained.as_deref()?;
-    let drains = |&use_: &ExprId| {
-        let mut tracker = Tracker::new(cx, kind);
-        tracker.of_single_use(use_, mode);
-        tracker.drained
-    };
-    let drained: Vec<_> =
-        cx.uses(released.var).iter().copied().filter(drains).filter_map(|use_| flow.point(use_)).collect();
-    if drained.is_empty() {
-        return None;
-    }
-    let start = flow.point(made)?;
-    let error = Targets::of(cx, made, 0).error;
-    let assume = Assumptions::new(cx, flow, start, error, Some(released.var));
-    let undrained = assume.search(&flow.cfg, |at, node| {
-        if at == start {
-            Step::Hit
-        } else if drained.contains(&at) || assume.contradicts(&flow.cfg, at, node) {
-            Step::Stop
-        } else {
-            Step::Pass
-        }
+    let of_call =
+        |site: &Site| matches!(&site.origin, Origin::Call { expr, .. } | Origin::Made { expr, .. } if *expr == made);
+    let mut rounds = analysis.executed.iter().filter(|executed| executed.file == cx.index).filter_map(|executed| {
+        let events = &executed.exec.events;
+        let site = events.sites.iter().position(of_call)?;
+        Some(!events.undrained.contains(&SiteId(site as u16)))
     });
-    undrained.is_none().then_some(why)
+    rounds.next()?.then_some(why)
 }
 
 /// Whether what releases a resource at its end is called other than as the condition of a loop: it may not get there.

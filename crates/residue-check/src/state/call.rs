@@ -255,6 +255,12 @@ impl<'a> Exec<'a> {
         }
         self.answers(&mut state, function, ops);
         self.new_results(&mut state, place);
+        if function.method == "Done"
+            && let Some(&site) = ops.recv.and_then(|context| self.cancels.get(&context))
+        {
+            let done = self.syms.of(Def::Out(place, 0));
+            self.cancels.insert(done, site);
+        }
         let mut states = self.releases(state, function, ops);
         for state in &mut states {
             self.arguments(state, function, summary.as_deref(), ops);
@@ -866,6 +872,12 @@ impl<'a> Exec<'a> {
                 }
             }
         }
+        if function.roles.is_some_and(|roles| roles.cancels)
+            && let Type::Tuple(types) = self.cx.info().type_of(expr)
+            && let Some(result) = types.iter().rposition(|ty| self.cx.is_func(ty))
+        {
+            self.makes_cancel(state, place, expr, result);
+        }
         let Some(summary) = summary else { return };
         let cx = self.cx;
         for owned in summary.owned.iter().filter(|owned| cx.really_gives(expr, owned.kind)) {
@@ -880,6 +892,37 @@ impl<'a> Exec<'a> {
                     known.push(last);
                 }
             }
+        }
+    }
+
+    /// A call that makes a context and the function that cancels it.
+    fn makes_cancel(&mut self, state: &mut State, place: Place, expr: ExprId, result: usize) {
+        let cancel = self.syms.of(Def::Out(place, result as u32));
+        let context = self.syms.of(Def::Out(place, 0));
+        let Some(site) = self.add_site(Origin::Cancel { expr, result }, None, cancel, None) else { return };
+        if state.status(site) == Status::Open {
+            self.events.lost(state, site);
+        }
+        // The variable that held the one of an earlier round is set to this one next.
+        let holders: Vec<ObjId> = state.env.iter().filter(|&(_, held)| held == cancel).map(|(var, _)| var).collect();
+        for var in holders {
+            state.env.set(var, self.syms.of(Def::Phi(place, var)));
+        }
+        self.cancels.insert(context, site);
+        *state.resource_mut(site) = super::store::Resource { status: Status::Open, ..Default::default() };
+    }
+
+    /// Whether what is followed is a cancel function.
+    pub(super) fn is_cancel(&self, site: SiteId) -> bool {
+        matches!(self.events.sites[site.0 as usize].origin, Origin::Cancel { .. })
+    }
+
+    /// Whoever looks at a cancel function may call it: it is not followed to the place where that is done.
+    pub(super) fn look_at_cancel(&self, state: &mut State, sym: Sym) {
+        if let Some(site) = self.site_of(sym).filter(|&site| self.is_cancel(site))
+            && state.status(site) == Status::Open
+        {
+            state.resource_mut(site).status = Status::Escaped(Escape::Passed);
         }
     }
 
@@ -902,9 +945,13 @@ impl<'a> Exec<'a> {
         }
         if let Some(site) = self.site_of(sym)
             && state.status(site) == Status::Open
-            && !self.is_held_twice(state, value, sym, place)
         {
-            self.events.lost(state, site);
+            if !state.resource(site).drained {
+                self.events.undrained.insert(site);
+            }
+            if !self.is_held_twice(state, value, sym, place) {
+                self.events.lost(state, site);
+            }
         }
         if self.site_of(sym).is_some() {
             // What holds the one of an earlier round does not hold this one.

@@ -38,6 +38,8 @@ pub(crate) enum Origin {
     Call { expr: ExprId, result: usize },
     /// A call of a function whose result is or holds it.
     Made { expr: ExprId, owned: Owned },
+    /// A call that makes a context: the function that cancels it, until somebody looks at it.
+    Cancel { expr: ExprId, result: usize },
     /// A parameter.
     Param(ObjId),
     /// A field of a parameter.
@@ -164,6 +166,10 @@ pub(crate) struct Events {
     /// Resources that are touched, or passed on, where the call that gives them failed.
     pub(crate) used_failed: FxHashSet<SiteId>,
     pub(crate) ended: Vec<Ended>,
+    /// Cancel functions that nobody looked at before their variable was set again, and where that is.
+    pub(crate) replaced: Vec<(SiteId, Place)>,
+    /// Resources that a call gives anew while the one of an earlier round is open, and was not read to its end.
+    pub(crate) undrained: FxHashSet<SiteId>,
     /// What there was too much of, so that some paths were not looked at.
     pub(crate) gave_up: Option<&'static str>,
 }

@@ -72,6 +72,8 @@ pub(crate) struct Exec<'a> {
     pub(super) sites_by_error: FxHashMap<Sym, Vec<SiteId>>,
     /// Resources by the boolean that came with them.
     pub(super) sites_by_ok: FxHashMap<Sym, Vec<SiteId>>,
+    /// Cancel functions by the context that they cancel, and by the channel that says that it is done.
+    pub(super) cancels: FxHashMap<Sym, SiteId>,
     pub(super) ownership: FxHashMap<ObjId, bool>,
     /// The types of values that were made interfaces.
     pub(super) dynamic: FxHashMap<Sym, Type>,
@@ -103,6 +105,7 @@ impl<'a> Exec<'a> {
             site_by_sym: FxHashMap::default(),
             sites_by_error: FxHashMap::default(),
             sites_by_ok: FxHashMap::default(),
+            cancels: FxHashMap::default(),
             ownership: FxHashMap::default(),
             dynamic: FxHashMap::default(),
             frames: Vec::new(),
@@ -675,7 +678,13 @@ impl<'a> Exec<'a> {
             },
             Op::Nil | Op::Zero => Sym::NIL,
             Op::Func(func) => self.syms.of(Def::Func(func)),
-            Op::Closure(lit) => self.syms.of(Def::Closure(lit)),
+            Op::Closure(lit) => {
+                for &var in &*self.cx.captured(lit) {
+                    let held = state.env.get(var);
+                    held.into_iter().for_each(|held| self.look_at_cancel(state, held));
+                }
+                self.syms.of(Def::Closure(lit))
+            }
             Op::MethodValue { recv, method } => {
                 let recv = self.temp(state, body, recv);
                 self.syms.of(Def::Method(recv, method))
@@ -690,7 +699,11 @@ impl<'a> Exec<'a> {
                 }
                 self.new_value(state, place)
             }
-            Op::Load(var) => self.struct_var(state, var),
+            Op::Load(var) => {
+                let sym = self.struct_var(state, var);
+                self.look_at_cancel(state, sym);
+                sym
+            }
             Op::Store { var, value: from, .. } => {
                 let sym = match ir.instr(from).op {
                     Op::Zero => self.zero(var),
@@ -756,7 +769,15 @@ impl<'a> Exec<'a> {
                     self.type_test(place, x, ty)
                 }
             }
-            Op::Binary { .. } | Op::Recv { .. } => self.new_value(state, place),
+            Op::Recv { ch, .. } => {
+                let ch = self.temp(state, body, ch);
+                if let Some(&site) = self.cancels.get(&ch) {
+                    // The context is done: there is nothing left to cancel.
+                    state.resource_mut(site).status = Status::Released(place);
+                }
+                self.new_value(state, place)
+            }
+            Op::Binary { .. } => self.new_value(state, place),
             Op::RangeNext(x) => {
                 let base = self.temp(state, body, x);
                 self.release_elements(state, base);

@@ -101,8 +101,13 @@ impl Exec<'_> {
     }
 
     /// A variable is set to something else: a resource that nothing else holds is out of reach.
-    fn overwritten(&self, state: &mut State, var: ObjId, old: Sym, place: Place) {
+    fn overwritten(&mut self, state: &mut State, var: ObjId, old: Sym, place: Place) {
         let Some(site) = self.site_of(old).filter(|&site| state.status(site) == Status::Open) else { return };
+        if self.is_cancel(site) {
+            self.events.replaced.push((site, place));
+            state.resource_mut(site).status = Status::Released(place);
+            return;
+        }
         let held = state.env.iter().any(|(other, held)| other != var && held == old)
             || state.fields.iter().any(|(_, held)| held == old);
         if !held && state.defers.is_none() {

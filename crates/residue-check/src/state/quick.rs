@@ -338,7 +338,7 @@ impl Look<'_, '_> {
         let summary = if roles.is_none() { self.cx.summary_of(&callee) } else { None };
         let by_name = matches!(call.callee, Callee::Interface { .. });
         if let Some(roles) = roles {
-            self.out.acquires |= self.cx.acquired_kind(call.expr, roles).is_some();
+            self.out.acquires |= roles.cancels || self.cx.acquired_kind(call.expr, roles).is_some();
             if roles.panics && self.cx.has_variable_argument(call.expr) {
                 self.panics("an argument that is not right", instr.at);
             }

@@ -1,6 +1,6 @@
 //! Order, dominators and loops.
 
-use super::{Dominators, loops, reverse_postorder};
+use super::{Dominators, leads_to, loops, reverse_postorder};
 use crate::build::tests::{graph, parsed};
 use crate::cfg::{BlockId, BlockKind, Cfg};
 
@@ -74,4 +74,13 @@ fn unreachable_blocks_have_no_dominator() {
     assert_eq!(dom.immediate(dead), None);
     assert!(loops(&cfg, &dom).is_empty());
     assert!(cfg.repeats(dead), "unreachable code is looked at too");
+}
+
+#[test]
+fn a_loop_that_never_ends_leads_nowhere() {
+    let file = parsed("if x { for { a() } }");
+    let cfg = graph(&file);
+    let body = block(&cfg, BlockKind::ForBody);
+    assert!(leads_to(&cfg, cfg.entry(), body) && leads_to(&cfg, body, body));
+    assert!(leads_to(&cfg, cfg.entry(), cfg.exit()) && !leads_to(&cfg, body, cfg.exit()));
 }
