@@ -91,8 +91,8 @@ fn is_kept(exec: &Exec<'_>, site: SiteId, release: &Release) -> bool {
 
 /// Whether a variable is set once, and whatever is made of its value is mere data or stays with the function too.
 fn stays(cx: FileCx<'_>, function: Enclosing, var: ObjId, depth: usize) -> bool {
-    let Some(flow) = cx.flow(function.key).filter(|_| depth > 0) else { return false };
-    cx.writes(&flow, var).len() == 1
+    depth > 0
+        && cx.uses(var).first().is_some_and(|&use_| cx.only_value(use_).is_some())
         && cx.uses(var).iter().all(|&use_| {
             let inside = cx.enclosing(use_).is_some_and(|inside| inside == function);
             inside && use_stays(cx, function, use_, depth)
