@@ -137,7 +137,10 @@ impl<'a> PackageCx<'a> {
         let (program, own) = (self.bodies.program(), self.bodies.package());
         let methods = self.hierarchy.own_methods(program, own, in_test, recv, method).unwrap_or_default();
         let mut summaries = methods.into_iter().filter_map(|method| self.summary(method));
-        summaries.any(|summary| summary.releases.iter().any(|release| release.param == 0))
+        // One that does so only the first time counts as keeping it.
+        summaries.any(|summary| {
+            summary.effect(0) == Effect::Escaped || summary.releases.iter().any(|release| release.param == 0)
+        })
     }
 
     /// Files what is known of a function of this package.
