@@ -38,10 +38,15 @@ pub(crate) struct PackageCx<'a> {
     never: RefCell<FxHashMap<ObjId, Option<Stop>>>,
     /// How many functions are being asked whether they return, each for the sake of the one before.
     depth: Cell<usize>,
+    /// The digests of functions' full names.
+    digests: RefCell<FxHashMap<ObjId, u64>>,
     hierarchy: &'a Hierarchy,
     /// What calls through interfaces lead to: by interface, method, and whether in a test.
-    dispatched: RefCell<FxHashMap<(Type, Symbol, bool), Option<Rc<[ObjId]>>>>,
+    dispatched: RefCell<FxHashMap<Dispatch, Option<Rc<[ObjId]>>>>,
 }
+
+/// A method of an interface, and whether a test calls it.
+type Dispatch = (Type, Symbol, bool);
 
 /// Calls that are followed to find out whether a function never returns.
 const CALLS_MAX: usize = 40;
@@ -49,6 +54,8 @@ const CALLS_MAX: usize = 40;
 #[derive(Default)]
 struct FileData {
     parents: OnceCell<Parents>,
+    /// Functions by their names.
+    decls: OnceCell<FxHashMap<IdentId, DeclId>>,
     uses: OnceCell<FxHashMap<ObjId, Vec<ExprId>>>,
     flows: RefCell<FxHashMap<Parent, Option<Rc<Flow>>>>,
     irs: RefCell<FxHashMap<Parent, Option<Rc<ir::Body>>>>,
@@ -102,6 +109,7 @@ impl<'a> PackageCx<'a> {
             summaries: RefCell::default(),
             never: RefCell::default(),
             depth: Cell::new(0),
+            digests: RefCell::default(),
             hierarchy,
             dispatched: RefCell::default(),
         }
@@ -118,6 +126,12 @@ impl<'a> PackageCx<'a> {
             return Some(Arc::clone(known));
         }
         self.before.get(function)
+    }
+
+    /// The digest of a function's full name.
+    pub(crate) fn digest(&self, function: ObjId) -> u64 {
+        let digest = || crate::state::digest(&self.bodies.func_name(function));
+        *self.digests.borrow_mut().entry(function).or_insert_with(digest)
     }
 
     /// The methods that a call through an interface can lead to, where these are known and few.
@@ -197,11 +211,15 @@ impl<'a> PackageCx<'a> {
         let site = object.site.filter(|_| object.func().is_some_and(|f| f.has_body))?;
         let file = FileCx { pkg: self, index: site.file as usize };
         let tree = file.tree();
-        let decl = tree.list(tree.top_decls()).find(|&decl| match tree.decl(decl) {
-            Decl::Func(func) => func.name == site.ident,
-            _ => false,
-        })?;
-        let flow = file.flow(Parent::Decl(decl))?;
+        let decls = file.data().decls.get_or_init(|| {
+            let decls = tree.list(tree.top_decls());
+            let functions = decls.filter_map(|decl| match tree.decl(decl) {
+                Decl::Func(func) => Some((func.name, decl)),
+                _ => None,
+            });
+            functions.collect()
+        });
+        let flow = file.flow(Parent::Decl(*decls.get(&site.ident)?))?;
         if flow.cfg.returns() {
             return None;
         }
@@ -874,7 +892,7 @@ impl<'a> FileCx<'a> {
     pub(crate) fn really_acquires(self, call: ExprId, kind: ResourceId) -> bool {
         let resource = self.models().resource(kind);
         let until_cancelled = self.roles(call).is_some_and(|roles| roles.until_cancelled);
-        !self.gives_none(call, resource) && !(until_cancelled && self.is_cancelled(call))
+        !(self.gives_none(call, resource) || until_cancelled && self.is_cancelled(call))
     }
 
     /// Whether a call of a function whose result holds a resource gives something to release, in the same sense.

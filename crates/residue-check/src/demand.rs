@@ -75,6 +75,9 @@ pub(crate) fn open(program: &Program, models: &Models) -> Option<Opened> {
     Some(Opened { program: opened?, packages: wanted.into_keys().collect(), left })
 }
 
+/// Functions by their names, each with the bytes that it has.
+type ByName<'a> = FxHashMap<&'a str, Vec<(ObjId, u64)>>;
+
 /// What can be asked for.
 struct Candidates<'a> {
     program: &'a Program,
@@ -83,8 +86,8 @@ struct Candidates<'a> {
     tracked: FxHashSet<ObjId>,
     /// One value of each, as it is held.
     samples: Vec<Type>,
-    /// By package, the functions whose summary could matter, by name; with the bytes that each has.
-    by_package: FxHashMap<PackageId, FxHashMap<&'a str, Vec<(ObjId, u64)>>>,
+    /// By package, the functions whose summary could matter, by name.
+    by_package: FxHashMap<PackageId, ByName<'a>>,
 }
 
 impl<'a> Candidates<'a> {
@@ -119,8 +122,8 @@ impl<'a> Candidates<'a> {
     }
 
     /// The functions of a package whose summary could matter.
-    fn candidates(&self, id: PackageId) -> FxHashMap<&'a str, Vec<(ObjId, u64)>> {
-        let mut found: FxHashMap<&'a str, Vec<(ObjId, u64)>> = FxHashMap::default();
+    fn candidates(&self, id: PackageId) -> ByName<'a> {
+        let mut found = ByName::default();
         let package = &self.program.project().packages[id.index()];
         let pkg = PkgId(id.0);
         let Some(declared) = self.program.declarations(pkg) else { return found };

@@ -56,9 +56,7 @@ pub(crate) struct Calls {
 
 /// The key of a declared function.
 pub(crate) fn declared(cx: &PackageCx<'_>, function: ObjId) -> Key {
-    let mut hasher = FxHasher::default();
-    cx.bodies.func_name(function).hash(&mut hasher);
-    Key(hasher.finish())
+    Key(cx.digest(function))
 }
 
 /// The key of a function or literal.

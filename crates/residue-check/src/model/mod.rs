@@ -203,6 +203,8 @@ struct PackageModel {
     handlers: FxHashSet<String>,
     /// Kinds that some of its functions acquire or release.
     kinds: Vec<ResourceId>,
+    /// Kinds that some of its functions give until their context is cancelled.
+    ends_when_cancelled: Vec<ResourceId>,
     /// Kinds that all functions leave to the caller.
     leaves: Vec<ResourceId>,
     /// The stub source with the place of its file, for messages.
@@ -446,8 +448,7 @@ impl Models {
 
     /// Whether some function's resources of a kind are released when the context that it is given is cancelled.
     pub fn ends_when_cancelled(&self, kind: ResourceId) -> bool {
-        let functions = self.packages.values().flat_map(|package| package.functions.values()).flatten();
-        functions.into_iter().any(|(_, roles)| roles.until_cancelled && roles.acquire == Some(kind))
+        self.packages.values().any(|package| package.ends_when_cancelled.contains(&kind))
     }
 
     /// Words that say what a function is for.

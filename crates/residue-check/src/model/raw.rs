@@ -21,6 +21,9 @@ const CGO: &str = "C";
 
 type Names = Vec<Spanned<String>>;
 
+/// A list of words.
+type WordList = fn(&mut Words) -> &mut Vec<String>;
+
 /// A role that a function has or has not.
 type Flag = fn(&mut Roles) -> &mut bool;
 
@@ -318,6 +321,10 @@ impl Reader<'_> {
         for (kind, names) in &raw.acquire {
             if let Some(id) = self.kind(source, kind) {
                 self.model(path).kinds.push(id);
+                let until = |name: &Spanned<String>| raw.until_cancelled.iter().any(|n| n.get_ref() == name.get_ref());
+                if names.iter().any(until) {
+                    self.model(path).ends_when_cancelled.push(id);
+                }
                 self.give(source, path, names, |roles| roles.acquire.replace(id).is_none_or(|old| old == id));
             }
         }
@@ -417,7 +424,7 @@ impl Reader<'_> {
 
     /// Adds words to those that are known.
     fn words(&mut self, source: &Source<'_>, raw: &RawWords) {
-        let lists: [(&Names, fn(&mut Words) -> &mut Vec<String>); 6] = [
+        let lists: [(&Names, WordList); 6] = [
             (&raw.decides, |words| &mut words.decides),
             (&raw.decides_modal, |words| &mut words.decides_modal),
             (&raw.decides_verb, |words| &mut words.decides_verb),

@@ -155,9 +155,9 @@ fn use_of_literal(cx: FileCx<'_>, lit: ExprId) -> Use {
 fn is_deferred(cx: FileCx<'_>, function: Parent) -> bool {
     match function {
         Parent::Expr(lit) => use_of_literal(cx, lit) == Use::Deferred,
-        Parent::Decl(decl) => {
-            cx.declared(decl).is_some_and(|id| uses(cx, id).iter().any(|use_| use_.how == How::Deferred))
-        }
+        Parent::Decl(decl) => cx.declared(decl).is_some_and(|id| {
+            cx.pkg.files().any(|file| file.uses(id).iter().any(|&expr| how_used(file, expr) == How::Deferred))
+        }),
         _ => false,
     }
 }
@@ -297,53 +297,39 @@ fn uses_of_private(cx: FileCx<'_>, decl: residue_syntax::ast::DeclId) -> Option<
     (!object.name.is_exported() && !is_method || object.name.as_str() == "main").then(unused)
 }
 
+/// How a name of a declared function is used where it stands.
+fn how_used(cx: FileCx<'_>, name: ExprId) -> How {
+    let tree = cx.tree();
+    let mut at = name;
+    // `x.f`: the whole selector is the function.
+    if let Some(Parent::Expr(up)) = cx.parents().of_expr(at)
+        && matches!(tree.expr(up), Expr::Selector { .. })
+    {
+        at = up;
+    }
+    match cx.parents().through_parens(tree, at) {
+        (outer, Some(Parent::Expr(call))) if matches!(tree.expr(call), Expr::Call { fun, .. } if fun == outer) => {
+            match cx.parents().through_parens(tree, call) {
+                (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)) => How::Deferred,
+                _ => How::Called,
+            }
+        }
+        _ => How::Value,
+    }
+}
+
 fn uses(cx: FileCx<'_>, id: ObjId) -> Vec<UseSite> {
     let mut out = Vec::new();
     for file in cx.pkg.files() {
         let tree = file.tree();
         for &expr in file.uses(id) {
-            let mut at = expr;
-            // `x.f`: the whole selector is the function.
-            if let Some(Parent::Expr(up)) = file.parents().of_expr(at)
-                && matches!(tree.expr(up), Expr::Selector { .. })
-            {
-                at = up;
-            }
-            let (outer, parent) = file.parents().through_parens(tree, at);
-            let how = match parent {
-                Some(Parent::Expr(call)) if matches!(tree.expr(call), Expr::Call { fun, .. } if fun == outer) => {
-                    match file.parents().through_parens(tree, call) {
-                        (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)) => How::Deferred,
-                        _ => How::Called,
-                    }
-                }
-                _ => How::Value,
-            };
+            let how = how_used(file, expr);
             let around = file.parents().function(tree, Parent::Expr(expr));
-            let below_defer = how == How::Called && around.is_some_and(|around| is_deferred_shallow(file, around));
+            let below_defer = how == How::Called && around.is_some_and(|around| is_deferred(file, around));
             out.push(UseSite { how, below_defer, file: file.index, expr });
         }
     }
     out
-}
-
-/// As [`is_deferred`], without asking for the uses of declared functions that call each other.
-fn is_deferred_shallow(cx: FileCx<'_>, function: Parent) -> bool {
-    match function {
-        Parent::Expr(lit) => use_of_literal(cx, lit) == Use::Deferred,
-        Parent::Decl(decl) => cx.declared(decl).is_some_and(|id| {
-            cx.pkg.files().any(|file| {
-                let tree = file.tree();
-                file.uses(id).iter().any(|&expr| {
-                    let (_, parent) = file.parents().through_parens(tree, expr);
-                    let Some(Parent::Expr(call)) = parent else { return false };
-                    matches!(file.parents().through_parens(tree, call),
-                        (_, Some(Parent::Stmt(stmt))) if matches!(tree.stmt(stmt), Stmt::Defer(_)))
-                })
-            })
-        }),
-        _ => false,
-    }
 }
 
 fn report(cx: FileCx<'_>, call: ExprId, message: &str) -> Finding {

@@ -5,6 +5,7 @@
 //! was made of it. Everything else is left to who knows the code.
 
 use residue_finding::{Edit, Span};
+use residue_flow::ir::{Instr, Op};
 use residue_flow::{Oracle as _, Parent, walk};
 use residue_syntax::ast::{AssignOp, BinaryOp, Expr, ExprId, File, Span as Range, Stmt, StmtId};
 use residue_types::{Basic, ObjId, Objects as _, Type};
@@ -91,8 +92,9 @@ fn is_kept(exec: &Exec<'_>, site: SiteId, release: &Release) -> bool {
 
 /// Whether a variable is set once, and whatever is made of its value is mere data or stays with the function too.
 fn stays(cx: FileCx<'_>, function: Enclosing, var: ObjId, depth: usize) -> bool {
-    depth > 0
-        && cx.uses(var).first().is_some_and(|&use_| cx.only_value(use_).is_some())
+    let Some(ir) = cx.ir(function.key).filter(|_| depth > 0) else { return false };
+    let sets = |instr: &Instr| matches!(instr.op, Op::Store { var: set, .. } if set == var);
+    ir.all().filter(sets).count() == 1
         && cx.uses(var).iter().all(|&use_| {
             let inside = cx.enclosing(use_).is_some_and(|inside| inside == function);
             inside && use_stays(cx, function, use_, depth)

@@ -33,7 +33,7 @@ const INLINED_MAX: usize = 4;
 /// The same, where no resource is open: little hangs on what is known.
 const IDLE_MAX: usize = 3;
 /// Kinds of states kept apart at the start of a block, however they differ.
-const KINDS_MAX: usize = 48;
+pub(super) const KINDS_MAX: usize = 48;
 /// Visits of one block after which its states are joined with all that came before.
 const WIDEN_AFTER: usize = 30;
 /// States that wait at the start of a block before they are joined.
@@ -78,7 +78,7 @@ pub(crate) struct Exec<'a> {
     /// The types of values that were made interfaces.
     pub(super) dynamic: FxHashMap<Sym, Type>,
     pub(super) frames: Vec<Frame>,
-    active: Vec<u16>,
+    pub(super) active: Vec<u16>,
     /// How many frames' deferred calls are being run.
     pub(super) deferring: usize,
     /// Whether the body being executed was called by the deferring frame itself, so that `recover` works in it.
@@ -89,7 +89,7 @@ pub(crate) struct Exec<'a> {
     pub(super) writer: Option<Sym>,
     /// Whether what is being released is released by what owns it.
     pub(super) by_owner: bool,
-    unwound: FxHashSet<u64>,
+    pub(super) unwound: FxHashSet<u64>,
     steps: u32,
     pub(crate) events: Events,
 }
@@ -420,106 +420,6 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// The function returns: results are set, then deferred calls run.
-    fn return_(&mut self, ir: &ir::Body, at: At, mut state: State, results: &[Sym], exits: &mut Vec<Exit>) {
-        for (&var, &sym) in ir.results.iter().zip(results) {
-            if let Some(var) = var {
-                state.env.set(var, sym);
-            }
-        }
-        if Events::is_full(exits) {
-            self.events.gave_up = Some("returns");
-            return;
-        }
-        for mut state in self.run_defers(state) {
-            let results = results_of(ir, &state, results);
-            if self.frames.is_empty() && self.deferring == 0 {
-                if let Some(failed) = self.beside_error(ir, &mut state, &results) {
-                    exits.push(Exit { state: failed, results: results.clone(), at });
-                }
-                for &sym in &results {
-                    self.escape(&mut state, sym, Escape::Returned);
-                }
-            }
-            exits.push(Exit { state, results, at });
-        }
-    }
-
-    /// A return of a resource beside an error that did not come with it. Where the error may be nil or not, the state
-    /// goes on as if it were, and the other is given.
-    fn beside_error(&mut self, ir: &ir::Body, state: &mut State, results: &[Sym]) -> Option<State> {
-        let resources = results.iter().filter_map(|&sym| self.site_of(sym)).filter(|&site| self.kind(site).is_some());
-        let resources: Vec<SiteId> = resources.collect();
-        let error = *results.get(self.own_error(ir).filter(|_| !resources.is_empty())?)?;
-        let (with_it, others): (Vec<SiteId>, Vec<SiteId>) =
-            resources.into_iter().partition(|site| self.events.sites[site.0 as usize].error == Some(error));
-        if self.is_nil(state, error).is_none() {
-            self.events.used_failed.extend(with_it);
-        }
-        let others: Vec<SiteId> = others.into_iter().filter(|&site| state.status(site) == Status::Open).collect();
-        let beside = |state: &mut State| {
-            for &site in &others {
-                state.resource_mut(site).status = Status::Escaped(Escape::Beside);
-            }
-        };
-        match self.is_nil(state, error) {
-            _ if others.is_empty() => None,
-            Some(true) => None,
-            Some(false) => {
-                beside(state);
-                None
-            }
-            None => {
-                let mut failed = state.clone();
-                self.set_nil(&mut failed, error, false);
-                self.set_nil(state, error, true);
-                beside(&mut failed);
-                for &sym in results {
-                    self.escape(&mut failed, sym, Escape::Returned);
-                }
-                Some(failed)
-            }
-        }
-    }
-
-    /// Runs the deferred calls of the current frame.
-    fn run_defers(&mut self, state: State) -> Vec<State> {
-        let mut done = Vec::new();
-        let mut work = vec![state];
-        let was_direct = self.directly_deferred;
-        self.deferring += 1;
-        while let Some(mut state) = work.pop() {
-            let Some(deferred) = state.defers.take() else {
-                done.push(state);
-                continue;
-            };
-            state.defers.clone_from(&deferred.below);
-            let ir = Rc::clone(self.ir(deferred.body));
-            let call = ir.call(deferred.call);
-            let operands = super::call::Operands {
-                place: Place { body: deferred.body, value: deferred.value },
-                fun: deferred.fun,
-                recv: deferred.recv,
-                args: deferred.args.clone(),
-            };
-            // `defer recover()` recovers only in a function that is itself deferred.
-            self.directly_deferred = was_direct || !is_recover(call);
-            let below = state.defers.take();
-            for mut state in self.apply(state, call, operands) {
-                state.defers.clone_from(&below);
-                state.unwinds = false;
-                work.push(state);
-            }
-            if work.len() + done.len() > KINDS_MAX * 4 {
-                self.events.gave_up = Some("deferred calls");
-                break;
-            }
-        }
-        self.deferring -= 1;
-        self.directly_deferred = was_direct;
-        done
-    }
-
     /// The body of a literal, where it is not being executed.
     pub(super) fn loaded(&mut self, function: Parent) -> Option<u16> {
         let body = self.load(function)?;
@@ -564,59 +464,6 @@ impl<'a> Exec<'a> {
         for (i, &sym) in results.iter().enumerate() {
             state.temps.set((place, i as u32 + 1), sym);
         }
-    }
-
-    /// What happens where an instruction panics, if anything here depends on it.
-    pub(super) fn panic(&mut self, state: &State, place: Place, why: &Why) {
-        if self.deferring > 0 || state.panicking {
-            return;
-        }
-        let has_open = state.open().any(|site| self.kind(site).is_some());
-        if !has_open && state.defers.is_none() && self.frames.iter().all(|frame| frame.defers.is_none()) {
-            return;
-        }
-        let mut hasher = rustc_hash::FxHasher::default();
-        std::hash::Hash::hash(&(state.property_digest(), place, self.frames.len(), why.rank()), &mut hasher);
-        if !self.unwound.insert(std::hash::Hasher::finish(&hasher)) {
-            return;
-        }
-        // The frames of literals that are being executed unwind first.
-        let waiting: Vec<_> = self.frames.iter().rev().map(|frame| frame.defers.clone()).collect();
-        let mut states = vec![state.clone()];
-        let mut frame = self.active.len();
-        for defers in std::iter::once(state.defers.clone()).chain(waiting) {
-            let mut next = Vec::new();
-            frame = frame.saturating_sub(1);
-            for mut state in states {
-                state.defers.clone_from(&defers);
-                state.panicking = true;
-                for state in self.run_defers(state) {
-                    if state.panicking {
-                        next.push(state);
-                    } else if frame == 0 {
-                        self.recovered(state, place, why);
-                    } else {
-                        // A literal that is called here recovers: what it was to release itself stays.
-                        let body = self.active[frame];
-                        self.events.recovered_inside(&state, place, why, body);
-                    }
-                }
-            }
-            states = next;
-        }
-        for state in states {
-            self.events.unwound(&state, place, why);
-        }
-    }
-
-    fn recovered(&mut self, mut state: State, place: Place, why: &Why) {
-        let ir = Rc::clone(self.ir(0));
-        // Results without a name are zero: as good as nil for what is asked of them.
-        let results = results_of(&ir, &state, &[]);
-        for &sym in &results {
-            self.escape(&mut state, sym, Escape::Returned);
-        }
-        self.events.recovered(state, results, place, why);
     }
 
     /// Makes an expression's constant a symbol.
@@ -671,6 +518,85 @@ impl<'a> Exec<'a> {
         {
             self.panic(state, place, &Why::Here(what));
         }
+        if let Some(sym) = self.value(body, ir, value, state) {
+            state.temps.set((place, 0), sym);
+            return Flow::Next;
+        }
+        match instr.op {
+            Op::Store { var, value: from, .. } => {
+                let sym = match ir.instr(from).op {
+                    Op::Zero => self.zero(var),
+                    _ => self.temp(state, body, from),
+                };
+                self.store_var(state, var, sym, place);
+            }
+            Op::StoreDeref { ptr, value } => {
+                let (ptr, value) = (self.temp(state, body, ptr), self.temp(state, body, value));
+                match self.syms.def(ptr) {
+                    Def::Addr(var) => self.store_var(state, var, value, place),
+                    _ => self.store_field(state, ptr, star(), value),
+                }
+            }
+            Op::StoreField { x, field, value } => {
+                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
+                self.store_field(state, x, field.name, value);
+            }
+            Op::StoreIndex { x, value, .. } | Op::StoreMap { map: x, value, .. } => {
+                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
+                self.store_element(state, x, place, value);
+            }
+            Op::Send { value, .. } => {
+                let value = self.temp(state, body, value);
+                self.escape(state, value, Escape::Stored);
+            }
+            Op::Go(id) => {
+                self.go_statement(state, body, ir, id, place);
+            }
+            Op::Defer(id) => {
+                let call = ir.call(id);
+                let fun = call.fun.map(|fun| self.temp(state, body, fun));
+                let recv = call.recv.map(|recv| self.temp(state, body, recv));
+                let args = self.temps(state, body, ir.values(call.args));
+                if Deferred::depth(state.defers.as_ref()) >= DEFERS_MAX {
+                    self.events.gave_up = Some("deferred calls");
+                } else if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
+                    let below = state.defers.take();
+                    state.defers = Some(Rc::new(Deferred::new(place, id, (fun, recv, args), below)));
+                }
+            }
+            Op::Return(values) => return Flow::Return(self.temps(state, body, ir.values(values))),
+            Op::Call(id) => return self.call(state, body, ir, id, place),
+            _ => {}
+        }
+        Flow::Next
+    }
+
+    /// Makes a call.
+    fn call(&mut self, state: &mut State, body: u16, ir: &ir::Body, id: ir::CallId, place: Place) -> Flow {
+        let call = ir.call(id);
+        let fun = call.fun.map(|fun| self.temp(state, body, fun));
+        let recv = call.recv.map(|recv| self.temp(state, body, recv));
+        let args = self.temps(state, body, ir.values(call.args));
+        let operands = super::call::Operands { place, fun, recv, args };
+        let was_direct = std::mem::replace(&mut self.directly_deferred, false);
+        let direct = was_direct && is_recover(call);
+        self.directly_deferred = direct;
+        let mut states = self.apply(std::mem::take(state), call, operands);
+        self.directly_deferred = was_direct;
+        match states.len() {
+            0 => Flow::Stop,
+            1 => {
+                *state = states.remove(0);
+                if std::mem::take(&mut state.unwinds) { Flow::Return(Vec::new()) } else { Flow::Next }
+            }
+            _ => Flow::Fork(states),
+        }
+    }
+
+    /// What an instruction gives. None where it does something instead.
+    fn value(&mut self, body: u16, ir: &ir::Body, value: ir::Value, state: &mut State) -> Option<Sym> {
+        let instr = ir.instr(value);
+        let place = Place { body, value: value.index() as u32 };
         let sym = match instr.op {
             Op::Const => match instr.at {
                 At::Expr(expr) => self.constant(expr),
@@ -680,8 +606,9 @@ impl<'a> Exec<'a> {
             Op::Func(func) => self.syms.of(Def::Func(func)),
             Op::Closure(lit) => {
                 for &var in &*self.cx.captured(lit) {
-                    let held = state.env.get(var);
-                    held.into_iter().for_each(|held| self.look_at_cancel(state, held));
+                    if let Some(held) = state.env.get(var) {
+                        self.look_at_cancel(state, held);
+                    }
                 }
                 self.syms.of(Def::Closure(lit))
             }
@@ -703,14 +630,6 @@ impl<'a> Exec<'a> {
                 let sym = self.struct_var(state, var);
                 self.look_at_cancel(state, sym);
                 sym
-            }
-            Op::Store { var, value: from, .. } => {
-                let sym = match ir.instr(from).op {
-                    Op::Zero => self.zero(var),
-                    _ => self.temp(state, body, from),
-                };
-                self.store_var(state, var, sym, place);
-                return Flow::Next;
             }
             Op::Addr(var) => self.syms.of(Def::Addr(var)),
             Op::Field { x, field, .. } => {
@@ -803,70 +722,18 @@ impl<'a> Exec<'a> {
                     sym
                 }
             }
-            Op::StoreDeref { ptr, value } => {
-                let (ptr, value) = (self.temp(state, body, ptr), self.temp(state, body, value));
-                match self.syms.def(ptr) {
-                    Def::Addr(var) => self.store_var(state, var, value, place),
-                    _ => self.store_field(state, ptr, star(), value),
-                }
-                return Flow::Next;
-            }
-            Op::StoreField { x, field, value } => {
-                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
-                self.store_field(state, x, field.name, value);
-                return Flow::Next;
-            }
-            Op::StoreIndex { x, value, .. } | Op::StoreMap { map: x, value, .. } => {
-                let (x, value) = (self.temp(state, body, x), self.temp(state, body, value));
-                self.store_element(state, x, place, value);
-                return Flow::Next;
-            }
-            Op::Send { value, .. } => {
-                let value = self.temp(state, body, value);
-                self.escape(state, value, Escape::Stored);
-                return Flow::Next;
-            }
-            Op::Go(id) => {
-                self.go_statement(state, body, ir, id, place);
-                return Flow::Next;
-            }
-            Op::Defer(id) => {
-                let call = ir.call(id);
-                let fun = call.fun.map(|fun| self.temp(state, body, fun));
-                let recv = call.recv.map(|recv| self.temp(state, body, recv));
-                let args = self.temps(state, body, ir.values(call.args));
-                if Deferred::depth(state.defers.as_ref()) >= DEFERS_MAX {
-                    self.events.gave_up = Some("deferred calls");
-                } else if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
-                    let below = state.defers.take();
-                    state.defers = Some(Rc::new(Deferred::new(place, id, (fun, recv, args), below)));
-                }
-                return Flow::Next;
-            }
-            Op::Return(values) => return Flow::Return(self.temps(state, body, ir.values(values))),
-            Op::Call(id) => {
-                let call = ir.call(id);
-                let fun = call.fun.map(|fun| self.temp(state, body, fun));
-                let recv = call.recv.map(|recv| self.temp(state, body, recv));
-                let args = self.temps(state, body, ir.values(call.args));
-                let operands = super::call::Operands { place, fun, recv, args };
-                let was_direct = std::mem::replace(&mut self.directly_deferred, false);
-                let direct = was_direct && is_recover(call);
-                self.directly_deferred = direct;
-                let mut states = self.apply(std::mem::take(state), call, operands);
-                self.directly_deferred = was_direct;
-                return match states.len() {
-                    0 => Flow::Stop,
-                    1 => {
-                        *state = states.remove(0);
-                        if std::mem::take(&mut state.unwinds) { Flow::Return(Vec::new()) } else { Flow::Next }
-                    }
-                    _ => Flow::Fork(states),
-                };
-            }
+            Op::Store { .. }
+            | Op::StoreDeref { .. }
+            | Op::StoreField { .. }
+            | Op::StoreIndex { .. }
+            | Op::StoreMap { .. }
+            | Op::Send { .. }
+            | Op::Go(_)
+            | Op::Defer(_)
+            | Op::Return(_)
+            | Op::Call(_) => return None,
         };
-        state.temps.set((place, 0), sym);
-        Flow::Next
+        Some(sym)
     }
 
     /// A value that nothing is known of.
@@ -956,17 +823,6 @@ impl<'a> Exec<'a> {
     }
 }
 
-/// The results as they stand: named ones may have been set by deferred calls.
-fn results_of(ir: &ir::Body, state: &State, given: &[Sym]) -> Vec<Sym> {
-    let named = ir.results.iter().enumerate();
-    let result = |(i, var): (usize, &Option<ObjId>)| match (var, given.get(i)) {
-        (Some(var), _) => state.env.get(*var).unwrap_or(Sym::NIL),
-        (None, Some(&sym)) => sym,
-        (None, None) => Sym::NIL,
-    };
-    named.map(result).collect()
-}
-
-fn is_recover(call: &ir::Call) -> bool {
+pub(super) fn is_recover(call: &ir::Call) -> bool {
     call.callee == Callee::Builtin(Builtin::Recover)
 }

@@ -5,11 +5,13 @@
 //! parameters and whether a function is worth executing ([`exec`]): one that acquires or releases something, or that
 //! defers a call that recovers. What it learns goes into a [`summary::Summary`], by which its callers know it.
 
+mod acquire;
 mod call;
 mod conditions;
 pub(crate) mod dispatch;
 pub(crate) mod events;
 pub(crate) mod exec;
+mod leave;
 mod objects;
 mod prepared;
 mod quick;

@@ -10,8 +10,9 @@ use residue_types::{Builtin, Callee, ObjId, ObjKind, Objects, VarKind};
 use rustc_hash::FxHashMap;
 
 use super::events::strong;
-use super::summary::{Effect, Panics};
+use super::summary::{Effect, Panics, Summary};
 use crate::context::FileCx;
+use crate::model::Roles;
 
 /// Rounds until nothing changes; code that needs more is not understood.
 const ROUNDS_MAX: usize = 6;
@@ -306,7 +307,6 @@ impl Look<'_, '_> {
     /// A call that is made or put off. Gives the bits of its results.
     fn call(&mut self, id: ir::CallId, instr: ir::Instr, deferred: bool) -> u64 {
         let call = self.ir.call(id);
-        let args = self.ir.values(call.args);
         if let Some(lit) = self.ir.literal(call) {
             for &var in &*self.cx.captured(lit) {
                 let bits = self.held(var);
@@ -394,8 +394,14 @@ impl Look<'_, '_> {
                 result |= value.map_or(0, |value| self.of(value));
             }
         }
-        let last = summary.as_ref().map_or(0, |summary| summary.params.len().saturating_sub(1));
-        for (i, &arg) in args.iter().enumerate() {
+        result | self.arguments(call, roles, summary.as_deref())
+    }
+
+    /// What becomes of a call's arguments. Gives the bits of its results.
+    fn arguments(&mut self, call: &ir::Call, roles: Option<&Roles>, summary: Option<&Summary>) -> u64 {
+        let mut result = 0;
+        let last = summary.map_or(0, |summary| summary.params.len().saturating_sub(1));
+        for (i, &arg) in self.ir.values(call.args).iter().enumerate() {
             let bits = self.of(arg);
             let is_closure = matches!(self.ir.instr(arg).op, Op::Closure(_));
             if let Some(roles) = roles {
@@ -409,7 +415,7 @@ impl Look<'_, '_> {
                 } else if !roles.borrows {
                     self.escape(bits);
                 }
-            } else if let Some(summary) = &summary {
+            } else if let Some(summary) = summary {
                 let param = (i + usize::from(call.recv.is_some())).min(last);
                 self.suffer(summary.effect(param), bits);
             } else if is_closure && bits != 0 {
