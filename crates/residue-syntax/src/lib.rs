@@ -4,6 +4,7 @@
 //!
 //! - [`parse`] reads a whole file, with or without function bodies.
 //! - [`parse_header`] reads the package clause and the imports, and the comments up to there.
+//! - [`outline`] gives a file's tokens without comments and bodies: what other packages see of it.
 //! - [`walk`] visits every node of a tree.
 //! - [`literal`] gives the values of string and character literals.
 //!
@@ -16,12 +17,15 @@ mod lexer;
 pub mod literal;
 mod names;
 mod number;
+mod outline;
 mod parser;
 mod tables;
 mod token;
 mod unicode;
 pub mod walk;
 mod words;
+
+pub use outline::outline;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

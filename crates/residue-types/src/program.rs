@@ -1,4 +1,4 @@
-//! All packages of a project, declared; bodies on demand.
+//! The packages of a project, declared; bodies on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -42,7 +42,7 @@ impl Declarations {
     }
 }
 
-/// A project with all its declarations typed.
+/// A project with its declarations typed: all of them, or those that were asked for.
 #[derive(Debug)]
 pub struct Program {
     project: Arc<Project>,
@@ -52,25 +52,49 @@ pub struct Program {
 impl Program {
     /// Types the declarations of all packages, in parallel where imports allow.
     pub fn new(project: Arc<Project>) -> Self {
-        let count = project.packages.len();
-        let mut depth = vec![0usize; count];
+        let program = Self::undeclared(project);
+        program.declare(program.project.packages().map(|(id, _)| id));
+        program
+    }
+
+    /// A program of which nothing is typed yet.
+    pub fn undeclared(project: Arc<Project>) -> Self {
+        let packages = project.packages.iter().map(|_| OnceLock::new()).collect();
+        Self { project, packages }
+    }
+
+    /// Types the declarations of packages and of all that they import, as far as that is not done yet.
+    pub fn declare(&self, packages: impl IntoIterator<Item = PackageId>) {
+        let mut wanted = vec![false; self.packages.len()];
+        for id in packages {
+            wanted[id.index()] = true;
+        }
+        // Imports come first, so that they are reached after all that import them.
+        for i in (0..wanted.len()).rev().filter(|&i| self.packages[i].get().is_none()) {
+            if wanted[i] {
+                self.imports(i).for_each(|p| wanted[p] = true);
+            }
+        }
+        let mut depth = vec![0usize; wanted.len()];
         let mut levels: Vec<Vec<usize>> = Vec::new();
-        for (i, package) in project.packages.iter().enumerate() {
-            let imports = package.imports.values().flatten().map(|p| p.index()).filter(|&p| p < i);
-            depth[i] = imports.map(|p| depth[p] + 1).max().unwrap_or(0);
+        for i in (0..wanted.len()).filter(|&i| wanted[i] && self.packages[i].get().is_none()) {
+            depth[i] = self.imports(i).map(|p| depth[p] + 1).max().unwrap_or(0);
             if levels.len() <= depth[i] {
                 levels.resize_with(depth[i] + 1, Vec::new);
             }
             levels[depth[i]].push(i);
         }
-        let program = Self { project, packages: (0..count).map(|_| OnceLock::new()).collect() };
         for level in levels {
             level.into_par_iter().with_max_len(1).for_each(|i| {
-                let declared = Checker::declare(&program, PkgId(i as u32));
-                let _ = program.packages[i].set(Arc::new(declared));
+                let declared = Checker::declare(self, PkgId(i as u32));
+                let _ = self.packages[i].set(Arc::new(declared));
             });
         }
-        program
+    }
+
+    /// The packages that one imports.
+    fn imports(&self, i: usize) -> impl Iterator<Item = usize> {
+        self.project.packages[i].imports.values().flatten().map(|p| p.index()).filter(move |&p| p < i)
     }
 
     /// The project.
@@ -78,7 +102,7 @@ impl Program {
         &self.project
     }
 
-    /// The declarations of a package.
+    /// The declarations of a package, where they have been typed.
     pub fn declarations(&self, pkg: PkgId) -> Option<&Declarations> {
         self.packages.get(pkg.index())?.get().map(Arc::as_ref)
     }

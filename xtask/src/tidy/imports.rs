@@ -10,7 +10,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-project", &["residue-syntax"]),
     ("residue-types", &["residue-project", "residue-syntax"]),
     ("residue-flow", &["residue-syntax", "residue-types"]),
-    ("residue-check", &["residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"]),
+    ("residue-cache", &["residue-finding"]),
+    ("residue-check", &["residue-cache", "residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"]),
     ("residue-report", &["residue-finding"]),
     ("residue-gobin", &[]),
     ("residue-target", &["residue-gobin"]),
@@ -20,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "residue",
         &[
+            "residue-cache",
             "residue-check",
             "residue-ebpf",
             "residue-fd",
