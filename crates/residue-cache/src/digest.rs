@@ -91,6 +91,14 @@ impl Digester {
         self.flag(false)
     }
 
+    /// Adds numbers, as many as there are.
+    pub fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
+        for number in numbers {
+            self.flag(true).number(number);
+        }
+        self.flag(false)
+    }
+
     /// Adds a text, or that there is none.
     pub fn maybe(&mut self, text: Option<&str>) -> &mut Self {
         self.texts(text)

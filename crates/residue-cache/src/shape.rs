@@ -224,8 +224,8 @@ pub struct OutcomeShape {
     findings: Vec<FindingShape>,
     suppressed: Vec<(FindingShape, SuppressedByShape)>,
     platforms: Vec<String>,
-    /// Packages, files, bodies, executed, given up.
-    counts: [usize; 5],
+    /// Packages, files, bodies, executed, opened, given up.
+    counts: [usize; 6],
     /// Code, and what switched it off.
     disabled: Vec<(String, String)>,
     /// Pattern, and what leaves it out.
@@ -247,6 +247,7 @@ impl OutcomeShape {
             files,
             bodies,
             executed,
+            opened,
             given_up,
             disabled,
             left_out,
@@ -264,7 +265,7 @@ impl OutcomeShape {
             findings: findings.iter().map(FindingShape::of).collect(),
             suppressed: suppressed.iter().map(held).collect(),
             platforms: platforms.clone(),
-            counts: [*packages, *files, *bodies, *executed, *given_up],
+            counts: [*packages, *files, *bodies, *executed, *opened, *given_up],
             disabled: disabled.iter().map(|DisabledRule { code, by }| (code.to_string(), by.clone())).collect(),
             left_out: left_out.iter().map(|LeftOut { pattern, by }| (pattern.clone(), by.clone())).collect(),
             missing: missing.collect(),
@@ -274,7 +275,7 @@ impl OutcomeShape {
 
     /// The outcome, finished.
     pub fn open(self) -> Option<Outcome> {
-        let [packages, files, bodies, executed, given_up] = self.counts;
+        let [packages, files, bodies, executed, opened, given_up] = self.counts;
         let disabled = self.disabled.into_iter().map(|(code, by)| Some(DisabledRule { code: code.parse().ok()?, by }));
         let missing = self.missing.into_iter().map(|(path, version, packages, importers, hint)| Missing {
             path,
@@ -295,6 +296,7 @@ impl OutcomeShape {
                 files,
                 bodies,
                 executed,
+                opened,
                 given_up,
                 disabled: disabled.collect::<Option<_>>()?,
                 left_out: self.left_out.into_iter().map(|(pattern, by)| LeftOut { pattern, by }).collect(),

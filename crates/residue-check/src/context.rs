@@ -1,6 +1,7 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,12 +17,12 @@ use residue_types::{
     Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Signature, Symbol, Type,
     VarKind,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
 use crate::source::SourceCx;
 use crate::state::dispatch::{self, Hierarchy};
-use crate::state::summary::{Effect, Summaries, Summary};
+use crate::state::summary::{Effect, Extent, Learnt, Summaries, Summary};
 use crate::state::{Fates, look};
 
 /// A package that is being checked.
@@ -32,6 +33,8 @@ pub(crate) struct PackageCx<'a> {
     files: Vec<FileData>,
     /// What is known of the functions of packages that were analysed before.
     before: &'a Summaries,
+    /// What was asked of that.
+    asked: RefCell<Asked>,
     /// What is known of the functions of this package.
     summaries: RefCell<FxHashMap<ObjId, Arc<Summary>>>,
     /// Whether functions of this package never return, as far as known.
@@ -41,12 +44,21 @@ pub(crate) struct PackageCx<'a> {
     /// The digests of functions' full names.
     digests: RefCell<FxHashMap<ObjId, u64>>,
     hierarchy: &'a Hierarchy,
-    /// What calls through interfaces lead to: by interface, method, and whether in a test.
-    dispatched: RefCell<FxHashMap<Dispatch, Option<Rc<[ObjId]>>>>,
+}
+
+/// What the analysis of a package asked about others.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Packages: how much is known of their functions.
+    pub(crate) packages: FxHashMap<PkgId, Extent>,
+    /// Functions of packages of which something is known.
+    pub(crate) functions: FxHashSet<ObjId>,
+    /// Methods of interfaces, by interface and whether in a test: what their calls lead to.
+    pub(crate) methods: FxHashMap<Dispatch, Option<Rc<[ObjId]>>>,
 }
 
 /// A method of an interface, and whether a test calls it.
-type Dispatch = (Type, Symbol, bool);
+pub(crate) type Dispatch = (Type, Symbol, bool);
 
 /// Calls that are followed to find out whether a function never returns.
 const CALLS_MAX: usize = 40;
@@ -106,12 +118,12 @@ impl<'a> PackageCx<'a> {
             models,
             files,
             before,
+            asked: RefCell::default(),
             summaries: RefCell::default(),
             never: RefCell::default(),
             depth: Cell::new(0),
             digests: RefCell::default(),
             hierarchy,
-            dispatched: RefCell::default(),
         }
     }
 
@@ -122,10 +134,24 @@ impl<'a> PackageCx<'a> {
 
     /// What is known of a function whose body was seen.
     pub(crate) fn summary(&self, function: ObjId) -> Option<Arc<Summary>> {
-        if let Some(known) = self.summaries.borrow().get(&function) {
-            return Some(Arc::clone(known));
+        if function.pkg == self.bodies.package() {
+            return self.summaries.borrow().get(&function).cloned();
         }
-        self.before.get(function)
+        if self.extent(function.pkg) == Extent::Nothing {
+            return None;
+        }
+        self.asked.borrow_mut().functions.insert(function);
+        self.before.get(self.bodies.program(), function)
+    }
+
+    /// How much is known of the functions of another package.
+    fn extent(&self, package: PkgId) -> Extent {
+        *self.asked.borrow_mut().packages.entry(package).or_insert_with(|| self.before.extent(package))
+    }
+
+    /// What was asked about other packages so far.
+    pub(crate) fn asked(&self) -> Ref<'_, Asked> {
+        self.asked.borrow()
     }
 
     /// The digest of a function's full name.
@@ -137,12 +163,12 @@ impl<'a> PackageCx<'a> {
     /// The methods that a call through an interface can lead to, where these are known and few.
     pub(crate) fn dispatched(&self, recv: &Type, method: Symbol, in_test: bool) -> Option<Rc<[ObjId]>> {
         let key = (recv.clone(), method, in_test);
-        if let Some(known) = self.dispatched.borrow().get(&key) {
+        if let Some(known) = self.asked.borrow().methods.get(&key) {
             return known.clone();
         }
         let (program, own) = (self.bodies.program(), self.bodies.package());
         let found = self.hierarchy.methods(program, own, in_test, recv, method).map(Rc::from);
-        self.dispatched.borrow_mut().insert(key, found.clone());
+        self.asked.borrow_mut().methods.insert(key, found.clone());
         found
     }
 
@@ -162,23 +188,18 @@ impl<'a> PackageCx<'a> {
         self.summaries.borrow_mut().insert(function, Arc::new(summary));
     }
 
-    /// All that was learnt.
-    pub(crate) fn learnt(&self) -> FxHashMap<ObjId, Arc<Summary>> {
-        self.summaries.borrow().clone()
-    }
-
-    /// The package's functions by their full names.
-    pub(crate) fn by_name(&self) -> FxHashMap<String, ObjId> {
-        let declared = self.bodies.program().declarations(self.bodies.package());
-        let count = declared.map_or(0, |declared| declared.objects().len());
-        let ids = (0..count).map(|index| ObjId { pkg: self.bodies.package(), index: index as u32 });
-        let functions = ids.filter(|&id| self.bodies.object(id).is_some_and(|object| object.func().is_some()));
-        functions.map(|id| (self.bodies.func_name(id), id)).collect()
+    /// All that was learnt, by the full names of the functions.
+    pub(crate) fn learnt(&self) -> Learnt {
+        let summaries = self.summaries.borrow();
+        let mut ids: Vec<ObjId> = summaries.iter().map(|(&id, _)| id).collect();
+        // Of functions that share a name nobody can call any; the first one it is.
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.into_iter().map(|id| (self.bodies.func_name(id), Arc::clone(&summaries[&id]))).collect()
     }
 
     /// Whether a function's body is among what is analysed.
     pub(crate) fn is_analysed(&self, function: ObjId) -> bool {
-        function.pkg == self.bodies.package() || self.before.has(function.pkg)
+        function.pkg == self.bodies.package() || self.extent(function.pkg) == Extent::All
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = FileCx<'_>> {

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use residue_cache::{Digest, Store};
 use residue_finding::{Diagnostic, Finding, Outcome, Position, RuleCode, RuleMeta, Severity, Suppressed, SuppressedBy};
 use residue_project::{Package, PackageId, Project};
-use residue_types::{ObjId, Objects, PkgId, Program};
+use residue_types::{PkgId, Program};
 use rustc_hash::FxHashMap;
 
 use crate::context::PackageCx;
@@ -15,11 +16,12 @@ use crate::demand::{self, Opened};
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
 use crate::rules::r202::Pending;
+use crate::reuse::{AskedShape, Kept, Keys, Reuse, Reused};
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
 use crate::state::dispatch::Hierarchy;
-use crate::state::summary::Summaries;
-use crate::state::{self, Executed};
+use crate::state::summary::{Learnt, Summaries};
+use crate::state::{self, Analysis, Executed};
 use crate::suppress::{self, Directive};
 
 /// Checks the root packages of a program, on the current thread pool.
@@ -27,28 +29,40 @@ use crate::suppress::{self, Directive};
 /// The outcome is finished: sorted, without repetitions, with fingerprints. Its summary counts packages and files and
 /// names the packages on which a rule failed; what the project says about itself is the caller's to add.
 pub fn check(program: &Program, models: &Models, rules: &[&RuleMeta]) -> Outcome {
+    check_with(program, models, rules, None).0
+}
+
+/// The same, with what earlier runs found in packages of which nothing has changed. What of the program is not declared
+/// yet is.
+pub fn check_with(
+    program: &Program,
+    models: &Models,
+    rules: &[&RuleMeta],
+    reuse: Option<&Reuse<'_>>,
+) -> (Outcome, Reused) {
     let on: BTreeSet<RuleCode> = rules.iter().map(|rule| rule.code).collect();
     let rules = rules::RULES.iter().copied().filter(|rule| on.contains(&rule.meta().code)).collect();
     let summaries = Summaries::new(program.project().packages.len());
     // On the pool's threads, whose stacks are made for it, also where there is but one package.
     rayon::scope(|_| {
+        program.declare(program.project().packages().map(|(id, _)| id));
         let opened = demand::open(program, models);
         let program = opened.as_ref().map_or(program, |opened| &opened.program);
         let hierarchy = Hierarchy::new(program);
-        Run { program, models, rules, on, summaries, opened: opened.as_ref(), hierarchy }.all()
+        Run { program, models, rules, on, summaries, opened: opened.as_ref(), hierarchy }.all(reuse)
     })
 }
 
 /// What looking at one package gives, before it is known what is above its functions.
 #[derive(Default)]
-struct Look {
+pub(crate) struct Look {
     /// By file, what was found there, and what is one only if something above recovers.
-    files: Vec<(Vec<Finding>, Vec<Pending>)>,
-    calls: Calls,
-    bodies: usize,
-    executed: usize,
-    given_up: usize,
-    diagnostics: Vec<Diagnostic>,
+    pub(crate) files: Vec<(Vec<Finding>, Vec<Pending>)>,
+    pub(crate) calls: Calls,
+    pub(crate) bodies: usize,
+    pub(crate) executed: usize,
+    pub(crate) given_up: usize,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// What one package gives.
@@ -56,6 +70,13 @@ struct Look {
 struct Part {
     findings: Vec<Finding>,
     suppressed: Vec<Suppressed>,
+}
+
+/// Where what is found in a package is kept.
+struct Keep<'a> {
+    store: &'a dyn Store,
+    keys: &'a Keys<'a>,
+    key: Digest,
 }
 
 /// What all packages share.
@@ -158,19 +179,38 @@ fn left(opened: &Opened) -> Option<Diagnostic> {
 }
 
 impl Run<'_> {
-    fn all(&self) -> Outcome {
+    fn all(&self, reuse: Option<&Reuse<'_>>) -> (Outcome, Reused) {
         let project = self.program.project();
         let roots: Vec<(PackageId, &Package)> = project.roots().collect();
+        let keys = reuse.map(|reuse| (reuse.store, Keys::new(project, reuse.base, &self.on)));
+        let mut reused = Reused::default();
         let mut outcome = Outcome::default();
         // Callees before callers: what is learnt of a package is known to those that import it.
         let asked = self.opened.into_iter().flat_map(|opened| &opened.packages).map(|&id| (id, &project[id]));
         let all: Vec<(PackageId, &Package)> = roots.iter().copied().chain(asked).collect();
         let mut looks: Vec<Look> = all.iter().map(|_| Look::default()).collect();
         for level in levels(project, &all.iter().map(|(id, _)| *id).collect::<Vec<_>>()) {
-            let done: Vec<(usize, Look)> =
-                level.into_par_iter().with_max_len(1).map(|i| (i, self.guarded(all[i].0, all[i].1))).collect();
-            for (i, look) in done {
+            let look = |i: usize| {
+                let (id, package) = all[i];
+                let keep = keys.as_ref().map(|(store, keys)| Keep { store: *store, keys, key: keys.of(id) });
+                match keep.as_ref().and_then(|keep| self.kept(id, keep)) {
+                    Some((look, learnt)) => (i, look, Some(learnt), true),
+                    None => {
+                        let (look, learnt) = self.guarded(id, package, keep.as_ref());
+                        (i, look, learnt, false)
+                    }
+                }
+            };
+            let done: Vec<_> = level.into_par_iter().with_max_len(1).map(look).collect();
+            for (i, look, learnt, taken) in done {
+                let is_root = i < roots.len();
+                reused.taken += u64::from(is_root && taken);
+                reused.analysed += u64::from(is_root && !taken);
                 looks[i] = look;
+                match learnt {
+                    Some(learnt) => self.learn(all[i].0, learnt),
+                    None => reused.failed += 1,
+                }
             }
         }
         for look in looks.drain(roots.len()..) {
@@ -199,13 +239,28 @@ impl Run<'_> {
             outcome.suppressed.extend(part.suppressed);
         }
         outcome.finish();
-        outcome
+        (outcome, reused)
+    }
+
+    /// What was found in a package before, if all that it depends on is as it was.
+    fn kept(&self, id: PackageId, keep: &Keep<'_>) -> Option<(Look, Learnt)> {
+        let kept = Kept::decode(&keep.store.get(keep.key)?)?;
+        kept.asked.holds(keep.keys, self.program, PkgId(id.0), &self.summaries, &self.hierarchy)?;
+        kept.open(self.models)
     }
 
     /// Looks at a package. One on which a rule panics is reported as not analysed; the others are.
-    fn guarded(&self, id: PackageId, package: &Package) -> Look {
+    fn guarded(
+        &self,
+        id: PackageId,
+        package: &Package,
+        keep: Option<&Keep<'_>>,
+    ) -> (Look, Option<Learnt>) {
         // Nothing but the result outlives the closure.
-        let result = catch_unwind(AssertUnwindSafe(|| self.look(id, package)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let (look, learnt) = self.look(id, package, keep);
+            (look, Some(learnt))
+        }));
         result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let what = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown cause");
@@ -216,21 +271,33 @@ impl Run<'_> {
                 message: format!("package {package} was not analysed: residue failed on it ({what})"),
                 hint: Some("this is a bug of residue; please report it with the package".to_owned()),
             };
-            Look { diagnostics: vec![diagnostic], ..Look::default() }
+            (Look { diagnostics: vec![diagnostic], ..Look::default() }, None)
         })
     }
 
-    fn look(&self, id: PackageId, package: &Package) -> Look {
+    fn look(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> (Look, Learnt) {
         let bodies = self.program.bodies(id);
         let cx = PackageCx::new(package, &bodies, self.models, &self.summaries, &self.hierarchy);
         let analysis = state::analyse(&cx);
-        self.learn(id, &cx);
-        if !package.analyse {
-            // It is there to be known to its callers.
-            return Look { bodies: analysis.bodies, ..Look::default() };
+        // One that is only imported is there to be known to its callers.
+        let look = if package.analyse {
+            self.look_at_files(&cx, &analysis)
+        } else {
+            Look { bodies: analysis.bodies, ..Look::default() }
+        };
+        let learnt = cx.learnt();
+        if let Some(keep) = keep
+            && let Some(asked) = AskedShape::of(&cx.asked(), keep.keys, self.program, PkgId(id.0), &self.summaries)
+            && let Some(bytes) = Kept::new(asked, &look, &learnt).encode()
+        {
+            keep.store.put(keep.key, &bytes);
         }
+        (look, learnt)
+    }
+
+    fn look_at_files(&self, cx: &PackageCx<'_>, analysis: &Analysis<'_>) -> Look {
         let mut look = Look {
-            calls: reach::calls(&cx, &analysis),
+            calls: reach::calls(cx, analysis),
             bodies: analysis.bodies,
             executed: analysis.executed.len(),
             given_up: analysis.executed.iter().filter(|executed| executed.exec.events.gave_up.is_some()).count(),
@@ -241,10 +308,10 @@ impl Run<'_> {
         for file in cx.files() {
             let mut found = Vec::new();
             for rule in &self.rules {
-                rule.check(file, &analysis, &mut found);
+                rule.check(file, analysis, &mut found);
             }
             let pending =
-                if self.runs(rules::r202::META.code) { rules::r202::pending(file, &analysis) } else { Vec::new() };
+                if self.runs(rules::r202::META.code) { rules::r202::pending(file, analysis) } else { Vec::new() };
             look.files.push((found, pending));
         }
         look
@@ -262,26 +329,16 @@ impl Run<'_> {
 
     /// Files what is known of a package's functions, under all names that the package has: importers see it without the
     /// files of its tests.
-    fn learn(&self, id: PackageId, cx: &PackageCx<'_>) {
-        let learnt = cx.learnt();
+    fn learn(&self, id: PackageId, learnt: Learnt) {
+        let learnt = Arc::new(learnt);
         let project = self.program.project();
-        let own = &project.packages[id.index()];
-        let others = project
-            .packages()
-            .filter(|(other, package)| *other != id && !package.analyse && package.import_path == own.import_path);
-        let mut by_name = None;
+        let others = project.packages().filter(|(other, package)| {
+            *other != id && !package.analyse && package.import_path == project[id].import_path
+        });
         for (other, _) in others {
-            let other = PkgId(other.0);
-            let by_name = by_name.get_or_insert_with(|| cx.by_name());
-            let Some(declared) = self.program.declarations(other) else { continue };
-            let same = declared.objects().enumerate().filter_map(|(index, _)| {
-                let there = ObjId { pkg: other, index: index as u32 };
-                let here = by_name.get(&self.program.func_name(there))?;
-                Some((there, Arc::clone(learnt.get(here)?)))
-            });
-            self.summaries.set(other, same.collect(), own.analyse);
+            self.summaries.set(PkgId(other.0), Arc::clone(&learnt), project[id].analyse);
         }
-        self.summaries.set(PkgId(id.0), learnt, own.analyse);
+        self.summaries.set(PkgId(id.0), learnt, project[id].analyse);
     }
 
     fn runs(&self, rule: RuleCode) -> bool {
@@ -330,7 +387,6 @@ mod tests {
 
     use super::*;
     use crate::context::FileCx;
-    use crate::state::Analysis;
 
     static META: RuleMeta = RuleMeta {
         code: RuleCode::new("R999"),
@@ -379,7 +435,7 @@ mod tests {
             opened: None,
             hierarchy: Hierarchy::default(),
         };
-        let outcome = run.all();
+        let (outcome, _) = run.all(None);
         assert_eq!(outcome.findings.len(), 1);
         assert_eq!(outcome.findings[0].site.import_path, "example.com/m/good");
         assert!(!outcome.summary.complete());

@@ -4,6 +4,8 @@
 //! [`residue_finding::Outcome`]. What library functions do with resources comes from [`model::Models`]; [`rules::ALL`]
 //! lists the rules. A rule is one file in `src/rules/`, its documentation the comment that opens the file.
 //!
+//! [`check_with`] takes what was found in unchanged packages from a store and leaves there what it finds.
+//!
 //! No I/O, no global state; the result does not depend on the number of threads.
 
 mod context;
@@ -11,6 +13,7 @@ mod demand;
 mod engine;
 pub mod model;
 mod reach;
+mod reuse;
 pub mod rules;
 mod source;
 mod state;
@@ -18,5 +21,6 @@ mod suppress;
 mod value;
 
 pub use context::with_oracle;
-pub use engine::check;
+pub use engine::{check, check_with};
 pub use model::{ModelError, Models};
+pub use reuse::{Reuse, Reused};

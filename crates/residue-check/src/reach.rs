@@ -23,7 +23,7 @@ const IMPLEMENTATIONS_MAX: usize = 3;
 
 /// A function or literal, by the digest of its name: the same for all variants of a package.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Key(u64);
+pub(crate) struct Key(pub(crate) u64);
 
 /// Something that recovers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,20 +38,20 @@ pub(crate) struct Shield {
 #[derive(Default, Debug)]
 pub(crate) struct Calls {
     /// Caller and callee.
-    edges: Vec<(Key, Key)>,
+    pub(crate) edges: Vec<(Key, Key)>,
     /// Caller and the method it calls through an interface.
-    through: Vec<(Key, Symbol)>,
-    methods: Vec<(Symbol, Key)>,
+    pub(crate) through: Vec<(Key, Symbol)>,
+    pub(crate) methods: Vec<(Symbol, Key)>,
     /// Functions that recover from panics of what they call, and return.
-    shields: Vec<(Key, Shield)>,
+    pub(crate) shields: Vec<(Key, Shield)>,
     /// Functions that a library calls below a recover of its own.
-    shielded: Vec<(Key, Shield)>,
+    pub(crate) shielded: Vec<(Key, Shield)>,
     /// Methods of the shape that a gRPC server calls.
-    services: Vec<(Symbol, Key)>,
+    pub(crate) services: Vec<(Symbol, Key)>,
     /// Methods of the interfaces that are generated for services: `FilesServer`.
-    of_servers: Vec<Symbol>,
+    pub(crate) of_servers: Vec<Symbol>,
     /// An interceptor that recovers.
-    interceptor: Option<Shield>,
+    pub(crate) interceptor: Option<Shield>,
 }
 
 /// The key of a declared function.

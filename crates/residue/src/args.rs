@@ -150,6 +150,15 @@ pub(crate) struct LookArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
 
+    /// Keep results here for the next run (default: residue in $XDG_CACHE_HOME or ~/.cache); not in what is analysed
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "RESIDUE_CACHE_DIR", hide_env = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// Analyse everything, and keep nothing for the next run
+    #[arg(long, env = "RESIDUE_NO_CACHE", hide_env = true)]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) no_cache: bool,
+
     /// Threads to use (default: one for each processor)
     #[arg(long, short, value_name = "N", env = "RESIDUE_JOBS", hide_env = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]

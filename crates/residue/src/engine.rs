@@ -1,15 +1,18 @@
 //! The one place that knows the analysis crates: load, type, check.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use residue_check::Models;
+use residue_check::{Models, Reuse, Reused};
 use residue_finding::{Counter, Diagnostic, Missing, Outcome, Phase, Position, RuleMeta, Severity, Stats};
-use residue_project::{Config, Env, LoadError, LoadStats, OsFileSystem, ParseCache, Problem, Project, Target};
+use residue_project::{Config, Env, FileSystem, LoadError, OsFileSystem, ParseCache, Problem, Project, Target};
 use residue_report::{Sources, Tool};
 use residue_types::Program;
+use serde::{Deserialize, Serialize};
 
+use crate::cache::{self, Cache, Recorder};
 use crate::error::Error;
 use crate::paths;
 use crate::platforms::{self, Part, Platform};
@@ -71,31 +74,61 @@ pub(crate) struct LookedAt {
     pub(crate) packages: BTreeSet<String>,
 }
 
-/// Loads, types and checks what the settings name.
-pub(crate) fn check(settings: &Settings, progress: &Progress) -> Result<Run, Error> {
+/// Loads, types and checks what the settings name, as far as that is not known from an earlier run.
+pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> Result<Run, Error> {
     let mut clock = Clock::start();
-    let models = models(settings)?;
-    clock.phase("models");
-    let builds: Vec<Option<&Platform>> = match settings.platforms.as_slice() {
-        [] => vec![None],
-        platforms => platforms.iter().map(Some).collect(),
+    let builds: Vec<(Option<&Platform>, Config)> = match settings.platforms.as_slice() {
+        [] => vec![(None, config(settings, None))],
+        platforms => platforms.iter().map(|platform| (Some(platform), config(settings, Some(platform)))).collect(),
     };
-    let cache = (builds.len() > 1).then(ParseCache::default);
+    let texts = model_texts(settings)?;
+    let kept = cache.store().zip(cache::base(&texts)).map(|(store, base)| {
+        let key = cache::key(base, settings, builds.iter().map(|(_, config)| config));
+        (store, base, key)
+    });
+    if let Some((store, _, key)) = kept
+        && let Some(mut known) = cache::Kept::get(key, store, &OsFileSystem, &settings.dir)
+    {
+        clock.phase("comparing with an earlier run");
+        let reused = Reused { taken: known.totals.roots, ..Reused::default() };
+        known.outcome.summary.stats = settings.stats.then(|| stats(&known.totals, reused, &known.outcome, clock));
+        return Ok(Run { outcome: known.outcome, sources: known.sources, looked_at: known.looked_at });
+    }
+    let models = models(&texts)?;
+    clock.phase("models");
+    let recorder = Recorder::new(&OsFileSystem);
     let mut build = Build {
         settings,
         models,
         progress,
-        cache,
+        fs: if kept.is_some() { &recorder } else { &OsFileSystem },
+        reuse: kept.map(|(store, base, _)| Reuse { store, base }),
+        cache: (builds.len() > 1).then(ParseCache::default),
         clock,
         totals: Totals::default(),
+        reused: Reused::default(),
         sources: AnalysedSources::default(),
         looked_at: LookedAt::default(),
     };
-    let parts: Vec<Part> = builds.into_iter().map(|platform| build.check(platform)).collect::<Result<_, _>>()?;
+    let parts: Vec<Part> =
+        builds.into_iter().map(|(platform, config)| build.check(platform, config)).collect::<Result<_, _>>()?;
     let mut outcome = platforms::merge(parts);
-    outcome.summary.stats = settings.stats.then(|| stats(&build.totals, &outcome, build.clock));
     outcome.summary.left_out.clone_from(&settings.left_out);
-    Ok(Run { outcome, sources: build.sources, looked_at: build.looked_at })
+    let Build { mut clock, totals, reused, sources, looked_at, .. } = build;
+    if let Some((store, _, key)) = kept
+        && reused.failed == 0
+    {
+        let known = recorder.finish().and_then(|trace| {
+            cache::Kept::new(trace, &outcome, &sources, &looked_at, totals, &settings.dir)
+        });
+        if let Some(known) = known {
+            known.put(key, store);
+        }
+        cache.finish();
+        clock.phase("keeping what was found");
+    }
+    outcome.summary.stats = settings.stats.then(|| stats(&totals, reused, &outcome, clock));
+    Ok(Run { outcome, sources, looked_at })
 }
 
 /// What builds share, and what they add to.
@@ -103,31 +136,38 @@ struct Build<'a> {
     settings: &'a Settings,
     models: Models,
     progress: &'a Progress,
+    fs: &'a dyn FileSystem,
+    reuse: Option<Reuse<'a>>,
     /// Where there are several builds.
     cache: Option<ParseCache>,
     clock: Clock,
     totals: Totals,
+    reused: Reused,
     sources: AnalysedSources,
     looked_at: LookedAt,
 }
 
 impl Build<'_> {
     /// Loads, types and checks one build.
-    fn check(&mut self, platform: Option<&Platform>) -> Result<Part, Error> {
+    fn check(&mut self, platform: Option<&Platform>, config: Config) -> Result<Part, Error> {
         self.progress.phase("reading packages");
-        let config = config(self.settings, platform, &self.models);
-        let project = residue_project::load_with(&OsFileSystem, &config, self.cache.as_ref());
+        let config = Config { stubs: self.models.stubs(), ..config };
+        let project = residue_project::load_with(self.fs, &config, self.cache.as_ref());
         let project = Arc::new(project.map_err(|error| load_error(&error))?);
         nothing_named(&project)?;
         self.clock.phase("loading and parsing");
 
-        self.progress.phase("typing declarations");
-        let program = Program::new(Arc::clone(&project));
-        self.clock.phase("types of declarations");
+        let program = Program::undeclared(Arc::clone(&project));
+        if self.reuse.is_none() {
+            self.progress.phase("typing declarations");
+            program.declare(project.packages().map(|(id, _)| id));
+            self.clock.phase("types of declarations");
+        }
 
         self.progress.phase("checking");
-        let mut outcome = residue_check::check(&program, &self.models, &self.settings.rules);
-        self.clock.phase("types of bodies, rules");
+        let (mut outcome, reused) =
+            residue_check::check_with(&program, &self.models, &self.settings.rules, self.reuse.as_ref());
+        self.clock.phase(if self.reuse.is_none() { "types of bodies, rules" } else { "types, rules" });
 
         let (left_out, diagnostics) = diagnostics(&project);
         let summary = &mut outcome.summary;
@@ -138,6 +178,7 @@ impl Build<'_> {
         summary.missing.extend(missing(&project));
         outcome.finish();
         self.totals.add(&project);
+        self.reused += reused;
         self.sources.add(&outcome, &project);
         let files: BTreeSet<String> =
             project.roots().flat_map(|(_, package)| package.files.iter().map(|file| file.path.to_string())).collect();
@@ -153,20 +194,25 @@ impl Build<'_> {
     }
 }
 
+/// The models that the user adds: their paths as shown, and their texts.
+pub(crate) fn model_texts(settings: &Settings) -> Result<Vec<(String, String)>, Error> {
+    let read = |path: &PathBuf| {
+        let shown = paths::shown(path, &settings.dir);
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok((shown, text)),
+            Err(error) => Err(Error::usage(format!("cannot read the model {shown}: {error}"))),
+        }
+    };
+    settings.models.iter().map(read).collect()
+}
+
 /// The embedded models and those the user adds.
-pub(crate) fn models(settings: &Settings) -> Result<Models, Error> {
+pub(crate) fn models(texts: &[(String, String)]) -> Result<Models, Error> {
     let mut models = Models::embedded().map_err(|errors| {
         let first = errors.first().map(ToString::to_string).unwrap_or_default();
         Error::bug(&format!("an embedded model is malformed: {first}"))
     })?;
-    let mut files = Vec::new();
-    for path in &settings.models {
-        let shown = paths::shown(path, &settings.dir);
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::usage(format!("cannot read the model {shown}: {error}")))?;
-        files.push((shown, text));
-    }
-    models.add_all(files.iter().map(|(path, text)| (path.as_str(), text.as_str()))).map_err(|errors| {
+    models.add_all(texts.iter().map(|(path, text)| (path.as_str(), text.as_str()))).map_err(|errors| {
         let mut errors = errors.iter();
         let first = errors.next().map(ToString::to_string).unwrap_or_default();
         errors.fold(Error::usage(first), |error, next| error.hint(format!("also {next}")))
@@ -174,7 +220,8 @@ pub(crate) fn models(settings: &Settings) -> Result<Models, Error> {
     Ok(models)
 }
 
-fn config(settings: &Settings, platform: Option<&Platform>, models: &Models) -> Config {
+/// What to load for a build, without the declarations of models.
+fn config(settings: &Settings, platform: Option<&Platform>) -> Config {
     let tags = platform.map(|platform| platform.tags.as_slice()).unwrap_or_default();
     Config {
         patterns: settings.patterns.clone(),
@@ -185,7 +232,6 @@ fn config(settings: &Settings, platform: Option<&Platform>, models: &Models) -> 
         tags: settings.tags.iter().chain(tags).cloned().collect(),
         goos: platform.map_or_else(|| settings.goos.clone(), |platform| Some(platform.goos.clone())),
         goarch: platform.map_or_else(|| settings.goarch.clone(), |platform| Some(platform.goarch.clone())),
-        stubs: models.stubs(),
         env: Env::from_vars(std::env::vars_os().filter_map(|(name, value)| {
             // A variable that isn't text can't be one of those that matter.
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -275,39 +321,46 @@ fn missing(project: &Project) -> impl Iterator<Item = Missing> {
 }
 
 /// How much there was to do, in all builds.
-#[derive(Default)]
-struct Totals {
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Totals {
     builds: u64,
+    /// Packages that are analysed.
+    roots: u64,
     packages: u64,
-    load: LoadStats,
+    files: u64,
+    bytes: u64,
+    root_files: u64,
+    root_bytes: u64,
 }
 
 impl Totals {
     fn add(&mut self, project: &Project) {
         self.builds += 1;
+        self.roots += project.roots().count() as u64;
         self.packages += project.packages.len() as u64;
-        self.load.files += project.stats.files;
-        self.load.bytes += project.stats.bytes;
-        self.load.root_files += project.stats.root_files;
-        self.load.root_bytes += project.stats.root_bytes;
+        self.files += project.stats.files as u64;
+        self.bytes += project.stats.bytes;
+        self.root_files += project.stats.root_files as u64;
+        self.root_bytes += project.stats.root_bytes;
     }
 }
 
-fn stats(totals: &Totals, outcome: &Outcome, clock: Clock) -> Stats {
+fn stats(totals: &Totals, reused: Reused, outcome: &Outcome, clock: Clock) -> Stats {
     let counter = |name, value| Counter { name, value };
     let mut counters = vec![
-        counter("packages analysed", outcome.summary.packages as u64),
+        counter("packages analysed", reused.analysed),
+        counter("packages taken from the cache", reused.taken),
         counter("function bodies lowered and summed up", outcome.summary.bodies as u64),
         counter("function bodies executed path by path", outcome.summary.executed as u64),
         counter("function bodies of imported packages summed up", outcome.summary.opened as u64),
         counter("packages with their imports", totals.packages),
-        counter("files with bodies", totals.load.root_files as u64),
-        counter("bytes of these", totals.load.root_bytes),
-        counter("files in all", totals.load.files as u64),
-        counter("bytes in all", totals.load.bytes),
+        counter("files with bodies", totals.root_files),
+        counter("bytes of these", totals.root_bytes),
+        counter("files in all", totals.files),
+        counter("bytes in all", totals.bytes),
     ];
     if totals.builds > 1 {
-        counters.insert(0, counter("platforms, all but packages analysed counted in each", totals.builds));
+        counters.insert(0, counter("platforms, all counted in each", totals.builds));
     }
     counters.extend(peak_memory().map(|bytes| counter("bytes of memory at the peak", bytes)));
     Stats { phases: clock.phases, counters }
@@ -351,6 +404,14 @@ pub(crate) struct AnalysedSources {
 }
 
 impl AnalysedSources {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        self.by_path.iter().map(|(path, text)| (path.as_str(), text))
+    }
+
+    pub(crate) fn insert(&mut self, path: String, text: Arc<[u8]>) {
+        self.by_path.insert(path, text);
+    }
+
     /// Keeps the files that an outcome speaks of; all others may be forgotten with their project.
     fn add(&mut self, outcome: &Outcome, project: &Project) {
         let held = outcome.suppressed.iter().map(|suppressed| &suppressed.finding);

@@ -8,6 +8,7 @@
 
 mod args;
 mod baseline;
+mod cache;
 mod change;
 mod commands;
 mod config;

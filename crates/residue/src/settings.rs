@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use residue_finding::{DisabledRule, LeftOut, RuleMeta};
 
 use crate::args::{CheckArgs, FailOn, Format, FormatKind};
+use crate::cache::Cache;
 use crate::config::{Config, IgnoredPaths};
 use crate::engine;
 use crate::error::Error;
@@ -50,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) strict: bool,
     pub(crate) stats: bool,
     pub(crate) jobs: Option<u16>,
+    pub(crate) cache: Cache,
 }
 
 /// An `[[ignore]]` of a configuration.
@@ -83,6 +85,14 @@ impl Settings {
         let mut exclude: Vec<String> =
             config.exclude.iter().filter_map(|(glob, _)| rebase(glob, &base, &dir)).collect();
         exclude.extend(look.exclude);
+        let (root, start_root) = (paths::repository(&dir), paths::repository(&start));
+        let cache = if look.no_cache {
+            Cache::off()
+        } else {
+            let starts = look.patterns.iter().map(|pattern| paths::repository(&self::start([pattern], &dir)));
+            let trees: Vec<PathBuf> = starts.chain([root.clone(), start_root.clone()]).chain(look.allow_path.clone()).collect();
+            Cache::find(look.cache_dir.as_deref(), &trees, &dir)?
+        };
         let ignored = config.ignore.into_iter().map(|entry| Ignored { base: base.clone(), by: by(entry.line), entry });
         Ok(Self {
             patterns: patterns(&look.patterns, &dir)?,
@@ -109,16 +119,17 @@ impl Settings {
             stats: args.stats,
             jobs: look.jobs,
             omit_suppressed: args.omit_suppressed,
-            root: paths::repository(&dir),
-            start_root: paths::repository(&start),
+            root,
+            start_root,
+            cache,
             dir,
         })
     }
 }
 
 /// Where the search for a configuration starts: the first pattern that is a path, else the working directory.
-fn start(patterns: &[String], dir: &Path) -> PathBuf {
-    let paths = patterns.iter().map(|pattern| {
+fn start<'p>(patterns: impl IntoIterator<Item = &'p String>, dir: &Path) -> PathBuf {
+    let paths = patterns.into_iter().map(|pattern| {
         let stem = pattern.strip_suffix("...").unwrap_or(pattern);
         // Without the `.` that patterns start with.
         dir.join(stem).components().collect::<PathBuf>()

@@ -72,6 +72,13 @@ use declared::Declared;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ResourceId(u32);
 
+impl ResourceId {
+    /// The number that stands for it among the same models.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What a kind of resource is, what releases it and what losing it costs.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -417,6 +424,11 @@ impl Models {
     /// A kind of resource.
     pub fn resource(&self, id: ResourceId) -> &Resource {
         &self.resources[id.0 as usize]
+    }
+
+    /// The kind of a number, if there are as many.
+    pub(crate) fn numbered(&self, number: u32) -> Option<ResourceId> {
+        ((number as usize) < self.resources.len()).then_some(ResourceId(number))
     }
 
     /// Whether a method of this name releases some kind of resource, or a type that holds one.

@@ -101,8 +101,8 @@ impl Rule for R202 {
 
 /// A finding that holds if something above the function recovers.
 pub(crate) struct Pending {
-    finding: Finding,
-    function: Key,
+    pub(crate) finding: Finding,
+    pub(crate) function: Key,
 }
 
 impl Pending {

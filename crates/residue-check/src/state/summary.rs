@@ -1,9 +1,10 @@
 //! What callers know of a function without looking into it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use residue_flow::Stop;
-use residue_types::{ObjId, PkgId, Symbol};
+use residue_types::{Declarations, ObjId, Objects, PkgId, Program, Symbol};
 use rustc_hash::FxHashMap;
 
 use crate::model::ResourceId;
@@ -112,10 +113,27 @@ pub(crate) struct Summaries {
     packages: Vec<OnceLock<Known>>,
 }
 
+/// What is known of the functions of a package, by their full names.
+pub(crate) type Learnt = BTreeMap<String, Arc<Summary>>;
+
+/// How much is known of a package's functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// Nothing: its bodies were not seen.
+    Nothing,
+    /// What some of them do, that were asked for.
+    Some,
+    /// What all of them do.
+    All,
+}
+
 /// What is known of a package's functions.
 #[derive(Debug)]
 struct Known {
-    summaries: FxHashMap<ObjId, Arc<Summary>>,
+    /// Variants of a package share them.
+    by_name: Arc<Learnt>,
+    /// The same by what declares them, once somebody asks.
+    by_id: OnceLock<FxHashMap<ObjId, Arc<Summary>>>,
     /// Whether all its bodies were seen, or only some that were asked for.
     whole: bool,
 }
@@ -125,19 +143,43 @@ impl Summaries {
         Self { packages: (0..packages).map(|_| OnceLock::new()).collect() }
     }
 
-    pub(crate) fn get(&self, function: ObjId) -> Option<Arc<Summary>> {
-        self.packages.get(function.pkg.index())?.get()?.summaries.get(&function).cloned()
+    fn known(&self, package: PkgId) -> Option<&Known> {
+        self.packages.get(package.index())?.get()
     }
 
-    /// Whether all of a package's functions are known.
-    pub(crate) fn has(&self, package: PkgId) -> bool {
-        self.packages.get(package.index()).and_then(OnceLock::get).is_some_and(|known| known.whole)
+    /// What is known of a function.
+    pub(crate) fn get(&self, program: &Program, function: ObjId) -> Option<Arc<Summary>> {
+        let known = self.known(function.pkg)?;
+        let by_id = known.by_id.get_or_init(|| {
+            let declared = program.declarations(function.pkg).into_iter().flat_map(Declarations::objects);
+            let functions = declared.enumerate().filter(|(_, object)| object.func().is_some());
+            let named = functions.filter_map(|(index, _)| {
+                let id = ObjId { pkg: function.pkg, index: index as u32 };
+                Some((id, Arc::clone(known.by_name.get(&program.func_name(id))?)))
+            });
+            named.collect()
+        });
+        by_id.get(&function).cloned()
+    }
+
+    /// What is known of a package's function of this full name.
+    pub(crate) fn named(&self, package: PkgId, name: &str) -> Option<&Summary> {
+        self.known(package)?.by_name.get(name).map(|summary| &**summary)
+    }
+
+    /// How much is known of a package's functions.
+    pub(crate) fn extent(&self, package: PkgId) -> Extent {
+        match self.known(package) {
+            None => Extent::Nothing,
+            Some(known) if known.whole => Extent::All,
+            Some(_) => Extent::Some,
+        }
     }
 
     /// Files a package's summaries, once. `whole` says whether all its bodies were seen.
-    pub(crate) fn set(&self, package: PkgId, summaries: FxHashMap<ObjId, Arc<Summary>>, whole: bool) {
+    pub(crate) fn set(&self, package: PkgId, by_name: Arc<Learnt>, whole: bool) {
         if let Some(slot) = self.packages.get(package.index()) {
-            let _ = slot.set(Known { summaries, whole });
+            let _ = slot.set(Known { by_name, by_id: OnceLock::new(), whole });
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: Box<CheckArgs>, terminal: &Terminal) -> Result<Exit, Err
 pub(super) fn analyse(settings: &Settings, gate: &Gate, terminal: &Terminal) -> Result<Run, Error> {
     start_threads(settings.jobs)?;
     let progress = Progress::start(terminal.shows_progress());
-    let mut run = engine::check(settings, &progress)?;
+    let mut run = engine::check(settings, &settings.cache, &progress)?;
     drop(progress);
     gate.apply(&mut run.outcome, settings, &run.looked_at);
     Ok(run)
@@ -115,6 +115,9 @@ fn talk(report: &Report<'_>, settings: &Settings, start: Instant, terminal: &Ter
     }
     if let Some(stats) = &report.outcome.summary.stats {
         Terminal::say(&table(stats));
+        if let Some(trouble) = settings.cache.trouble() {
+            terminal.note(&format!("cache not used in full: {trouble}"));
+        }
     }
 }
 

@@ -39,7 +39,7 @@ fn check(args: ConfigFileArgs, terminal: &Terminal) -> Result<Exit, Error> {
     };
     let look = LookArgs { config: args.file.or(Some(path.clone())), ..LookArgs::default() };
     let settings = Settings::resolve(CheckArgs { look, ..CheckArgs::default() })?;
-    engine::models(&settings)?;
+    engine::models(&engine::model_texts(&settings)?)?;
     config.baseline.as_deref().map(Baseline::read_or_start).transpose()?;
     terminal.note(&format!("{} is fine", paths::shown(&path, &settings.dir)));
     Ok(Exit::Clean)
