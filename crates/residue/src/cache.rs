@@ -12,10 +12,11 @@ mod trace;
 
 use std::path::{Path, PathBuf};
 
-use residue_cache::{Digest, Digester, DiskStore};
+use residue_cache::{Digest, Digester, DiskStore, Store as _};
 
 pub(crate) use run::{Kept, key};
 pub(crate) use trace::Recorder;
+use trace::Stamp;
 
 use crate::error::Error;
 use crate::paths;
@@ -98,11 +99,28 @@ pub(crate) fn users_dir() -> Option<PathBuf> {
 
 /// The digest of what all results rest on beside what is analysed: this program, as another build may find other things,
 /// and models that the user adds, by path and text.
-pub(crate) fn base(models: &[(String, String)]) -> Option<Digest> {
-    // What runs, also where the file has been replaced meanwhile.
-    let program = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().ok()? };
+pub(crate) fn base(models: &[(String, String)], store: &DiskStore) -> Option<Digest> {
     let mut digester = Digester::new("base");
-    digester.digest(Digest::of(&std::fs::read(program).ok()?));
-    digester.texts(models.iter().flat_map(|(path, text)| [path, text]));
+    digester.digest(program(store)?).texts(models.iter().flat_map(|(path, text)| [path, text]));
     Some(digester.finish())
+}
+
+/// The digest of this program. To read all of it takes longer than much of what is done by it, so that its digest is kept
+/// as well.
+fn program(store: &DiskStore) -> Option<Digest> {
+    // What runs, also where the file has been replaced meanwhile.
+    let path = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().ok()? };
+    let key = Stamp::of(&std::fs::metadata(&path).ok()?, trace::now()).map(|stamp| {
+        let mut digester = Digester::new("program");
+        stamp.add(&mut digester);
+        digester.finish()
+    });
+    if let Some(known) = key.and_then(|key| store.get(key)?.try_into().ok()) {
+        return Some(Digest::from_bytes(known));
+    }
+    let digest = Digest::of(&std::fs::read(path).ok()?);
+    if let Some(key) = key {
+        store.put(key, digest.as_bytes());
+    }
+    Some(digest)
 }

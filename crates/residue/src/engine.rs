@@ -82,12 +82,12 @@ pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> 
         platforms => platforms.iter().map(|platform| (Some(platform), config(settings, Some(platform)))).collect(),
     };
     let texts = model_texts(settings)?;
-    let kept = cache.store().zip(cache::base(&texts)).map(|(store, base)| {
-        let key = cache::key(base, settings, builds.iter().map(|(_, config)| config));
-        (store, base, key)
+    let kept = cache.store().and_then(|store| {
+        let base = cache::base(&texts, store)?;
+        Some((store, base, cache::key(base, settings, builds.iter().map(|(_, config)| config))))
     });
     if let Some((store, _, key)) = kept
-        && let Some(mut known) = cache::Kept::get(key, store, &OsFileSystem, &settings.dir)
+        && let Some(mut known) = cache::Kept::get(key, store, &settings.dir)
     {
         clock.phase("comparing with an earlier run");
         let reused = Reused { taken: known.totals.roots, ..Reused::default() };
@@ -96,7 +96,7 @@ pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> 
     }
     let models = models(&texts)?;
     clock.phase("models");
-    let recorder = Recorder::new(&OsFileSystem);
+    let recorder = Recorder::new();
     let mut build = Build {
         settings,
         models,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use residue_cache::shape::OutcomeShape;
 use residue_cache::{Digest, Digester, Store, decode, encode};
 use residue_finding::Outcome;
-use residue_project::{Config, Env, FileSystem};
+use residue_project::{Config, Env};
 use serde::{Deserialize, Serialize};
 
 use super::trace::Trace;
@@ -70,14 +70,14 @@ impl Kept {
     }
 
     /// What came of the run of a key, if it would be the same again.
-    pub(crate) fn get(key: Digest, store: &dyn Store, fs: &dyn FileSystem, dir: &Path) -> Option<Opened> {
-        let kept: Self = decode(&store.get(key)?)?;
-        if !kept.trace.holds(fs) {
-            return None;
+    pub(crate) fn get(key: Digest, store: &dyn Store, dir: &Path) -> Option<Opened> {
+        let mut kept: Self = decode(&store.get(key)?)?;
+        if kept.trace.holds()? {
+            kept.put(key, store);
         }
         let mut sources = AnalysedSources::default();
         for (path, digest) in kept.sources {
-            let text: Arc<[u8]> = fs.read(&dir.join(&path)).ok()?.into();
+            let text: Arc<[u8]> = std::fs::read(dir.join(&path)).ok()?.into();
             if Digest::of(&text) != digest {
                 return None;
             }
