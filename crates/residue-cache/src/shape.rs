@@ -70,8 +70,7 @@ pub struct FindingShape {
 type EditShape = (String, (u32, u32), String);
 
 /// All roles, by the number that stands for each.
-const ROLES: [StepRole; 5] =
-    [StepRole::Acquired, StepRole::Branch, StepRole::Left, StepRole::Released, StepRole::Note];
+const ROLES: [StepRole; 5] = [StepRole::Acquired, StepRole::Branch, StepRole::Left, StepRole::Released, StepRole::Note];
 
 impl FindingShape {
     /// The shape of a finding.
@@ -96,7 +95,8 @@ impl FindingShape {
             let role = ROLES.iter().position(|known| known == role).unwrap_or(ROLES.len());
             (role as u8, SiteShape::of(site), message.clone())
         };
-        let edit = |Edit { path, span, replacement }: &Edit| (path.clone(), (span.start, span.end), replacement.clone());
+        let edit =
+            |Edit { path, span, replacement }: &Edit| (path.clone(), (span.start, span.end), replacement.clone());
         let acquire = acquire.as_ref().map(|AcquireSite { import_path, file, line, declaration }| {
             (import_path.clone(), file.clone(), *line, declaration.clone())
         });

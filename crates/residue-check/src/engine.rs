@@ -15,8 +15,8 @@ use crate::context::PackageCx;
 use crate::demand::{self, Opened};
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
-use crate::rules::r202::Pending;
 use crate::reuse::{AskedShape, Kept, Keys, Reuse, Reused};
+use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
 use crate::state::dispatch::Hierarchy;
@@ -250,12 +250,7 @@ impl Run<'_> {
     }
 
     /// Looks at a package. One on which a rule panics is reported as not analysed; the others are.
-    fn guarded(
-        &self,
-        id: PackageId,
-        package: &Package,
-        keep: Option<&Keep<'_>>,
-    ) -> (Look, Option<Learnt>) {
+    fn guarded(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> (Look, Option<Learnt>) {
         // Nothing but the result outlives the closure.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let (look, learnt) = self.look(id, package, keep);

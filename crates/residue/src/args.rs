@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Keep a list of known findings, so that only new ones are reported
     #[command(after_help = BASELINE_AFTER_HELP)]
     Baseline(BaselineArgs),
+    /// Look at what is kept between runs
+    #[command(after_help = CACHE_AFTER_HELP)]
+    Cache(CacheArgs),
     /// Look at the configuration
     Config(ConfigArgs),
     /// List the rules
@@ -80,6 +83,19 @@ Examples:
 
 Exit codes: 0 in step, 1 findings that are not in it or entries that are no longer found (`check`),
 2 wrong usage or configuration, 3 something could not be analysed.";
+
+const CACHE_AFTER_HELP: &str = "\
+`residue check` keeps what it finds, and takes it from there where nothing has changed that it
+depends on. It goes by what files hold: nothing has to be cleaned to be right. What was used longest
+ago is dropped by itself.
+
+Examples:
+  residue cache show
+  residue cache clean
+  residue check --no-cache                    everything anew, and nothing kept
+  RESIDUE_CACHE_DIR=/ci/cache residue check   in CI, kept from job to job
+
+Exit codes: 0 done, 2 wrong usage, 3 the directory cannot be read or written.";
 
 /// What is looked for and at, the same for every command that analyses.
 #[derive(Debug, Default, Args)]
@@ -220,6 +236,28 @@ pub(crate) enum BaselineCommand {
     /// Drop entries that are no longer found; nothing is added
     #[command(after_help = BASELINE_AFTER_HELP)]
     Prune(Box<LookArgs>),
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Remove what is kept
+    Clean(CacheDirArgs),
+    /// Say where results are kept, and how much that is
+    Show(CacheDirArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheDirArgs {
+    /// The directory (default: residue in $XDG_CACHE_HOME or ~/.cache)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "RESIDUE_CACHE_DIR", hide_env = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

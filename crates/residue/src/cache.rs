@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::paths;
 
 /// What is used longest ago is dropped where there is more.
-const BYTES_MAX: u64 = 512 << 20;
+pub(crate) const BYTES_MAX: u64 = 512 << 20;
 
 /// The directory of a run, or why there is none.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ impl Cache {
 /// usual there).
 pub(crate) fn users_dir() -> Option<PathBuf> {
     // Relative ones are to be ignored, and would lie in whatever is analysed.
-    let absolute =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = if cfg!(windows) {
         absolute("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
@@ -109,7 +108,8 @@ pub(crate) fn base(models: &[(String, String)], store: &DiskStore) -> Option<Dig
 /// as well.
 fn program(store: &DiskStore) -> Option<Digest> {
     // What runs, also where the file has been replaced meanwhile.
-    let path = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().ok()? };
+    let path =
+        if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().ok()? };
     let key = Stamp::of(&std::fs::metadata(&path).ok()?, trace::now()).map(|stamp| {
         let mut digester = Digester::new("program");
         stamp.add(&mut digester);

@@ -118,9 +118,9 @@ pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> 
     if let Some((store, _, key)) = kept
         && reused.failed == 0
     {
-        let known = recorder.finish().and_then(|trace| {
-            cache::Kept::new(trace, &outcome, &sources, &looked_at, totals, &settings.dir)
-        });
+        let known = recorder
+            .finish()
+            .and_then(|trace| cache::Kept::new(trace, &outcome, &sources, &looked_at, totals, &settings.dir));
         if let Some(known) = known {
             known.put(key, store);
         }

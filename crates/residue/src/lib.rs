@@ -71,6 +71,7 @@ fn run(cli: Cli) -> Exit {
         #[cfg(target_os = "linux")]
         Command::Trace(args) => commands::trace::run(&args, &terminal),
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
+        Command::Cache(args) => commands::cache::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),
         Command::Rules(args) => commands::rules::run(&args, &terminal),
         Command::Explain(args) => commands::explain::run(&args, &terminal),

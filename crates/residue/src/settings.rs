@@ -90,7 +90,8 @@ impl Settings {
             Cache::off()
         } else {
             let starts = look.patterns.iter().map(|pattern| paths::repository(&self::start([pattern], &dir)));
-            let trees: Vec<PathBuf> = starts.chain([root.clone(), start_root.clone()]).chain(look.allow_path.clone()).collect();
+            let trees: Vec<PathBuf> =
+                starts.chain([root.clone(), start_root.clone()]).chain(look.allow_path.clone()).collect();
             Cache::find(look.cache_dir.as_deref(), &trees, &dir)?
         };
         let ignored = config.ignore.into_iter().map(|entry| Ignored { base: base.clone(), by: by(entry.line), entry });

@@ -11,7 +11,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("residue-types", &["residue-project", "residue-syntax"]),
     ("residue-flow", &["residue-syntax", "residue-types"]),
     ("residue-cache", &["residue-finding"]),
-    ("residue-check", &["residue-cache", "residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"]),
+    (
+        "residue-check",
+        &["residue-cache", "residue-finding", "residue-flow", "residue-project", "residue-syntax", "residue-types"],
+    ),
     ("residue-report", &["residue-finding"]),
     ("residue-gobin", &[]),
     ("residue-target", &["residue-gobin"]),

@@ -80,7 +80,9 @@ impl AskedShape {
             // Of others the answer is always the same.
             let Type::Named(interface) = interface else { continue };
             let Some(object) = program.object(*interface) else { continue };
-            if program.declarations(interface.pkg).is_none_or(|declared| declared.lookup(object.name) != Some(*interface))
+            if program
+                .declarations(interface.pkg)
+                .is_none_or(|declared| declared.lookup(object.name) != Some(*interface))
             {
                 continue;
             }

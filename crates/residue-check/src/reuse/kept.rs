@@ -64,9 +64,9 @@ impl LookShape {
     fn of(look: &Look) -> Self {
         let Look { files, calls, bodies, executed, given_up, diagnostics } = look;
         let pending = |Pending { finding, function }: &Pending| (FindingShape::of(finding), function.0);
-        let files = files.iter().map(|(found, open)| {
-            (found.iter().map(FindingShape::of).collect(), open.iter().map(pending).collect())
-        });
+        let files = files
+            .iter()
+            .map(|(found, open)| (found.iter().map(FindingShape::of).collect(), open.iter().map(pending).collect()));
         Self {
             files: files.collect(),
             calls: CallsShape::of(calls),
@@ -275,7 +275,8 @@ impl SummaryShape {
             StopShape::Never => Stop::Never,
         };
         // One of a few words; their store lends them out for good.
-        let panics = self.panics.map(|(what, place, through)| Panics { what: Symbol::new(&what).as_str(), place, through });
+        let panics =
+            self.panics.map(|(what, place, through)| Panics { what: Symbol::new(&what).as_str(), place, through });
         Some(Summary {
             params: self.params.into_iter().map(effect).collect(),
             releases: self.releases.into_iter().map(|release| release.open(models)).collect::<Option<_>>()?,

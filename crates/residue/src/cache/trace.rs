@@ -206,9 +206,9 @@ impl Recorder {
             let path = path.into_os_string().into_string().ok()?;
             let shared = before.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
             let shared = (0..=shared).rev().find(|&i| path.is_char_boundary(i)).unwrap_or(0);
-            let answers = answers.into_iter().map(|(question, answer)| {
-                Some((question, answer.filter(|answer| *answer != Answer::Unspeakable)?))
-            });
+            let answers = answers
+                .into_iter()
+                .map(|(question, answer)| Some((question, answer.filter(|answer| *answer != Answer::Unspeakable)?)));
             let answers = answers.collect::<Option<_>>()?;
             trace.paths.push(TracedPath { shared, rest: path[shared..].to_owned(), answers, stamp });
             before = path;
