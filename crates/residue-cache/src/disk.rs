@@ -21,9 +21,9 @@ const HEAD_BYTES: usize = MAGIC.len() + 32;
 /// No result is larger; what claims to be is none.
 const ENTRY_BYTES_MAX: u64 = 256 << 20;
 /// The time of the last use is written down once in so long; what was used within it counts as equally recent.
-const USE_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const USE_INTERVAL: Duration = Duration::from_hours(1);
 /// A file on its way to become an entry for longer than this was left behind by a run that was killed.
-const UNFINISHED_MAX: Duration = Duration::from_secs(60 * 60);
+const UNFINISHED_MAX: Duration = Duration::from_hours(1);
 /// What an entry takes at least: a block of the file system.
 const BLOCK_BYTES: u64 = 4096;
 /// Tells programs that make backups to leave the directory out (<https://bford.info/cachedir/>).
@@ -210,7 +210,7 @@ impl DiskStore {
             if !key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
                 continue;
             }
-            if rest.starts_with('.') && rest.ends_with(".new") {
+            if rest.starts_with('.') && Path::new(rest).extension().is_some_and(|extension| extension == "new") {
                 unfinished(entry.path());
             } else if rest.is_empty()
                 && let Ok(metadata) = entry.metadata()
@@ -274,7 +274,7 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    Ok((metadata.is_file() && is_ours(&metadata)).then(|| (file, metadata.len())))
+    Ok((metadata.is_file() && is_ours(&metadata)).then_some((file, metadata.len())))
 }
 
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use residue_types::{
     Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Signature, Symbol, Type,
     VarKind,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
 use crate::source::SourceCx;
@@ -46,19 +46,19 @@ pub(crate) struct PackageCx<'a> {
     hierarchy: &'a Hierarchy,
 }
 
+/// A method of an interface, by interface and name, called in a test or not.
+type Dispatched = (Type, Symbol, bool);
+
 /// What the analysis of a package asked about others.
 #[derive(Default)]
 pub(crate) struct Asked {
     /// Packages: how much is known of their functions.
-    pub(crate) packages: FxHashMap<PkgId, Extent>,
+    pub(crate) packages: BTreeMap<PkgId, Extent>,
     /// Functions of packages of which something is known.
-    pub(crate) functions: FxHashSet<ObjId>,
-    /// Methods of interfaces, by interface and whether in a test: what their calls lead to.
-    pub(crate) methods: FxHashMap<Dispatch, Option<Rc<[ObjId]>>>,
+    pub(crate) functions: BTreeSet<ObjId>,
+    /// Methods of interfaces: what their calls lead to.
+    pub(crate) methods: FxHashMap<Dispatched, Option<Rc<[ObjId]>>>,
 }
-
-/// A method of an interface, and whether a test calls it.
-pub(crate) type Dispatch = (Type, Symbol, bool);
 
 /// Calls that are followed to find out whether a function never returns.
 const CALLS_MAX: usize = 40;
@@ -191,7 +191,8 @@ impl<'a> PackageCx<'a> {
     /// All that was learnt, by the full names of the functions.
     pub(crate) fn learnt(&self) -> Learnt {
         let summaries = self.summaries.borrow();
-        let mut ids: Vec<ObjId> = summaries.iter().map(|(&id, _)| id).collect();
+        #[allow(clippy::disallowed_methods, reason = "sorted at once")]
+        let mut ids: Vec<ObjId> = summaries.keys().copied().collect();
         // Of functions that share a name nobody can call any; the first one it is.
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.into_iter().map(|id| (self.bodies.func_name(id), Arc::clone(&summaries[&id]))).collect()

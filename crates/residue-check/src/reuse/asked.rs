@@ -61,21 +61,18 @@ impl AskedShape {
     ) -> Option<Self> {
         let mut names = Names { keys, own, list: Vec::new(), numbers: FxHashMap::default() };
         let mut extents = Vec::with_capacity(asked.packages.len());
-        let mut packages: Vec<(PkgId, Extent)> = asked.packages.iter().map(|(id, extent)| (*id, *extent)).collect();
-        packages.sort_unstable_by_key(|(id, _)| *id);
         // Predeclared things belong to no package, and nothing is known of them.
-        for (id, extent) in packages.into_iter().filter(|(id, _)| program.declarations(*id).is_some()) {
+        for (&id, &extent) in asked.packages.iter().filter(|(id, _)| program.declarations(**id).is_some()) {
             extents.push((names.number(id)?, ExtentShape::of(extent)));
         }
-        let mut asked_functions: Vec<ObjId> = asked.functions.iter().copied().collect();
-        asked_functions.sort_unstable();
         let mut functions = Vec::with_capacity(asked_functions.len());
-        for id in asked_functions {
-            let name = program.func_name(id);
+        for id in &asked.functions {
+            let name = program.func_name(*id);
             let known = summaries.named(id.pkg, &name).and_then(digest);
             functions.push((names.number(id.pkg)?, name, known));
         }
         let mut methods = Vec::with_capacity(asked.methods.len());
+        #[allow(clippy::disallowed_methods, clippy::iter_over_hash_type, reason = "sorted below; numbers are names")]
         for ((interface, method, in_test), leads_to) in &asked.methods {
             // Of others the answer is always the same.
             let Type::Named(interface) = interface else { continue };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::AskedShape;
 use crate::engine::Look;
-use crate::model::Models;
+use crate::model::{Models, ResourceId};
 use crate::reach::{Calls, Key, Shield};
 use crate::rules::r202::Pending;
 use crate::state::summary::{Effect, Learnt, Owned, Panics, Release, Summary, When};
@@ -50,9 +50,12 @@ pub(super) fn digest(summary: &Summary) -> Option<Digest> {
     Some(Digest::of(&encode(&SummaryShape::of(summary))?))
 }
 
+/// What was found in a file, and what is one only if something above a function recovers.
+type FileShape = (Vec<FindingShape>, Vec<(FindingShape, u64)>);
+
 #[derive(Serialize, Deserialize)]
 struct LookShape {
-    files: Vec<(Vec<FindingShape>, Vec<(FindingShape, u64)>)>,
+    files: Vec<FileShape>,
     calls: CallsShape,
     bodies: usize,
     executed: usize,
@@ -305,7 +308,7 @@ impl ReleaseShape {
                 When::Failure => WhenShape::Failure,
                 When::SuccessPerhapsFailure => WhenShape::SuccessPerhapsFailure,
             },
-            kind: kind.map(|kind| kind.number()),
+            kind: kind.map(ResourceId::number),
             sets_field: *sets_field,
             guarded: *guarded,
         }
