@@ -1,7 +1,8 @@
 //! Findings and what comes with them, in the form in which they are kept.
 //!
 //! Each shape has `of`, which makes it of the type that the program works with, and `open`, which gives that type back;
-//! none where a text is not one of those that it should be. Fingerprints are not kept: [`Outcome::finish`] makes them.
+//! none where a text is not one of those that it should be. Fingerprints are not kept: [`Outcome::finish`] makes them. Nor is
+//! what only running programs tell.
 
 use residue_finding::{
     AcquireSite, Diagnostic, DisabledRule, Edit, Finding, Fingerprint, Help, LeftOut, Missing, Outcome, Position, Site,
@@ -87,6 +88,7 @@ impl FindingShape {
             help,
             resource,
             acquire,
+            holder: _,
             subject,
             fingerprint: _,
             in_test,
@@ -140,6 +142,7 @@ impl FindingShape {
                 line,
                 declaration,
             }),
+            holder: None,
             subject: self.subject,
             fingerprint: Fingerprint::default(),
             in_test: self.in_test,

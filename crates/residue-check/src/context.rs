@@ -162,6 +162,11 @@ impl<'a> PackageCx<'a> {
 
     /// The methods that a call through an interface can lead to, where these are known and few.
     pub(crate) fn dispatched(&self, recv: &Type, method: Symbol, in_test: bool) -> Option<Rc<[ObjId]>> {
+        Hierarchy::is_closed(self.bodies.program(), recv).then(|| self.implemented(recv, method, in_test)).flatten()
+    }
+
+    /// The same, of those that the code itself has.
+    fn implemented(&self, recv: &Type, method: Symbol, in_test: bool) -> Option<Rc<[ObjId]>> {
         let key = (recv.clone(), method, in_test);
         if let Some(known) = self.asked.borrow().methods.get(&key) {
             return known.clone();
@@ -174,9 +179,9 @@ impl<'a> PackageCx<'a> {
 
     /// Whether a method of that name that the code itself has for an interface releases something of its receiver.
     pub(crate) fn may_release(&self, recv: &Type, method: Symbol, in_test: bool) -> bool {
-        let (program, own) = (self.bodies.program(), self.bodies.package());
-        let methods = self.hierarchy.own_methods(program, own, in_test, recv, method).unwrap_or_default();
-        let mut summaries = methods.into_iter().filter_map(|method| self.summary(method));
+        let methods = self.implemented(recv, method, in_test);
+        let mut summaries =
+            methods.iter().flat_map(|methods| methods.iter()).filter_map(|&method| self.summary(method));
         // One that does so only the first time counts as keeping it.
         summaries.any(|summary| {
             summary.effect(0) == Effect::Escaped || summary.releases.iter().any(|release| release.param == 0)

@@ -42,8 +42,8 @@ impl ExtentShape {
 /// To which methods a call through an interface leads.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct MethodsShape {
-    /// The interface: its package and name.
-    interface: (u32, String),
+    /// The interface: its package and name; none is `error`.
+    interface: Option<(u32, String)>,
     method: String,
     in_test: bool,
     /// Packages and full names; none where it is not known.
@@ -65,7 +65,7 @@ impl AskedShape {
         for (&id, &extent) in asked.packages.iter().filter(|(id, _)| program.declarations(**id).is_some()) {
             extents.push((names.number(id)?, ExtentShape::of(extent)));
         }
-        let mut functions = Vec::with_capacity(asked_functions.len());
+        let mut functions = Vec::with_capacity(asked.functions.len());
         for id in &asked.functions {
             let name = program.func_name(*id);
             let known = summaries.named(id.pkg, &name).and_then(digest);
@@ -74,21 +74,20 @@ impl AskedShape {
         let mut methods = Vec::with_capacity(asked.methods.len());
         #[allow(clippy::disallowed_methods, clippy::iter_over_hash_type, reason = "sorted below; numbers are names")]
         for ((interface, method, in_test), leads_to) in &asked.methods {
-            // Of others the answer is always the same.
-            let Type::Named(interface) = interface else { continue };
-            let Some(object) = program.object(*interface) else { continue };
-            if program
-                .declarations(interface.pkg)
-                .is_none_or(|declared| declared.lookup(object.name) != Some(*interface))
-            {
-                continue;
-            }
+            let Type::Named(id) = interface else { continue };
+            let interface = if *interface == residue_types::error_type() {
+                None
+            } else {
+                // Of one that is declared inside of a function the answer is always the same.
+                let Some(object) = program.object(*id) else { continue };
+                let declared = program.declarations(id.pkg)?.lookup(object.name) == Some(*id);
+                Some((names.number(id.pkg).filter(|_| declared)?, object.name.to_string()))
+            };
             let mut named = |id: &ObjId| Some((names.number(id.pkg)?, program.func_name(*id)));
             let leads_to = match leads_to {
                 Some(ids) => Some(ids.iter().map(&mut named).collect::<Option<Vec<_>>>()?),
                 None => None,
             };
-            let interface = (names.number(interface.pkg)?, object.name.to_string());
             methods.push(MethodsShape { interface, method: method.to_string(), in_test: *in_test, leads_to });
         }
         methods.sort_unstable();
@@ -116,9 +115,13 @@ impl AskedShape {
                 return None;
             }
         }
-        for MethodsShape { interface: (number, name), method, in_test, leads_to } in &self.methods {
-            let interface = program.declarations(package(*number)?)?.lookup(Symbol::new(name))?;
-            let interface = Type::Named(interface);
+        for MethodsShape { interface, method, in_test, leads_to } in &self.methods {
+            let interface = match interface {
+                Some((number, name)) => {
+                    Type::Named(program.declarations(package(*number)?)?.lookup(Symbol::new(name))?)
+                }
+                None => residue_types::error_type(),
+            };
             let found = hierarchy.methods(program, own, *in_test, &interface, Symbol::new(method));
             let same = match (&found, leads_to) {
                 (Some(found), Some(known)) => {

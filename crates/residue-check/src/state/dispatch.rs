@@ -56,26 +56,18 @@ impl Hierarchy {
         this
     }
 
-    /// The methods that a call of an interface's method can lead to, as package `from` sees them, in files of tests or
-    /// in others. None where that is not known.
-    pub(crate) fn methods(
-        &self,
-        program: &Program,
-        from: PkgId,
-        in_test: bool,
-        recv: &Type,
-        name: Symbol,
-    ) -> Option<Vec<ObjId>> {
-        let origin = recv.origin()?;
-        let declaring = program.project().packages.get(origin.pkg.index())?;
-        let is_closed = !program.object(origin)?.name.is_exported()
+    /// Whether nobody but the code that is analysed can implement an interface.
+    pub(crate) fn is_closed(program: &Program, recv: &Type) -> bool {
+        let Some(origin) = recv.origin() else { return false };
+        let Some(declaring) = program.project().packages.get(origin.pkg.index()) else { return false };
+        program.object(origin).is_some_and(|object| !object.name.is_exported())
             || &*declaring.name == "main"
-            || declaring.import_path.split('/').any(|part| part == "internal");
-        if is_closed { self.own_methods(program, from, in_test, recv, name) } else { None }
+            || declaring.import_path.split('/').any(|part| part == "internal")
     }
 
-    /// The same of any interface, as far as the code itself implements it: others may do so too.
-    pub(crate) fn own_methods(
+    /// The methods that a call of an interface's method can lead to, as package `from` sees them, in files of tests or
+    /// in others, as far as the code itself implements it: others may do so too. None where that is not known.
+    pub(crate) fn methods(
         &self,
         program: &Program,
         from: PkgId,
