@@ -89,7 +89,7 @@ def measure(name, directory, options):
     plain = dict(os.environ)
     if options.residue:
         for what, flags in (("residue check", []), ("residue check --tests", ["--tests"])):
-            command = [options.residue, "check", *flags, *options.pattern]
+            command = [options.residue, "check", "--no-cache", *flags, *options.pattern]
             yield Row(name, what, cheapest(command, directory, plain, options.runs))
     if options.peers == "none":
         return
