@@ -42,7 +42,7 @@ fn tokens(src: &[u8], token: &mut impl FnMut(&[u8])) {
 mod tests {
     use crate::{Bodies, outline, parse};
 
-    fn of(src: &str, bodies: Bodies) -> String {
+    fn of(src: &str, bodies: Bodies<'_>) -> String {
         let parsed = parse(src.as_bytes().into(), bodies);
         assert_eq!(parsed.errors, [], "{src}");
         let mut text = String::new();
