@@ -180,8 +180,11 @@ impl Heap<'_> {
         }
         let inner = (1..=CLOSURE_WORDS).filter_map(|index| {
             let value = self.target.word(closure.checked_add(8 * index)?)?;
-            let pc = self.target.word(value)?;
-            names.entry(pc).or_insert_with(|| self.closure_name(value)).clone()
+            let first = self.target.word(value)?;
+            // Captured as it is, or by reference.
+            let mut name =
+                |closure: u64, pc: u64| names.entry(pc).or_insert_with(|| self.closure_name(closure)).clone();
+            name(value, first).or_else(|| name(first, self.target.word(first)?))
         });
         Some(inner.last().unwrap_or(outer))
     }

@@ -12,6 +12,7 @@ mod globals;
 mod graph;
 mod names;
 mod offsets;
+mod overlay;
 mod profile;
 mod reach;
 mod report;
@@ -39,6 +40,7 @@ use finalizers::Queues;
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
+use overlay::Recorder;
 pub use profile::{MemoryProfile, Sample};
 use reach::Reach;
 pub use report::{
@@ -115,16 +117,17 @@ impl<'a> Heap<'a> {
         let mapped = mapped_bytes(target);
         let find = |_| finder.heap(&Variables::copy(target, binary));
         let address = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoHeap)?;
+        // Where records of spans and their bits are hardly changes; what they say is read when nothing runs.
+        let recorder = Recorder::new(target);
+        spans::copy(&recorder, address, offsets, mapped);
+        recorder.sort();
         let (mut stacks, mut copied) = (Vec::new(), None);
-        let mut copy = || {
-            let spans = spans::copy(target, address, offsets, mapped);
-            copied = spans.map(|spans| (spans, Variables::copy(target, binary)));
-        };
+        let mut copy = || copied = Some((recorder.again(), Variables::copy(target, binary)));
         let more = More { stacks: &mut stacks, while_stopped: &mut copy };
         let report = inspect_more(target, binary, options, Some(more))?;
-        let (copied, variables) = copied.ok_or(Error::NoHeap)?;
-        let spans = Spans::new(&copied, offsets, mapped);
-        drop(copied);
+        let (overlay, variables) = copied.ok_or(Error::NoHeap)?;
+        let spans = Spans::new(&spans::copy(&overlay, address, offsets, mapped).ok_or(Error::NoHeap)?, offsets, mapped);
+        drop(overlay);
         let mut types = Types::new(target, binary, &layouts.names)?;
         let (tables, (low, high)) = (types.tables(), spans.bounds());
         let mut known: FxHashMap<u64, bool> = FxHashMap::default();

@@ -13,6 +13,9 @@ use crate::offsets::word;
 /// Bytes allocated for one sample, unless the program says otherwise (`runtime.MemProfileRate`).
 const RATE: i64 = 512 * 1024;
 
+/// Functions that begin so are left out where a stack begins.
+const RUNTIME: [&str; 2] = ["runtime.", "internal/runtime/"];
+
 /// What was allocated at one stack.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -83,7 +86,7 @@ impl Heap<'_> {
         for pc in pcs {
             let frames = self.binary.frames(pc.wrapping_sub(self.target.slide).wrapping_sub(1));
             let Some(call) = frames.into_iter().next() else { continue };
-            if stack.is_empty() && call.function.starts_with("runtime.") {
+            if stack.is_empty() && RUNTIME.iter().any(|own| call.function.starts_with(own)) {
                 continue;
             }
             let frame = Frame {

@@ -101,7 +101,8 @@ impl Heap<'_> {
         let last = what.rsplit(['.', '*', '/']).next().unwrap_or(what).to_lowercase();
         let mut names: Vec<String> = self.graph.shapes()[1..].iter().map(|shape| self.shape_name(*shape)).collect();
         names.retain(|name| !last.is_empty() && name.to_lowercase().contains(&last));
-        names.sort();
+        // The shortest ones first: the type itself before what is made of it.
+        names.sort_by_key(|name| (name.len(), name.clone()));
         names.dedup();
         names
     }

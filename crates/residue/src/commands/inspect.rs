@@ -202,8 +202,8 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         (residue_runtime::inspect(&target, &binary, &options).map_err(failed)?, None)
     };
     let mut answer = match (&mut heap, args.view) {
-        (Some(heap), View::Why) => Answer::Why(why::ask(heap, &args.what)?),
-        (Some(heap), View::Object) => Answer::Object(object::ask(heap, &args.what)?),
+        (Some(heap), View::Why) => Answer::Why(why::ask(heap, args.what.as_deref())?),
+        (Some(heap), View::Object) => Answer::Object(object::ask(heap, args.what.as_deref())?),
         (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?),
         (Some(heap), View::Heap) if args.format == Format::Pprof => Answer::Profile(heap::profile(heap)?),
         (Some(heap), View::Heap) if args.retained => Answer::Retained(heap.retained()),

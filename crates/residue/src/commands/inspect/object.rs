@@ -37,9 +37,9 @@ struct NeighbourJson<'a> {
 }
 
 /// Asks the heap.
-pub(super) fn ask(heap: &mut Heap<'_>, what: &Option<String>) -> Result<Object, Error> {
+pub(super) fn ask(heap: &mut Heap<'_>, what: Option<&str>) -> Result<Object, Error> {
     let usage = || Error::usage("which object?").hint("an address as other views print them: 0xc000012340");
-    let what = what.as_ref().ok_or_else(usage)?;
+    let what = what.ok_or_else(usage)?;
     let address = what.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(usage)?;
     heap.object(address).ok_or_else(|| super::why::nothing(heap, what))
 }

@@ -52,7 +52,7 @@ struct StepJson<'a> {
 }
 
 /// Asks the heap.
-pub(super) fn ask(heap: &mut Heap<'_>, what: &Option<String>) -> Result<Why, Error> {
+pub(super) fn ask(heap: &mut Heap<'_>, what: Option<&str>) -> Result<Why, Error> {
     let Some(what) = what else {
         return Err(
             Error::usage("why what?").hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)")
@@ -79,7 +79,7 @@ pub(super) fn nothing(heap: &Heap<'_>, what: &str) -> Error {
         return Error::failed(format!("there is no object at {what}"))
             .hint("it may have died since its address was printed, or lie on a stack or among variables");
     }
-    let error = Error::failed(format!("no object is known to be a {what}"));
+    let error = Error::failed(format!("no object of type {what} is known"));
     let alike = heap.types_like(what);
     if alike.is_empty() {
         return error.hint("`residue inspect TARGET heap` lists the types that are known");

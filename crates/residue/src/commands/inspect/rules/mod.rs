@@ -76,8 +76,8 @@ fn holder(shown: &Shown<'_>, root: &str, kind: Option<&str>) -> Holder {
     }
 }
 
-fn help(message: impl Into<String>) -> Option<Help> {
-    Some(Help { message: message.into(), edits: Vec::new() })
+fn help(message: impl Into<String>) -> Help {
+    Help { message: message.into(), edits: Vec::new() }
 }
 
 pub(super) fn json(findings: &[Finding]) -> Vec<FindingJson<'_>> {

@@ -96,7 +96,8 @@ pub(super) fn find(
             .notes
             .push("they are open as long as the container has them: nothing closes what can still be used".to_owned());
         let first = held.iter().find(|(_, address)| Some(*address) == last).map_or(0, |(number, _)| *number);
-        found.help = help(format!("residue inspect TARGET why fd:{first}    see one of them with all it is held by"));
+        found.help =
+            Some(help(format!("residue inspect TARGET why fd:{first}    see one of them with all it is held by")));
         let mut holder = holder(shown, &path.root, path.steps.last().and_then(|step| step.kind.as_deref()));
         holder.container = container;
         holder.descriptors = held.iter().map(|(number, _)| *number).take(NUMBERS_MAX).collect();

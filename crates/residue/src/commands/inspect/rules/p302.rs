@@ -84,7 +84,7 @@ pub(super) fn find(shown: &Shown<'_>, finalizers: &Finalizers, findings: &mut Ve
         if runner.finalizers {
             found.notes.push("one goroutine calls all finalizers, one after the other".to_owned());
         }
-        found.help = help("start a goroutine in the function, or do there nothing that can block");
+        found.help = Some(help("start a goroutine in the function, or do there nothing that can block"));
         found.holder = Some(holder(shown, &format!("goroutine {}", runner.goroutine), None));
         findings.push(found);
     }

@@ -72,11 +72,11 @@ pub(super) fn find(shown: &Shown<'_>, finalizers: &Finalizers, findings: &mut Ve
             found.notes.push(format!("{} are held by the function itself, {function}", grouped(own as usize)));
         }
         found.notes.push(format!("look at one: residue inspect TARGET object {:#x}", group.example));
-        found.help = help(if cycle > 0 {
+        found.help = Some(help(if cycle > 0 {
             "set it on an object of its own that nothing in the cycle contains, or use runtime.AddCleanup"
         } else {
             "let the function capture what it needs, not the object"
-        });
+        }));
         found.holder = Some(holder(shown, "itself", Some(kind)));
         findings.push(found);
     }

@@ -69,7 +69,7 @@ pub(super) fn find(shown: &Shown<'_>, finalizers: &Finalizers, covered: &[String
         let mut found = finding(&META, format!("{count} objects with a {what} ({kind}) are kept by {root}"), root);
         found.resource = kind.to_owned();
         found.notes.push(format!("their {what} waits for the objects to become unreachable"));
-        found.help = help(format!("residue inspect TARGET why {kind}"));
+        found.help = Some(help(format!("residue inspect TARGET why {kind}")));
         found.holder = Some(holder(shown, root, Some(kind)));
         findings.push(found);
     }
