@@ -317,6 +317,53 @@ fn findings_of_check_are_confirmed_exercised_or_not_reached() {
     assert!(missed.len() == 1 && missed[0].as_str().is_some_and(|missed| missed.contains("keep")), "{missed:?}");
 }
 
+/// The program with a release of cilium/ebpf, which comes from the module proxy.
+fn with_library(version: &str) -> Built {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/fdlibrary/main.go");
+    std::fs::copy(source, folder.path().join("main.go")).expect("it is writable");
+    let module = format!("module example.com/fdlibrary\n\ngo 1.21\n\nrequire github.com/cilium/ebpf {version}\n");
+    std::fs::write(folder.path().join("go.mod"), module).expect("it is writable");
+    let program = folder.path().join("fdlibrary");
+    let go = newest();
+    let mut command = go.command(&["build", "-mod=mod", "-o"]);
+    command.arg(&program).arg(".").env("GO111MODULE", "on").env("CGO_ENABLED", "0").current_dir(folder.path());
+    let output = command.output().expect("the go command runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{version} doesn't build: {said}");
+    Built { folder, program }
+}
+
+#[test]
+fn a_library_that_forgets_is_named_and_its_next_release_is_not() {
+    if without_bpf() {
+        return;
+    }
+    let old = with_library("v0.7.0");
+    let (_, leaky) = report(&[], &[old.program.to_str().expect("UTF-8")]);
+    nothing_lost(&leaky);
+    let leaks: Vec<&Value> = list(&leaky, "openers").iter().filter(|opener| opener["leak"].is_string()).collect();
+    assert_eq!(leaks.len(), 1, "one stack: {leaks:#?}");
+    let leak = leaks[0];
+    assert_eq!(
+        (&leak["kind"], &leak["command"], &leak["ended"]),
+        (&"bpf-map".into(), &"BPF_MAP_CREATE".into(), &50.into())
+    );
+    assert!(has_frame(leak, "github.com/cilium/ebpf.NewMap") && has_frame(leak, "main.provision"), "{leak:#?}");
+    assert_eq!(leak["class"], "unknown", "a collection would close them");
+    let source = include_str!("programs/fdlibrary/main.go");
+    let line = source.lines().position(|line| line.contains("ebpf.NewMap(")).expect("it is there") + 1;
+    let caller = list(leak, "frames").iter().find(|frame| frame["function"] == "main.provision").expect("the caller");
+    assert_eq!(caller["line"], line);
+
+    let new = with_library("v0.9.1");
+    let (_, fixed) = report(&[], &[new.program.to_str().expect("UTF-8")]);
+    assert_eq!(found(&fixed), []);
+    let maps: Vec<&Value> =
+        by(&fixed, "main.provision").into_iter().filter(|opener| opener["kind"] == "bpf-map").collect();
+    assert!(sum(&maps, "opened") >= 50 && sum(&maps, "ended") == 0, "{maps:#?}");
+}
+
 #[test]
 fn wrong_usage_and_what_cannot_be_run_are_told_apart() {
     let nothing = trace(&[], &[]);

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Measures what tracing costs the traced thread: `bench/trace/run.py [--rounds N] [--residue FILE]`, as root.
+
+A Go program (loops/) opens and closes a file, or gets and closes a pinned eBPF map, and prints the processor time that the
+kernel counted for its thread, a pair of calls. Every round runs every way of tracing once, one after the other; the table
+has the least of all rounds, and its ratio to the least of the untraced ones. Needs Go; strace and bpftrace are left out
+where they are not installed.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+# Pairs under strace cost some 30 times as much.
+PAIRS = {"strace": 20_000}
+PAIRS_DEFAULT = 200_000
+CALLS = {"open": "openat", "objget": "bpf"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--residue", default=str(ROOT / "target/release/residue"))
+    args = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("error: tracing needs root")
+    with tempfile.TemporaryDirectory() as folder:
+        loops = Path(folder) / "loops"
+        subprocess.run(["go", "build", "-o", loops, "."], cwd=HERE / "loops", check=True)
+        bpffs = Path(folder) / "bpf"
+        bpffs.mkdir()
+        subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+        try:
+            measure(args, str(loops), bpffs)
+        finally:
+            subprocess.run(["umount", bpffs], check=False)
+
+
+def ways(args, call):
+    """How the loop is run, by name; `{}` stands for the loop's own words."""
+    trace = [args.residue, "trace", "--quiet"]
+    yield "untraced", ["{}"]
+    yield "residue, another process traced", ["{}"]
+    yield "residue --no-stacks (counting)", [*trace, "--no-stacks", "--", "{}"]
+    yield "residue (stack of every open)", [*trace, "--", "{}"]
+    yield "residue --closes (and of every close)", [*trace, "--closes", "--", "{}"]
+    if shutil.which("bpftrace"):
+        points = f"tracepoint:syscalls:sys_exit_{call},tracepoint:syscalls:sys_enter_close /pid == cpid/"
+        for name, action in [("count", "@ = count();"), ("count[ustack]", "@[ustack] = count();"),
+                             ("printf", 'printf("%d %s\\n", tid, ustack);')]:
+            yield f"bpftrace {name}", ["bpftrace", "-e", points + " { " + action + " }", "-c", "{}"]
+    if shutil.which("strace"):
+        yield "strace -f", ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call},close", "{}"]
+        yield "strace -f --seccomp-bpf", ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null",
+                                          "-e", f"trace={call},close", "{}"]
+
+
+def measure(args, loops, bpffs):
+    print(f"{platform.release()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, "
+          f"least of {args.rounds} interleaved rounds\n")
+    for what, call in CALLS.items():
+        best = {}
+        for _ in range(args.rounds):
+            for name, command in ways(args, call):
+                best[name] = min(best.get(name, sys.maxsize), run(args, loops, bpffs, what, name, command))
+        print(f"| {what} and close | ns a pair | ratio |\n|---|---|---|")
+        for name, ns in best.items():
+            print(f"| {name} | {ns:,} | {ns / best['untraced']:.2f} |")
+        print(flush=True)
+
+
+def run(args, loops, bpffs, what, name, command):
+    pairs = next((count for tool, count in PAIRS.items() if name.startswith(tool)), PAIRS_DEFAULT)
+    words = [loops, "-what", what, "-pairs", str(pairs), "-pin", str(bpffs / "map")]
+    if command[-2:] == ["-c", "{}"]:
+        command = [*command[:-1], " ".join(words)]
+    else:
+        command = [*command[:-1], *words]
+    other = None
+    if "another process" in name:
+        other = subprocess.Popen([args.residue, "trace", "--quiet", "--", "sleep", "20"], stdout=subprocess.DEVNULL)
+        subprocess.run(["sleep", "1"], check=True)
+    try:
+        out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    finally:
+        if other:
+            # The second one ends it whatever the command does.
+            for _ in range(2):
+                other.send_signal(signal.SIGINT)
+                subprocess.run(["sleep", "0.2"], check=True)
+            other.wait()
+    line = next(line for line in out.splitlines() if line.startswith(f"{what} ns "))
+    return int(line.split()[2])
+
+
+main()
