@@ -25,7 +25,7 @@ pub enum Event {
     Process(Process),
     /// Who closed what who had opened, or tried to. Counts as they stand.
     Pair(Pair),
-    /// A descriptor that is open. Said at a snapshot and at the end.
+    /// A descriptor that is open. Said at the end.
     Live(Live),
     /// What was not seen, as it stands.
     Losses(Losses),

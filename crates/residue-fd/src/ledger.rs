@@ -127,11 +127,6 @@ impl Ledger {
         }
     }
 
-    /// Forgets the open descriptors of the last snapshot, before the next one.
-    pub fn forget_live(&mut self) {
-        self.live.clear();
-    }
-
     fn site(&mut self, site: Site) {
         if site.role == Role::Opens {
             let key = Key { kind: site.kind.clone(), command: site.command.clone(), frames: site.frames.clone() };

@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Follow the descriptors that programs open, and tell which are never closed
     #[cfg(target_os = "linux")]
     Trace(crate::commands::trace::TraceArgs),
+    /// Follow the descriptors that programs open (on Linux)
+    #[cfg(not(target_os = "linux"))]
+    Trace(LinuxOnlyArgs),
     /// Keep a list of known findings, so that only new ones are reported
     #[command(after_help = BASELINE_AFTER_HELP)]
     Baseline(BaselineArgs),
@@ -236,6 +239,14 @@ pub(crate) enum BaselineCommand {
     /// Drop entries that are no longer found; nothing is added
     #[command(after_help = BASELINE_AFTER_HELP)]
     Prune(Box<LookArgs>),
+}
+
+/// Whatever is typed behind a command that needs the Linux kernel.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Args)]
+pub(crate) struct LinuxOnlyArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _words: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -70,6 +70,9 @@ fn run(cli: Cli) -> Exit {
         Command::Inspect(args) => commands::inspect::run(&args, &terminal),
         #[cfg(target_os = "linux")]
         Command::Trace(args) => commands::trace::run(&args, &terminal),
+        #[cfg(not(target_os = "linux"))]
+        Command::Trace(_) => Err(Error::failed("`residue trace` asks the Linux kernel, and this isn't one")
+            .hint("run it where the program runs; `--replay FILE` reads on Linux what `--record FILE` wrote there")),
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
         Command::Cache(args) => commands::cache::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),

@@ -26,7 +26,7 @@ use crate::{engine, output, paths};
 const AFTER_HELP: &str = "\
 The kernel itself keeps count, by eBPF: nothing is read from the processes but their stacks, and they are not stopped.
 A leak is an opener whose number of open descriptors grew in each of the last three windows, or that never closed one of
-several when the command ended.
+several when the command ended. SIGUSR1 shows how things stand and goes on; ctrl-c ends it with the report.
 
 Examples:
   residue trace -- ./server                what it leaves open until it ends, or until you press ctrl-c
@@ -216,7 +216,9 @@ fn refused(error: &tracer::Error) -> Error {
             for what in missing {
                 message = message.hint(format!("it needs {what}"));
             }
-            message
+            message.hint(
+                "what a process has open now, without who opened it: ls -l /proc/PID/fd, or `residue inspect PID`",
+            )
         }
         _ => message,
     }

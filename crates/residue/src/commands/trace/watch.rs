@@ -39,13 +39,15 @@ pub(super) fn watch(
     let window = Duration::from_nanos(super::policy(args).window_ns);
     let pause = (window / LOOKS_IN_WINDOW).clamp(Duration::from_millis(50), Duration::from_secs(1));
     let mut screen = Screen { live: terminal.shows_progress() && child.is_none(), lines: 0 };
+    let mut snapshots = 0;
     let start = Instant::now();
     let mut next = start + pause;
     let exited = loop {
         tracer.wait(next.saturating_duration_since(Instant::now()));
         let over = is_over(&mut child, args, start, signals.interrupts())?;
+        let asked = signals.snapshots() > snapshots;
         // Between looks only processes are asked about: a new program has to be read before it is gone.
-        if over.is_none() && Instant::now() < next {
+        if over.is_none() && !asked && Instant::now() < next {
             tracer.processes(&mut events);
             continue;
         }
@@ -56,6 +58,10 @@ pub(super) fn watch(
         tracer.poll(&mut events).map_err(refused)?;
         recorder.take(&mut events, ledger)?;
         screen.show(ledger);
+        if signals.snapshots() > snapshots {
+            snapshots = signals.snapshots();
+            snapshot(&mut tracer, ledger)?;
+        }
         if let Some(exited) = over {
             break exited;
         }
@@ -64,6 +70,20 @@ pub(super) fn watch(
     events.push(tracer.ended(exited));
     recorder.take(&mut events, ledger)?;
     recorder.finish()
+}
+
+/// Says on stderr how things stand, compared with the kernel's own tables, and goes on.
+fn snapshot(tracer: &mut Tracer<'_>, ledger: &Ledger) -> Result<(), Error> {
+    tracer.reconcile().map_err(|error| super::refused(&error))?;
+    let mut open = Vec::new();
+    tracer.live(&mut open);
+    let mut now = ledger.clone();
+    open.into_iter().for_each(|event| now.apply(event));
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = super::text::summary(&now.report(), &mut text);
+    Terminal::say(&String::from_utf8_lossy(&text));
+    Ok(())
 }
 
 /// The table on a terminal, drawn over itself. Not beside the output of a command.
