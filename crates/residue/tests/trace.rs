@@ -286,6 +286,31 @@ fn a_recording_tells_the_same_again() {
 }
 
 #[test]
+fn go_tool_pprof_reads_the_profile() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let program = built.program.to_str().expect("UTF-8");
+    let recording = built.folder.path().join("recording");
+    let recording = recording.to_str().expect("UTF-8");
+    trace(&["--record", recording], &[program, "leaky"]);
+    let profile = built.folder.path().join("fds.pprof");
+    let written = trace(&["--replay", recording, "--format", "pprof"], &[]).stdout;
+    std::fs::write(&profile, written).expect("it is writable");
+    let go = newest();
+    let mut command = go.command(&["tool", "pprof", "-sample_index=left_open", "-raw"]);
+    let output = command.arg(&profile).output().expect("the go command runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("opened/count leaked/count left_open/count"), "{text}");
+    assert!(
+        text.contains("main.raw")
+            && text.lines().any(|line| line.trim_start().starts_with("20         20         20:")),
+        "{text}"
+    );
+}
+
+#[test]
 fn findings_of_check_are_confirmed_exercised_or_not_reached() {
     if without_bpf() {
         return;

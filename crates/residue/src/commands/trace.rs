@@ -2,6 +2,7 @@
 
 mod against;
 mod json;
+mod pprof;
 mod record;
 mod sources;
 mod text;
@@ -31,6 +32,7 @@ several when the command ended. SIGUSR1 shows how things stand and goes on; ctrl
 Examples:
   residue trace -- ./server                what it leaves open until it ends, or until you press ctrl-c
   residue trace -p 812 --for 30s           a process that runs, and its children
+  residue trace -p 812 --for 1m --format pprof > fds.pprof && go tool pprof -http :8080 fds.pprof
   residue trace --against findings.json -- go test ./...
                                            which findings of `residue check --format json` a test confirms
 
@@ -107,6 +109,8 @@ pub(crate) struct TraceArgs {
 enum Format {
     Text,
     Json,
+    /// A profile that `go tool pprof` opens
+    Pprof,
 }
 
 /// What is shown.
@@ -136,6 +140,7 @@ pub(crate) fn run(args: &TraceArgs, terminal: &Terminal) -> Result<Exit, Error> 
     let shown = Shown { report: &report, outcome: &outcome, against };
     output::stdout(|out| match args.format {
         Format::Json => json::write(&shown, out),
+        Format::Pprof => pprof::write(&report, out),
         Format::Text => text(&shown, &sources, &paths::slashed(&dir), terminal, out),
     })?;
     if let Some(finding) = outcome.findings.first().filter(|_| args.format == Format::Text) {
