@@ -15,8 +15,8 @@ use crate::report::{Class, Leak, Opener, Report, caller};
 /// The rules, in order of their codes.
 pub const ALL: &[&RuleMeta] = &[&k101::META, &k102::META, &k103::META, &k104::META];
 
-/// Frames of a stack that a finding tells, at most.
-const FRAMES_MAX: usize = 12;
+/// Callers that a finding shows, at most; JSON has the whole stack.
+const FRAMES_MAX: usize = 3;
 
 /// What the rules find in a report.
 pub fn findings(report: &Report) -> Vec<Finding> {
