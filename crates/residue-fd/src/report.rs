@@ -20,7 +20,7 @@ pub enum Class {
     Deferred,
     /// A collection may close them, or the owner is reachable: not seen yet.
     Unknown,
-    /// The runtime's own, or the only one of its opener.
+    /// The runtime's own, or the only one of its opener in each process.
     Kept,
     /// None is open.
     Closed,
@@ -185,7 +185,9 @@ impl Ledger {
             leak: None,
             site,
         };
-        opener.class = class(&opener);
+        // Processes are not summed here: one descriptor in each is no leak in any.
+        let single = group.sites.iter().filter_map(|site| self.counts.get(site)).all(|count| count.opened <= 1);
+        opener.class = if single && opener.left() > 0 { Class::Kept } else { class(&opener) };
         opener.leak = self.leak(group, &opener, exited);
         Some(opener)
     }
@@ -241,7 +243,7 @@ fn class(opener: &Opener) -> Class {
     let frames = &opener.site.frames;
     // What is opened between fork and exec is made for the child's program.
     let for_child = frames.iter().any(|frame| frame.function.starts_with("syscall.forkAndExecInChild"));
-    if opener.opened <= 1 || for_child && opener.site.kind != "pidfd" || is_runtime(frames) {
+    if for_child && opener.site.kind != "pidfd" || is_runtime(frames) {
         return Class::Kept;
     }
     if opener.collected > 0 {
@@ -267,10 +269,11 @@ fn is_wrapper(package: &str) -> bool {
     )
 }
 
-/// The runtime opened it for itself: the first frame above the system call is its own (`runtime.netpollinit`).
+/// The runtime opened it for itself: the first frame above the system call is its own (`runtime.netpollinit`,
+/// `internal/runtime/cgroup.OpenCPU`).
 fn is_runtime(frames: &[Frame]) -> bool {
     let first = frames.iter().find(|frame| !is_wrapper(&frame.package) || frame.package == "runtime");
-    first.is_some_and(|frame| frame.package == "runtime")
+    first.is_some_and(|frame| frame.package == "runtime" || frame.package.starts_with("internal/runtime/"))
 }
 
 /// Functions that hand a descriptor to an object with a finalizer or a cleanup, by the start of their names: `os.newFile`,
