@@ -41,6 +41,8 @@ pub(crate) enum Command {
     /// Follow the descriptors that programs open (on Linux)
     #[cfg(not(target_os = "linux"))]
     Trace(LinuxOnlyArgs),
+    /// Show the eBPF objects of the kernel and what keeps them: descriptors, pins, programs, links
+    Bpf(crate::commands::bpf::BpfArgs),
     /// Keep a list of known findings, so that only new ones are reported
     #[command(after_help = BASELINE_AFTER_HELP)]
     Baseline(BaselineArgs),

@@ -2,6 +2,7 @@
 
 pub(crate) mod baseline;
 pub(crate) mod cache;
+pub(crate) mod bpf;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod debug;

@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod engine;
 mod error;
+mod figures;
 mod gate;
 mod markdown;
 mod output;
@@ -73,6 +74,7 @@ fn run(cli: Cli) -> Exit {
         #[cfg(not(target_os = "linux"))]
         Command::Trace(_) => Err(Error::failed("`residue trace` asks the Linux kernel, and this isn't one")
             .hint("run it where the program runs; `--replay FILE` reads on Linux what `--record FILE` wrote there")),
+        Command::Bpf(args) => commands::bpf::run(&args, &terminal),
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
         Command::Cache(args) => commands::cache::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),
