@@ -28,6 +28,8 @@ typedef __u32 __wsum;
  * have to fit the buffer of the iterator: eight pages (kernel/bpf/bpf_iter.c). */
 #define STEPS_MAX 65536
 #define RECORDS_MAX 256
+/* Files of one message: SCM_MAX_FD, include/net/scm.h. */
+#define FILES_MAX 253
 /* Low bits of a registered file are flags (io_uring/filetable.h). */
 #define RING_FILE_FLAGS 3ULL
 
@@ -49,11 +51,15 @@ struct bpf_prog_aux {
 struct bpf_prog {
 	struct bpf_prog_aux *aux;
 } CORE;
+enum bpf_link_type {
+	BPF_LINK_TYPE_TRACING = 2,
+	BPF_LINK_TYPE_PERF_EVENT = 7,
+};
 /* The count was 64 bits wide all along. */
 struct bpf_link {
 	atomic64_t refcnt;
 	__u32 id;
-	int type;
+	enum bpf_link_type type;
 	struct bpf_prog *prog;
 } CORE;
 struct bpf_perf_link {
@@ -134,7 +140,7 @@ struct socket {
 } CORE;
 struct scm_fp_list {
 	short count;
-	struct file *fp[253];
+	struct file *fp[FILES_MAX];
 } CORE;
 struct unix_skb_parms {
 	struct scm_fp_list *fp;
@@ -194,8 +200,6 @@ struct bpf_iter__task_vma {
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-#define LINK_TYPE_TRACING 2
-#define LINK_TYPE_PERF_EVENT 7
 #define USED_MAPS_MAX 64
 
 SEC("iter/bpf_map")
@@ -256,9 +260,9 @@ int links(struct bpf_iter__bpf_link *ctx)
 	record.id = link->id;
 	record.counts[0] = link->refcnt.counter;
 	record.counts[1] = BPF_CORE_READ(link, prog, aux, id);
-	if (link->type == LINK_TYPE_PERF_EVENT && bpf_core_type_exists(struct bpf_perf_link))
+	if (link->type == BPF_LINK_TYPE_PERF_EVENT && bpf_core_type_exists(struct bpf_perf_link))
 		record.file = (__u64)BPF_CORE_READ((struct bpf_perf_link *)link, perf_file);
-	if (link->type == LINK_TYPE_TRACING && bpf_core_type_exists(struct bpf_tracing_link))
+	if (link->type == BPF_LINK_TYPE_TRACING && bpf_core_type_exists(struct bpf_tracing_link))
 		record.counts[2] = BPF_CORE_READ((struct bpf_tracing_link *)link, tgt_prog, aux, id);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
@@ -392,77 +396,84 @@ int mappings(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-/* One walk through a ring's slots or a socket's queue. */
-struct walk {
-	struct seq_file *seq;
+/* One walk through a ring's slots or a socket's queue. Not on the stack, where the verifier would follow each value that the
+ * counters take; iterators of one loader don't run at the same time. */
+static struct {
 	struct inv_record record;
 	__u32 written;
 	/* Of a ring. */
-	struct io_ring_ctx *ring;
 	void *slots;
 	__u32 count;
 	/* Of a queue. */
 	struct sk_buff *skb, *head;
 	struct scm_fp_list *list;
 	__u32 at;
+} walk;
+
+/* What a step needs that can't be kept in a map. */
+struct step {
+	struct seq_file *seq;
 };
 
-static __always_inline long found(struct walk *walk, struct file *file)
+static __always_inline long found(struct step *step, struct file *file)
 {
-	if (!file || !object_of(file, anon_kind(file), &walk->record))
+	if (!file || !object_of(file, anon_kind(file), &walk.record))
 		return 0;
-	if (walk->written == RECORDS_MAX) {
-		walk->record.what = INV_CUT;
-		bpf_seq_write(walk->seq, &walk->record, sizeof(walk->record));
+	if (walk.written == RECORDS_MAX) {
+		walk.record.what = INV_CUT;
+		bpf_seq_write(step->seq, &walk.record, sizeof(walk.record));
 		return 1;
 	}
-	walk->written++;
-	bpf_seq_write(walk->seq, &walk->record, sizeof(walk->record));
+	walk.written++;
+	bpf_seq_write(step->seq, &walk.record, sizeof(walk.record));
 	return 0;
 }
 
 /* Says so when a walk ended because it was too long. */
-static __always_inline void cut(struct walk *walk, long steps)
+static __always_inline void cut(struct step *step, long steps)
 {
 	if (steps != STEPS_MAX)
 		return;
-	walk->record.what = INV_CUT;
-	bpf_seq_write(walk->seq, &walk->record, sizeof(walk->record));
+	walk.record.what = INV_CUT;
+	bpf_seq_write(step->seq, &walk.record, sizeof(walk.record));
 }
 
-static long ring_step(__u32 index, struct walk *walk)
+static long ring_step(__u32 index, struct step *step)
 {
 	unsigned long file = 0;
 	struct io_rsrc_node *node = 0;
 
-	if (index >= walk->count)
+	if (index >= walk.count)
 		return 1;
 	if (bpf_core_field_exists(struct io_file_table, data)) {
-		bpf_probe_read_kernel(&node, sizeof(node), walk->slots + index * sizeof(node));
+		bpf_probe_read_kernel(&node, sizeof(node), walk.slots + (__u64)index * sizeof(node));
 		file = node ? BPF_CORE_READ(node, file_ptr) : 0;
 	} else {
-		bpf_probe_read_kernel(&file, sizeof(file), walk->slots + index * sizeof(file));
+		bpf_probe_read_kernel(&file, sizeof(file), walk.slots + (__u64)index * sizeof(file));
 	}
-	walk->record.slot = index;
-	return found(walk, (struct file *)(file & ~RING_FILE_FLAGS));
+	walk.record.slot = index;
+	return found(step, (struct file *)(file & ~RING_FILE_FLAGS));
 }
 
-static long queue_step(__u32 index, struct walk *walk)
+static long queue_step(__u32 index, struct step *step)
 {
+	struct scm_fp_list *list = walk.list;
+	struct sk_buff *skb = walk.skb;
 	struct unix_skb_parms *parms;
 	struct file *file = 0;
+	__u32 at = walk.at;
 
-	if (walk->list && walk->at < 253 && walk->at < (__u32)BPF_CORE_READ(walk->list, count)) {
-		bpf_probe_read_kernel(&file, sizeof(file), &walk->list->fp[walk->at]);
-		walk->at++;
-		return found(walk, file);
+	if (list && at < FILES_MAX && at < (__u32)BPF_CORE_READ(list, count)) {
+		bpf_probe_read_kernel(&file, sizeof(file), &list->fp[at]);
+		walk.at = at + 1;
+		return found(step, file);
 	}
-	if (!walk->skb || walk->skb == walk->head)
+	if (!skb || skb == walk.head)
 		return 1;
-	parms = (struct unix_skb_parms *)&walk->skb->cb;
-	walk->list = BPF_CORE_READ(parms, fp);
-	walk->at = 0;
-	walk->skb = BPF_CORE_READ(walk->skb, next);
+	parms = (struct unix_skb_parms *)&skb->cb;
+	walk.list = BPF_CORE_READ(parms, fp);
+	walk.at = 0;
+	walk.skb = BPF_CORE_READ(skb, next);
 	return 0;
 }
 
@@ -472,16 +483,18 @@ int hidden(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct walk walk = {};
 	struct io_ring_ctx___array *old;
+	struct io_ring_ctx *ring;
+	struct step step;
 	struct sock *sk;
-	long steps;
 
 	if (!task || !file)
 		return 0;
-	walk.seq = ctx->meta->seq;
+	step.seq = ctx->meta->seq;
 	walk.record.what = INV_HELD;
 	walk.record.fd = ctx->fd;
+	walk.record.slot = 0;
+	walk.written = 0;
 
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
 		sk = BPF_CORE_READ((struct socket *)file->private_data, sk);
@@ -493,19 +506,20 @@ int hidden(struct bpf_iter__task_file *ctx)
 		walk.record.file = (__u64)BPF_CORE_READ(sk, sk_filter);
 		walk.record.id = BPF_CORE_READ(sk, sk_filter, prog, aux, id);
 		if (walk.record.file && walk.record.id)
-			bpf_seq_write(walk.seq, &walk.record, sizeof(walk.record));
+			bpf_seq_write(step.seq, &walk.record, sizeof(walk.record));
 		walk.record.how = INV_REUSEPORT;
 		walk.record.file = (__u64)BPF_CORE_READ(sk, sk_reuseport_cb);
 		walk.record.id = BPF_CORE_READ(sk, sk_reuseport_cb, prog, aux, id);
 		if (walk.record.file && walk.record.id)
-			bpf_seq_write(walk.seq, &walk.record, sizeof(walk.record));
+			bpf_seq_write(step.seq, &walk.record, sizeof(walk.record));
 		if (BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
 			return 0;
 		walk.record.how = INV_FLIGHT;
 		walk.head = (struct sk_buff *)&sk->sk_receive_queue;
 		walk.skb = BPF_CORE_READ(sk, sk_receive_queue.next);
-		steps = bpf_loop(STEPS_MAX, queue_step, &walk, 0);
-		cut(&walk, steps);
+		walk.list = 0;
+		walk.at = 0;
+		cut(&step, bpf_loop(STEPS_MAX, queue_step, &step, 0));
 		return 0;
 	}
 
@@ -514,7 +528,7 @@ int hidden(struct bpf_iter__task_file *ctx)
 	set_task(&walk.record, task);
 	walk.record.how = INV_RING;
 	if (bpf_core_field_exists(struct io_file_table, data)) {
-		struct io_ring_ctx *ring = file->private_data;
+		ring = file->private_data;
 		walk.slots = BPF_CORE_READ(ring, file_table.data.nodes);
 		walk.count = BPF_CORE_READ(ring, file_table.data.nr);
 	} else {
@@ -522,9 +536,7 @@ int hidden(struct bpf_iter__task_file *ctx)
 		walk.slots = BPF_CORE_READ(old, file_table.files);
 		walk.count = BPF_CORE_READ(old, nr_user_files);
 	}
-	if (walk.slots) {
-		steps = bpf_loop(STEPS_MAX, ring_step, &walk, 0);
-		cut(&walk, steps);
-	}
+	if (walk.slots)
+		cut(&step, bpf_loop(STEPS_MAX, ring_step, &step, 0));
 	return 0;
 }
