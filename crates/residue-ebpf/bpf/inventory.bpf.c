@@ -2,22 +2,36 @@
 /* Iterators over maps, programs, links, open files and mappings. They say what bpf(2) doesn't: the counts of references and
  * what holds them. Only the fields of the kernel's structures that are read are declared; where they lie is found out when
  * a program is loaded (CO-RE). Anything is read by probe_read, which fails rather than faults. */
-typedef unsigned char __u8;
-typedef unsigned short __u16;
-typedef unsigned int __u32;
-typedef unsigned long long __u64;
-typedef signed int __s32;
-typedef signed long long __s64;
-typedef __u16 __be16;
-typedef __u32 __be32;
-typedef __u32 __wsum;
-
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long s64;
 
 #include "inventory.h"
 
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
 #define CORE __attribute__((preserve_access_index))
+
+/* What a field has; 0 when it can't be read. */
+#define READ(object, field)                                                                                            \
+	({                                                                                                             \
+		typeof((object)->field) read_ = 0;                                                                     \
+		bpf_probe_read_kernel(&read_, sizeof(read_), &(object)->field);                                        \
+		read_;                                                                                                 \
+	})
+/* Questions that the loader answers: enum bpf_field_info_kind and enum bpf_type_info_kind of clang's BPF back end. */
+#define FIELD_OFFSET(type, field) __builtin_preserve_field_info(((type *)0)->field, 0)
+#define FIELD_EXISTS(type, field) __builtin_preserve_field_info(((type *)0)->field, 2)
+#define TYPE_EXISTS(type) __builtin_preserve_type_info(*(type *)0, 0)
+
+/* Helpers by their number, which is fixed: include/uapi/linux/bpf.h. */
+struct seq_file;
+static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*bpf_seq_write)(struct seq_file *to, const void *from, u32 size) = (void *)127;
+static long (*bpf_loop)(u32 rounds, void *step, void *context, u64 flags) = (void *)181;
 
 /* include/linux/anon_inodes.h, fs/anon_inodes.c: the file system of files without one. */
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -34,17 +48,17 @@ typedef __u32 __wsum;
 #define RING_FILE_FLAGS 3ULL
 
 typedef struct {
-	__s64 counter;
+	s64 counter;
 } atomic64_t;
 
 struct bpf_prog;
 struct bpf_map {
-	__u32 id;
+	u32 id;
 	atomic64_t refcnt, usercnt, writecnt;
 } CORE;
 struct bpf_prog_aux {
 	atomic64_t refcnt;
-	__u32 id, used_map_cnt, verified_insns;
+	u32 id, used_map_cnt, verified_insns;
 	struct bpf_map **used_maps;
 	struct bpf_prog *dst_prog;
 } CORE;
@@ -58,7 +72,7 @@ enum bpf_link_type {
 /* The count was 64 bits wide all along. */
 struct bpf_link {
 	atomic64_t refcnt;
-	__u32 id;
+	u32 id;
 	enum bpf_link_type type;
 	struct bpf_prog *prog;
 } CORE;
@@ -69,14 +83,14 @@ struct bpf_tracing_link {
 	struct bpf_prog *tgt_prog;
 } CORE;
 struct btf {
-	__u32 id;
+	u32 id;
 } CORE;
 
 struct super_block {
 	unsigned long s_magic;
 } CORE;
 struct inode {
-	__u16 i_mode;
+	u16 i_mode;
 	struct super_block *i_sb;
 } CORE;
 struct qstr {
@@ -107,7 +121,7 @@ struct seq_file {
 } CORE;
 struct bpf_iter_priv_data {
 	struct bpf_prog *prog;
-	__u8 target_private[0];
+	u8 target_private[0];
 } CORE;
 struct perf_event {
 	struct bpf_prog *prog;
@@ -189,7 +203,7 @@ struct bpf_iter__bpf_link {
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
-	__u32 fd;
+	u32 fd;
 	struct file *file;
 } CORE;
 struct bpf_iter__task_vma {
@@ -226,15 +240,15 @@ int programs(struct bpf_iter__bpf_prog *ctx)
 	struct bpf_prog_aux *aux;
 	struct bpf_map **used;
 	struct bpf_map *map;
-	__u32 count, i;
+	u32 count, i;
 
 	if (!prog)
 		return 0;
 	aux = prog->aux;
 	record.id = aux->id;
 	record.counts[0] = aux->refcnt.counter;
-	record.counts[1] = bpf_core_field_exists(aux->verified_insns) ? aux->verified_insns : 0;
-	record.counts[2] = BPF_CORE_READ(aux, dst_prog, aux, id);
+	record.counts[1] = FIELD_EXISTS(struct bpf_prog_aux, verified_insns) ? aux->verified_insns : 0;
+	record.counts[2] = READ(READ(READ(aux, dst_prog), aux), id);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 
 	record.what = INV_USES;
@@ -243,7 +257,7 @@ int programs(struct bpf_iter__bpf_prog *ctx)
 	for (i = 0; i < USED_MAPS_MAX; i++) {
 		if (i >= count || bpf_probe_read_kernel(&map, sizeof(map), used + i))
 			break;
-		record.counts[0] = BPF_CORE_READ(map, id);
+		record.counts[0] = READ(map, id);
 		bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	}
 	return 0;
@@ -259,11 +273,11 @@ int links(struct bpf_iter__bpf_link *ctx)
 		return 0;
 	record.id = link->id;
 	record.counts[0] = link->refcnt.counter;
-	record.counts[1] = BPF_CORE_READ(link, prog, aux, id);
-	if (link->type == BPF_LINK_TYPE_PERF_EVENT && bpf_core_type_exists(struct bpf_perf_link))
-		record.file = (__u64)BPF_CORE_READ((struct bpf_perf_link *)link, perf_file);
-	if (link->type == BPF_LINK_TYPE_TRACING && bpf_core_type_exists(struct bpf_tracing_link))
-		record.counts[2] = BPF_CORE_READ((struct bpf_tracing_link *)link, tgt_prog, aux, id);
+	record.counts[1] = READ(READ(READ(link, prog), aux), id);
+	if (link->type == BPF_LINK_TYPE_PERF_EVENT && TYPE_EXISTS(struct bpf_perf_link))
+		record.file = (u64)READ((struct bpf_perf_link *)link, perf_file);
+	if (link->type == BPF_LINK_TYPE_TRACING && TYPE_EXISTS(struct bpf_tracing_link))
+		record.counts[2] = READ(READ(READ((struct bpf_tracing_link *)link, tgt_prog), aux), id);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }
@@ -271,19 +285,19 @@ int links(struct bpf_iter__bpf_link *ctx)
 /* What kind of object an anonymous file stands for: its name says so, and nobody but the kernel gives names there. */
 enum { NOT_ANON, ANON_OTHER, ANON_MAP, ANON_PROG, ANON_LINK, ANON_BTF, ANON_ITER, ANON_PERF, ANON_RING };
 
-static __always_inline int anon_kind(struct file *file)
+INLINE int anon_kind(struct file *file)
 {
 	union {
 		char text[16];
-		__u64 words[2];
+		u64 words[2];
 	} name = {};
 
-	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
+	if (READ(READ(READ(file, f_inode), i_sb), s_magic) != ANON_INODE_FS_MAGIC)
 		return NOT_ANON;
-	bpf_probe_read_kernel_str(name.text, sizeof(name.text), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), READ(READ(file, f_path.dentry), d_name.name));
 #define NAMED(a, b, c, d, e, f, g, h)                                                                                  \
-	(name.words[0] == ((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |     \
-			   (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56))
+	(name.words[0] == ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |     \
+			   (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56))
 	if (NAMED('b', 'p', 'f', '-', 'm', 'a', 'p', 0))
 		return ANON_MAP;
 	if (NAMED('b', 'p', 'f', '-', 'p', 'r', 'o', 'g'))
@@ -302,35 +316,35 @@ static __always_inline int anon_kind(struct file *file)
 }
 
 /* Fills in what the file stands for, if it is an object. */
-static __always_inline int object_of(struct file *file, int anon, struct inv_record *record)
+INLINE int object_of(struct file *file, int anon, struct inv_record *record)
 {
-	void *object = BPF_CORE_READ(file, private_data);
+	void *object = READ(file, private_data);
 
 	switch (anon) {
 	case ANON_MAP:
 		record->kind = INV_KIND_MAP;
-		record->id = BPF_CORE_READ((struct bpf_map *)object, id);
+		record->id = READ((struct bpf_map *)object, id);
 		break;
 	case ANON_PROG:
 		record->kind = INV_KIND_PROG;
-		record->id = BPF_CORE_READ((struct bpf_prog *)object, aux, id);
+		record->id = READ(READ((struct bpf_prog *)object, aux), id);
 		break;
 	case ANON_LINK:
 		record->kind = INV_KIND_LINK;
-		record->id = BPF_CORE_READ((struct bpf_link *)object, id);
+		record->id = READ((struct bpf_link *)object, id);
 		break;
 	case ANON_BTF:
 		record->kind = INV_KIND_BTF;
-		record->id = BPF_CORE_READ((struct btf *)object, id);
+		record->id = READ((struct btf *)object, id);
 		break;
 	default:
 		return 0;
 	}
-	record->file = (__u64)file;
+	record->file = (u64)file;
 	return record->id != 0;
 }
 
-static __always_inline void set_task(struct inv_record *record, struct task_struct *task)
+INLINE void set_task(struct inv_record *record, struct task_struct *task)
 {
 	record->tgid = task->tgid;
 	record->tid = task->pid;
@@ -353,17 +367,17 @@ int files(struct bpf_iter__task_file *ctx)
 	if (anon == NOT_ANON || anon == ANON_OTHER || anon == ANON_RING)
 		return 0;
 	if (anon == ANON_ITER) {
-		object = BPF_CORE_READ((struct seq_file *)file->private_data, private);
-		object -= bpf_core_field_offset(struct bpf_iter_priv_data, target_private);
+		object = READ((struct seq_file *)file->private_data, private);
+		object -= FIELD_OFFSET(struct bpf_iter_priv_data, target_private);
 		record.how = INV_ITER;
 		record.kind = INV_KIND_PROG;
-		record.id = BPF_CORE_READ((struct bpf_iter_priv_data *)object, prog, aux, id);
-		record.file = (__u64)file;
+		record.id = READ(READ(READ((struct bpf_iter_priv_data *)object, prog), aux), id);
+		record.file = (u64)file;
 	} else if (anon == ANON_PERF) {
 		record.how = INV_PERF;
 		record.kind = INV_KIND_PROG;
-		record.id = BPF_CORE_READ((struct perf_event *)file->private_data, prog, aux, id);
-		record.file = (__u64)file;
+		record.id = READ(READ(READ((struct perf_event *)file->private_data, prog), aux), id);
+		record.file = (u64)file;
 	} else {
 		object_of(file, anon, &record);
 	}
@@ -400,14 +414,14 @@ int mappings(struct bpf_iter__task_vma *ctx)
  * counters take; iterators of one loader don't run at the same time. */
 static struct {
 	struct inv_record record;
-	__u32 written;
+	u32 written;
 	/* Of a ring. */
 	void *slots;
-	__u32 count;
+	u32 count;
 	/* Of a queue. */
 	struct sk_buff *skb, *head;
 	struct scm_fp_list *list;
-	__u32 at;
+	u32 at;
 } walk;
 
 /* What a step needs that can't be kept in a map. */
@@ -415,7 +429,7 @@ struct step {
 	struct seq_file *seq;
 };
 
-static __always_inline long found(struct step *step, struct file *file)
+INLINE long found(struct step *step, struct file *file)
 {
 	if (!file || !object_of(file, anon_kind(file), &walk.record))
 		return 0;
@@ -430,7 +444,7 @@ static __always_inline long found(struct step *step, struct file *file)
 }
 
 /* Says so when a walk ended because it was too long. */
-static __always_inline void cut(struct step *step, long steps)
+INLINE void cut(struct step *step, long steps)
 {
 	if (steps != STEPS_MAX)
 		return;
@@ -438,32 +452,32 @@ static __always_inline void cut(struct step *step, long steps)
 	bpf_seq_write(step->seq, &walk.record, sizeof(walk.record));
 }
 
-static long ring_step(__u32 index, struct step *step)
+static long ring_step(u32 index, struct step *step)
 {
 	unsigned long file = 0;
 	struct io_rsrc_node *node = 0;
 
 	if (index >= walk.count)
 		return 1;
-	if (bpf_core_field_exists(struct io_file_table, data)) {
-		bpf_probe_read_kernel(&node, sizeof(node), walk.slots + (__u64)index * sizeof(node));
-		file = node ? BPF_CORE_READ(node, file_ptr) : 0;
+	if (FIELD_EXISTS(struct io_file_table, data)) {
+		bpf_probe_read_kernel(&node, sizeof(node), walk.slots + (u64)index * sizeof(node));
+		file = node ? READ(node, file_ptr) : 0;
 	} else {
-		bpf_probe_read_kernel(&file, sizeof(file), walk.slots + (__u64)index * sizeof(file));
+		bpf_probe_read_kernel(&file, sizeof(file), walk.slots + (u64)index * sizeof(file));
 	}
 	walk.record.slot = index;
 	return found(step, (struct file *)(file & ~RING_FILE_FLAGS));
 }
 
-static long queue_step(__u32 index, struct step *step)
+static long queue_step(u32 index, struct step *step)
 {
 	struct scm_fp_list *list = walk.list;
 	struct sk_buff *skb = walk.skb;
 	struct unix_skb_parms *parms;
 	struct file *file = 0;
-	__u32 at = walk.at;
+	u32 at = walk.at;
 
-	if (list && at < FILES_MAX && at < (__u32)BPF_CORE_READ(list, count)) {
+	if (list && at < FILES_MAX && at < (u32)READ(list, count)) {
 		bpf_probe_read_kernel(&file, sizeof(file), &list->fp[at]);
 		walk.at = at + 1;
 		return found(step, file);
@@ -471,9 +485,9 @@ static long queue_step(__u32 index, struct step *step)
 	if (!skb || skb == walk.head)
 		return 1;
 	parms = (struct unix_skb_parms *)&skb->cb;
-	walk.list = BPF_CORE_READ(parms, fp);
+	walk.list = READ(parms, fp);
 	walk.at = 0;
-	walk.skb = BPF_CORE_READ(skb, next);
+	walk.skb = READ(skb, next);
 	return 0;
 }
 
@@ -496,27 +510,27 @@ int hidden(struct bpf_iter__task_file *ctx)
 	walk.record.slot = 0;
 	walk.written = 0;
 
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
-		sk = BPF_CORE_READ((struct socket *)file->private_data, sk);
+	if ((READ(READ(file, f_inode), i_mode) & S_IFMT) == S_IFSOCK) {
+		sk = READ((struct socket *)file->private_data, sk);
 		if (!sk)
 			return 0;
 		set_task(&walk.record, task);
 		walk.record.kind = INV_KIND_PROG;
 		walk.record.how = INV_FILTER;
-		walk.record.file = (__u64)BPF_CORE_READ(sk, sk_filter);
-		walk.record.id = BPF_CORE_READ(sk, sk_filter, prog, aux, id);
+		walk.record.file = (u64)READ(sk, sk_filter);
+		walk.record.id = READ(READ(READ(READ(sk, sk_filter), prog), aux), id);
 		if (walk.record.file && walk.record.id)
 			bpf_seq_write(step.seq, &walk.record, sizeof(walk.record));
 		walk.record.how = INV_REUSEPORT;
-		walk.record.file = (__u64)BPF_CORE_READ(sk, sk_reuseport_cb);
-		walk.record.id = BPF_CORE_READ(sk, sk_reuseport_cb, prog, aux, id);
+		walk.record.file = (u64)READ(sk, sk_reuseport_cb);
+		walk.record.id = READ(READ(READ(READ(sk, sk_reuseport_cb), prog), aux), id);
 		if (walk.record.file && walk.record.id)
 			bpf_seq_write(step.seq, &walk.record, sizeof(walk.record));
-		if (BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
+		if (READ(sk, __sk_common.skc_family) != AF_UNIX)
 			return 0;
 		walk.record.how = INV_FLIGHT;
 		walk.head = (struct sk_buff *)&sk->sk_receive_queue;
-		walk.skb = BPF_CORE_READ(sk, sk_receive_queue.next);
+		walk.skb = READ(sk, sk_receive_queue.next);
 		walk.list = 0;
 		walk.at = 0;
 		cut(&step, bpf_loop(STEPS_MAX, queue_step, &step, 0));
@@ -527,14 +541,14 @@ int hidden(struct bpf_iter__task_file *ctx)
 		return 0;
 	set_task(&walk.record, task);
 	walk.record.how = INV_RING;
-	if (bpf_core_field_exists(struct io_file_table, data)) {
+	if (FIELD_EXISTS(struct io_file_table, data)) {
 		ring = file->private_data;
-		walk.slots = BPF_CORE_READ(ring, file_table.data.nodes);
-		walk.count = BPF_CORE_READ(ring, file_table.data.nr);
+		walk.slots = READ(ring, file_table.data.nodes);
+		walk.count = READ(ring, file_table.data.nr);
 	} else {
 		old = file->private_data;
-		walk.slots = BPF_CORE_READ(old, file_table.files);
-		walk.count = BPF_CORE_READ(old, nr_user_files);
+		walk.slots = READ(old, file_table.files);
+		walk.count = READ(old, nr_user_files);
 	}
 	if (walk.slots)
 		cut(&step, bpf_loop(STEPS_MAX, ring_step, &step, 0));

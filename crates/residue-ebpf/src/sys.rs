@@ -91,19 +91,21 @@ pub(crate) fn fd_by_id(kind: ById, id: u32) -> Result<OwnedFd> {
     bpf_fd(kind.commands().1, &mut attr)
 }
 
-/// Fills in what is known of an object; `info` may have pointers to buffers as the kernel takes them.
-fn info(fd: BorrowedFd<'_>, info: &mut [u64]) -> Result<()> {
+/// Fills in what is known of an object; `info` may have pointers to buffers as the kernel takes them. Returns how many bytes
+/// the kernel's structure has.
+fn info(fd: BorrowedFd<'_>, info: &mut [u64]) -> Result<u32> {
     let mut attr = Attr::default();
     attr[0] = pair(number(fd), size_of_val(info) as u32);
     attr[1] = info.as_mut_ptr().expose_provenance() as u64;
-    bpf(command::OBJ_GET_INFO_BY_FD, &mut attr).map(|_| ())
+    bpf(command::OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(half(attr[0], false))
 }
 
-/// What is known of an object, as bytes of `struct bpf_…_info`.
-pub(crate) fn object_info<const WORDS: usize>(fd: BorrowedFd<'_>) -> Result<[u64; WORDS]> {
+/// What is known of an object, as words of `struct bpf_…_info`, and how many bytes that has.
+pub(crate) fn object_info<const WORDS: usize>(fd: BorrowedFd<'_>) -> Result<([u64; WORDS], u32)> {
     let mut words = [0; WORDS];
-    info(fd, &mut words)?;
-    Ok(words)
+    let len = info(fd, &mut words)?;
+    Ok((words, len))
 }
 
 /// As [`object_info`], with a buffer of `buffer.len()` items whose address goes into word `pointer`, and whose length goes
@@ -113,13 +115,13 @@ pub(crate) fn object_info_with<const WORDS: usize, T: Copy>(
     pointer: usize,
     length: usize,
     buffer: &mut [T],
-) -> Result<[u64; WORDS]> {
+) -> Result<([u64; WORDS], u32)> {
     let mut words = [0; WORDS];
     words[pointer] = buffer.as_mut_ptr().expose_provenance() as u64;
     let (len, high) = (buffer.len() as u32, length % 2 == 1);
     words[length / 2] = if high { pair(0, len) } else { pair(len, 0) };
-    info(fd, &mut words)?;
-    Ok(words)
+    let len = info(fd, &mut words)?;
+    Ok((words, len))
 }
 
 /// A descriptor of what is pinned at a path.

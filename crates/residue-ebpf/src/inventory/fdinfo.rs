@@ -19,9 +19,15 @@ impl Fdinfo {
 
     pub(super) fn read(path: &str) -> Self {
         use std::io::Read as _;
-        let mut bytes = Vec::with_capacity(512);
-        let read = std::fs::File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut bytes));
-        Self(read.map(|_| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+        let mut bytes = vec![0; 4096];
+        let Ok(mut file) = std::fs::File::open(path) else { return Self::default() };
+        let Ok(read) = file.read(&mut bytes) else { return Self::default() };
+        bytes.truncate(read);
+        // The kernel gives as much as fits; what is shorter by some lines has been given whole.
+        if read > 2048 && file.take(BYTES_MAX).read_to_end(&mut bytes).is_err() {
+            return Self::default();
+        }
+        Self(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The value of the first line with that key.

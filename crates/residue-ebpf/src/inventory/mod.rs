@@ -81,11 +81,15 @@ pub fn read(options: Options) -> Result<Inventory, Error> {
         },
         Method::ById | Method::Fdinfo => None,
     };
-    if inventory.method != Method::Fdinfo
-        && let Err(why) = objects::read(&mut inventory)
-    {
-        inventory.hidden.push(format!("objects can't be asked for by id: {why}"));
-        inventory.method = Method::Fdinfo;
+    let mut lengths = objects::Lengths::default();
+    if inventory.method != Method::Fdinfo {
+        match objects::read(&mut inventory) {
+            Ok(learnt) => lengths = learnt,
+            Err(why) => {
+                inventory.hidden.push(format!("objects can't be asked for by id: {why}"));
+                inventory.method = Method::Fdinfo;
+            }
+        }
     }
     match seen {
         Some(seen) => own = seen.into_inventory(&mut inventory),
@@ -96,7 +100,7 @@ pub fn read(options: Options) -> Result<Inventory, Error> {
     }
     link_holds(&mut inventory);
     nested::read(&mut inventory);
-    pins::read(&mut inventory);
+    pins::read(&mut inventory, &lengths);
     attached::read(&mut inventory);
     btf::name_targets(&mut inventory);
     processes::read(&mut inventory);

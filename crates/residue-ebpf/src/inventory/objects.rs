@@ -1,9 +1,11 @@
 //! All objects by their ids.
 
+use std::collections::BTreeMap;
 use std::io::Result;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use residue_fd::objects::{Btf, Inventory, Link, Map, Program};
+use rayon::prelude::*;
+use residue_fd::objects::{Btf, Inventory, Kind, Link, Map, ObjectId, Program};
 
 use super::fdinfo::Fdinfo;
 use super::info::{self, Info, WORDS};
@@ -16,84 +18,135 @@ const PROGRAM_MAPS_MAX: usize = 64;
 /// Bytes of a path or name that a link points to.
 const TEXT_MAX: usize = 4096;
 
+/// How long the kernel's structures are that describe a map, a program or a link: by that a descriptor of unknown kind can be
+/// told, which is quicker than fdinfo. Learnt from objects of known kinds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lengths([Option<u32>; 3]);
+
+/// In the order of [`Lengths`].
+const KINDS: [Kind; 3] = [Kind::Map, Kind::Program, Kind::Link];
+
+impl Lengths {
+    fn learn(&mut self, kind: Kind, len: u32) {
+        if let Some(index) = KINDS.iter().position(|known| *known == kind) {
+            self.0[index] = Some(len);
+        }
+    }
+
+    /// What a pinned object is, unless that can't be told.
+    pub(super) fn identify(&self, fd: BorrowedFd<'_>) -> Option<ObjectId> {
+        let (words, len) = sys::object_info::<WORDS>(fd).ok()?;
+        // A kind of which there is no object has no pins either.
+        let mut same = (0..KINDS.len()).filter(|index| self.0[*index] == Some(len));
+        let (index, None) = (same.next()?, same.next()) else { return None };
+        // All three begin with a type and an id.
+        Some(ObjectId { kind: KINDS[index], id: Info::new(&words).u32(4) })
+    }
+}
+
 /// Reads all objects.
 ///
 /// # Errors
 /// Ids may not be asked for.
-pub(super) fn read(inventory: &mut Inventory) -> std::result::Result<(), String> {
+pub(super) fn read(inventory: &mut Inventory) -> std::result::Result<Lengths, String> {
     let capabilities = |error: std::io::Error| match error.raw_os_error() {
         Some(libc::EPERM) => format!("{error}; it takes CAP_SYS_ADMIN"),
         Some(libc::ENOSYS) => "this kernel has no bpf(2)".to_owned(),
         _ => error.to_string(),
     };
-    inventory.maps = all(ById::Map, map, &mut inventory.hidden).map_err(capabilities)?;
-    inventory.programs = all(ById::Program, program, &mut inventory.hidden).map_err(capabilities)?;
+    let mut lengths = Lengths::default();
+    let hidden = &mut inventory.hidden;
+    inventory.maps = all(ById::Map, map, &mut lengths, hidden).map_err(capabilities)?;
+    inventory.programs = all(ById::Program, program, &mut lengths, hidden).map_err(capabilities)?;
     // Kernels before 5.8 have no ids of links, those before 4.18 none of BTF.
-    for (what, read) in [
-        ("links", all(ById::Link, link, &mut inventory.hidden).map(|links| inventory.links = links)),
-        ("BTF objects", all(ById::Btf, btf, &mut inventory.hidden).map(|btfs| inventory.btfs = btfs)),
-    ] {
-        if let Err(error) = read {
-            inventory.hidden.push(format!("{what}: {error}"));
-        }
+    match all(ById::Link, link, &mut lengths, hidden) {
+        Ok(links) => inventory.links = links,
+        Err(error) => hidden.push(format!("links: {error}")),
     }
-    Ok(())
+    match all(ById::Btf, btf, &mut lengths, hidden) {
+        Ok(btfs) => inventory.btfs = btfs,
+        Err(error) => hidden.push(format!("BTF objects: {error}")),
+    }
+    Ok(lengths)
 }
 
-fn all<T>(
+fn all<T: Send>(
     kind: ById,
-    read: impl Fn(BorrowedFd<'_>) -> Result<T>,
+    read: impl Fn(BorrowedFd<'_>) -> Result<(T, u32)> + Sync,
+    lengths: &mut Lengths,
     hidden: &mut Vec<String>,
-) -> Result<std::collections::BTreeMap<u32, T>> {
-    let mut found = std::collections::BTreeMap::new();
-    let mut refused = None;
-    let mut id = 0;
-    while let Some(next) = sys::next_id(kind, id)? {
-        id = next;
-        if found.len() == OBJECTS_MAX {
+) -> Result<BTreeMap<u32, T>> {
+    let mut ids = Vec::new();
+    let mut last = 0;
+    while let Some(id) = sys::next_id(kind, last)? {
+        last = id;
+        if ids.len() == OBJECTS_MAX {
             hidden.push(format!("there are more than {OBJECTS_MAX} of a kind; those with higher ids are left out"));
             break;
         }
-        match sys::fd_by_id(kind, id).and_then(|fd| read(fd.as_fd())) {
-            Ok(object) => drop(found.insert(id, object)),
+        ids.push(id);
+    }
+    let open = |id: &u32| (*id, sys::fd_by_id(kind, *id).and_then(|fd| read(fd.as_fd())));
+    let read: Vec<_> = ids.par_iter().with_min_len(256).map(open).collect();
+    let mut found = BTreeMap::new();
+    let mut refused = None;
+    for (id, result) in read {
+        match result {
+            Ok((object, len)) => {
+                lengths.learn(kind.into(), len);
+                found.insert(id, object);
+            }
             // It went meanwhile.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
             Err(error) => refused = Some((id, error)),
         }
     }
     if let Some((id, error)) = refused {
-        hidden.push(format!("some of the objects could not be opened, such as {kind:?} {id}: {error}"));
+        let kind = Kind::from(kind).name();
+        hidden.push(format!("some objects could not be opened, such as {kind} {id}: {error}"));
     }
     Ok(found)
 }
 
-pub(super) fn map(fd: BorrowedFd<'_>) -> Result<Map> {
-    let words = sys::object_info::<WORDS>(fd)?;
-    Ok(info::map(&Info::new(&words), &Fdinfo::own(fd)))
+impl From<ById> for Kind {
+    fn from(kind: ById) -> Self {
+        match kind {
+            ById::Map => Self::Map,
+            ById::Program => Self::Program,
+            ById::Link => Self::Link,
+            ById::Btf => Self::Btf,
+        }
+    }
 }
 
-pub(super) fn program(fd: BorrowedFd<'_>) -> Result<Program> {
+fn map(fd: BorrowedFd<'_>) -> Result<(Map, u32)> {
+    let (words, len) = sys::object_info::<WORDS>(fd)?;
+    Ok((info::map(&Info::new(&words), &Fdinfo::own(fd)), len))
+}
+
+fn program(fd: BorrowedFd<'_>) -> Result<(Program, u32)> {
     let mut maps = [0_u32; PROGRAM_MAPS_MAX];
     let (pointer, length) = info::PROGRAM_MAP_IDS;
-    let words = sys::object_info_with::<WORDS, u32>(fd, pointer, length, &mut maps)?;
-    Ok(info::program(&Info::new(&words), &maps, &Fdinfo::own(fd)))
+    let (words, len) = sys::object_info_with::<WORDS, u32>(fd, pointer, length, &mut maps)?;
+    Ok((info::program(&Info::new(&words), &maps, &Fdinfo::own(fd)), len))
 }
 
-pub(super) fn link(fd: BorrowedFd<'_>) -> Result<Link> {
-    let first = Info::new(&sys::object_info::<WORDS>(fd)?);
+fn link(fd: BorrowedFd<'_>) -> Result<(Link, u32)> {
+    let (words, len) = sys::object_info::<WORDS>(fd)?;
+    let first = Info::new(&words);
     let mut name = Vec::new();
     let mut words = None;
     if let Some((pointer, length)) = info::link_text(&first) {
         name = vec![0_u8; TEXT_MAX];
         words = sys::object_info_with::<WORDS, u8>(fd, pointer, length, &mut name).ok();
     }
-    let info = words.map_or(first, |words| Info::new(&words));
-    Ok(info::link(&info, &name))
+    let info = words.map_or(first, |(words, _)| Info::new(&words));
+    Ok((info::link(&info, &name), len))
 }
 
-fn btf(fd: BorrowedFd<'_>) -> Result<Btf> {
+fn btf(fd: BorrowedFd<'_>) -> Result<(Btf, u32)> {
     let mut name = [0_u8; 64];
     let (pointer, length) = info::BTF_NAME;
-    let words = sys::object_info_with::<WORDS, u8>(fd, pointer, length, &mut name)?;
-    Ok(info::btf(&Info::new(&words), &name))
+    let (words, len) = sys::object_info_with::<WORDS, u8>(fd, pointer, length, &mut name)?;
+    Ok((info::btf(&Info::new(&words), &name), len))
 }

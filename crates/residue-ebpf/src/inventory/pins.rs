@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use residue_fd::objects::{Hold, Holder, Inventory, ObjectId};
 
 use super::fdinfo::Fdinfo;
+use super::objects::Lengths;
 use super::processes;
 use crate::sys;
 
@@ -31,7 +33,7 @@ struct Mount {
 }
 
 /// Adds all pins.
-pub(super) fn read(inventory: &mut Inventory) {
+pub(super) fn read(inventory: &mut Inventory, lengths: &Lengths) {
     let mut seen = BTreeSet::new();
     let mut refused = Refused::default();
     for mount in mounts() {
@@ -45,13 +47,16 @@ pub(super) fn read(inventory: &mut Inventory) {
         };
         let mut files = Vec::new();
         walk(&base, 0, &mut files, &mut refused);
-        for (path, inode) in files {
+        // The file system gives them in the order of a hash or of time.
+        files.sort();
+        let objects: Vec<_> = files.par_iter().with_min_len(256).map(|(path, _)| object(path, lengths)).collect();
+        for ((path, inode), object) in files.into_iter().zip(objects) {
             // The same file under another name, or mounted twice.
             let shown = path.strip_prefix(&base).map_or_else(|_| path.clone(), |below| mount.point.join(below));
             if !seen.insert((inode, shown.clone())) {
                 continue;
             }
-            match object(&path) {
+            match object {
                 Ok(Some(object)) => inventory.holds.push(Hold {
                     object,
                     by: Holder::Pin { path: shown.to_string_lossy().into_owned(), namespace_pid: mount.pid, inode },
@@ -164,8 +169,9 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 
 /// All files below a directory with their device and inode. Links are not followed.
 fn walk(directory: &Path, depth: usize, files: &mut Vec<(PathBuf, (u64, u64))>, refused: &mut Refused) {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let read = std::fs::read_dir(directory).and_then(|entries| Ok((entries, std::fs::metadata(directory)?.dev())));
+    let (entries, device) = match read {
+        Ok(read) => read,
         Err(error) => return refused.add(directory, &error),
     };
     for entry in entries.flatten() {
@@ -173,9 +179,10 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<(PathBuf, (u64, u64))>, 
             return refused.add(directory, &std::io::Error::other("there are too many"));
         }
         let path = entry.path();
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() && depth < DEPTH_MAX => walk(&path, depth + 1, files, refused),
-            Ok(metadata) if metadata.is_file() => files.push((path, (metadata.dev(), metadata.ino()))),
+        // What the directory itself tells is enough, and quicker than to ask each file.
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => walk(&path, depth + 1, files, refused),
+            Ok(kind) if kind.is_file() => files.push((path, (device, entry.ino()))),
             Ok(_) => {}
             Err(error) => refused.add(&path, &error),
         }
@@ -183,9 +190,12 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<(PathBuf, (u64, u64))>, 
 }
 
 /// The object that a file stands for.
-fn object(path: &Path) -> std::io::Result<Option<ObjectId>> {
+fn object(path: &Path, lengths: &Lengths) -> std::io::Result<Option<ObjectId>> {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return Ok(None) };
     let fd: OwnedFd = sys::pinned(&path)?;
+    if let Some(object) = lengths.identify(fd.as_fd()) {
+        return Ok(Some(object));
+    }
     let fdinfo = Fdinfo::own(fd.as_fd());
     let id = |key: &str| fdinfo.number(key).and_then(|id| u32::try_from(id).ok());
     // A link tells its program too.

@@ -7,6 +7,7 @@ use residue_fd::objects::{
     At, Change, Changed, Holder, Kind, ObjectId, Point, Summary, attach_type_name, link_type_name, map_flag_names,
     map_type_name, program_type_name,
 };
+use residue_report::shown_name;
 use serde::Serialize;
 
 use super::{Shown, saved::Picture};
@@ -20,13 +21,13 @@ struct Document<'a> {
     taken_unix_ms: u64,
     method: &'static str,
     hidden: &'a [String],
-    processes: Vec<ProcessJson<'a>>,
+    processes: Vec<ProcessJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maps: Option<Vec<MapJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     programs: Option<Vec<ProgramJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    links: Option<Vec<LinkJson<'a>>>,
+    links: Option<Vec<LinkJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     btf: Option<Vec<BtfJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,11 +35,11 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct ProcessJson<'a> {
+struct ProcessJson {
     pid: u32,
-    name: &'a str,
+    name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    go: Option<&'a str>,
+    go: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u32>,
 }
@@ -76,7 +77,7 @@ struct MapJson<'a> {
     writecnt: Option<u64>,
     kept_by: &'static str,
     refs: RefsJson,
-    holders: Vec<HolderJson<'a>>,
+    holders: Vec<HolderJson>,
 }
 
 #[derive(Serialize)]
@@ -109,21 +110,21 @@ struct ProgramJson<'a> {
     target_program: Option<u32>,
     kept_by: &'static str,
     refs: RefsJson,
-    holders: Vec<HolderJson<'a>>,
+    holders: Vec<HolderJson>,
 }
 
 #[derive(Serialize)]
-struct LinkJson<'a> {
+struct LinkJson {
     id: u32,
     r#type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<u32>,
-    point: PointJson<'a>,
+    point: PointJson,
     kept_by: &'static str,
     refs: RefsJson,
-    holders: Vec<HolderJson<'a>>,
+    holders: Vec<HolderJson>,
 }
 
 #[derive(Serialize)]
@@ -134,20 +135,20 @@ struct BtfJson<'a> {
     memory_bytes: u32,
     kernel: bool,
     kept_by: &'static str,
-    holders: Vec<HolderJson<'a>>,
+    holders: Vec<HolderJson>,
 }
 
 #[derive(Serialize)]
-struct PointJson<'a> {
+struct PointJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     attach_type: Option<String>,
     gone: bool,
-    place: BTreeMap<&'static str, &'a str>,
+    place: BTreeMap<&'static str, String>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
-enum HolderJson<'a> {
+enum HolderJson {
     Descriptor {
         #[serde(flatten)]
         at: AtJson,
@@ -188,7 +189,7 @@ enum HolderJson<'a> {
         reuseport: bool,
     },
     Pin {
-        path: &'a str,
+        path: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         namespace_pid: Option<u32>,
         inode: u64,
@@ -205,7 +206,7 @@ enum HolderJson<'a> {
     },
     Attachment {
         how: &'static str,
-        point: PointJson<'a>,
+        point: PointJson,
     },
 }
 
@@ -257,8 +258,8 @@ pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io
             .iter()
             .map(|(pid, process)| ProcessJson {
                 pid: *pid,
-                name: &process.comm,
-                go: process.go.as_deref(),
+                name: shown_name(&process.comm),
+                go: process.go.as_deref().map(shown_name),
                 uid: process.uid,
             })
             .collect(),
@@ -337,7 +338,7 @@ fn program<'a>(shown: &'a Shown<'_>, id: u32, files: &mut Files) -> Option<Progr
     })
 }
 
-fn link<'a>(shown: &'a Shown<'_>, id: u32, files: &mut Files) -> Option<LinkJson<'a>> {
+fn link(shown: &Shown<'_>, id: u32, files: &mut Files) -> Option<LinkJson> {
     let link = shown.inventory.links.get(&id)?;
     let object = ObjectId::link(id);
     Some(LinkJson {
@@ -375,17 +376,17 @@ fn refs(shown: &Shown<'_>, object: ObjectId) -> RefsJson {
     }
 }
 
-fn point(point: &Point) -> PointJson<'_> {
+fn point(point: &Point) -> PointJson {
     PointJson {
         attach_type: point.attach_type.map(attach_type_name),
         gone: point.gone,
-        place: point.place.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        place: point.place.iter().map(|(key, value)| (*key, shown_name(value))).collect(),
     }
 }
 
-fn holders<'a>(shown: &'a Shown<'_>, object: ObjectId, files: &mut Files) -> Vec<HolderJson<'a>> {
+fn holders(shown: &Shown<'_>, object: ObjectId, files: &mut Files) -> Vec<HolderJson> {
     let at = |at: &At| AtJson { pid: at.pid, tid: Some(at.tid).filter(|tid| *tid != at.pid), fd: at.fd };
-    let one = |holder: &&'a Holder| match holder {
+    let one = |holder: &&Holder| match holder {
         Holder::Descriptor { at: place, file } => HolderJson::Descriptor { at: at(place), file: files.number(*file) },
         Holder::Mapping { pid, range, file } => HolderJson::Mapping {
             pid: *pid,
@@ -401,7 +402,7 @@ fn holders<'a>(shown: &'a Shown<'_>, object: ObjectId, files: &mut Files) -> Vec
         Holder::PerfEvent { at: place, .. } => HolderJson::PerfEvent { at: at(place) },
         Holder::Socket { at: place, reuseport, .. } => HolderJson::Socket { at: at(place), reuseport: *reuseport },
         Holder::Pin { path, namespace_pid, inode } => {
-            HolderJson::Pin { path, namespace_pid: *namespace_pid, inode: inode.1 }
+            HolderJson::Pin { path: shown_name(path), namespace_pid: *namespace_pid, inode: inode.1 }
         }
         Holder::Program(id) => HolderJson::Program { id: *id },
         Holder::Map { id, entries } => HolderJson::Map { id: *id, entries: *entries },
@@ -419,7 +420,7 @@ fn root(root: residue_fd::objects::Root) -> RootJson {
         kind: root.object.kind.name(),
         id: root.object.id,
         kept_by: root.keeper.name(),
-        pins: root.pins,
+        pins: root.pins.iter().map(|pin| shown_name(pin)).collect(),
         below: root.below.iter().map(|object| IdJson { kind: object.kind.name(), id: object.id }).collect(),
         memory_bytes: root.memory,
     }

@@ -1,0 +1,382 @@
+//! eBPF objects and what keeps them, on this kernel: a program keeps them in every way there is, and the equation of each
+//! has to come out even. Needs root and a kernel with eBPF; where that isn't given, each test says so and fails, unless
+//! `RESIDUE_TEST_WITHOUT_BPF` is set to say that it is known.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use residue_testkit::go::{Running, releases};
+use serde_json::Value;
+
+/// One test at a time: each looks at all objects of the machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this machine can be asked; if not, that is said.
+fn without_bpf() -> bool {
+    if std::env::var_os("RESIDUE_TEST_WITHOUT_BPF").is_some() {
+        eprintln!("NOT TESTED: eBPF objects, as RESIDUE_TEST_WITHOUT_BPF asks for");
+        return true;
+    }
+    false
+}
+
+fn bpf(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_residue")).arg("bpf").args(args).output().expect("residue runs")
+}
+
+fn out(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = bpf(&[args, &["--format", "json"]].concat());
+    serde_json::from_str(&out(&output)).expect("JSON")
+}
+
+/// An object that the program made: its kind, id, and what the program says of it.
+struct Made {
+    kind: String,
+    id: u64,
+    facts: BTreeMap<String, String>,
+}
+
+impl Made {
+    fn fact(&self, key: &str) -> &str {
+        self.facts.get(key).map_or("", String::as_str)
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        self.fact(key).parse().expect("a number")
+    }
+
+    /// The object in a document.
+    fn find<'d>(&self, document: &'d Value) -> &'d Value {
+        let list = document[format!("{}s", self.kind)].as_array().expect("a list");
+        list.iter().find(|object| object["id"] == self.id).unwrap_or(&Value::Null)
+    }
+}
+
+/// The program, which is let end by itself: it has a cgroup to remove.
+struct Held {
+    running: Running,
+    input: Option<ChildStdin>,
+}
+
+impl Held {
+    fn end(&mut self) {
+        drop(self.input.take());
+        while self.running.line().is_some() {}
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts the program that keeps objects.
+fn holders(folder: &Path) -> (Held, BTreeMap<String, Made>) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/bpfholders/main.go");
+    let program = folder.join("holders");
+    releases().pop().expect("a release").build(&source, &[], &program);
+    let mut running = Running::start(Command::new(program).env("TMPDIR", folder));
+    let lines = running.lines_until("ready");
+    let held = Held { input: Some(running.stdin()), running };
+    let mut made = BTreeMap::new();
+    for line in lines {
+        assert!(!line.starts_with("failed"), "{line}; RESIDUE_TEST_WITHOUT_BPF=1 leaves these tests out");
+        if line.starts_with("without") {
+            eprintln!("NOT TESTED: {line}");
+            continue;
+        }
+        let mut words = line.split(' ');
+        let mut word = || words.next().expect("a word").to_owned();
+        let (name, kind, id) = (word(), word(), word().parse().expect("an id"));
+        let facts =
+            words.filter_map(|word| word.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        made.insert(name, Made { kind, id, facts: facts.collect() });
+    }
+    (held, made)
+}
+
+/// What the references of an object have to be, by the name of the way.
+const EQUATIONS: &[(&str, &[(&str, u64)])] = &[
+    ("file", &[("files", 1)]),
+    ("pinned", &[("files", 1), ("pins", 1)]),
+    ("shared", &[("files", 1)]),
+    ("twice", &[("files", 2)]),
+    ("program", &[("programs", 1)]),
+    ("user", &[("files", 1)]),
+    ("inner", &[("outer_map_entries", 2)]),
+    ("mapped", &[("mappings", 1)]),
+    ("flight", &[("in_flight", 1)]),
+    ("ring", &[("io_uring", 1)]),
+    ("orphan", &[("pins", 1)]),
+    ("tail", &[("outer_map_entries", 1)]),
+    ("socket", &[("sockets", 1)]),
+    ("perf", &[("perf_events", 1)]),
+    ("raw", &[("files", 1)]),
+    ("linked", &[("links", 1)]),
+    ("tcx", &[("pins", 1)]),
+    ("netns", &[("files", 1)]),
+    ("cgroup", &[("files", 1)]),
+    ("attached", &[("attachments", 1)]),
+];
+
+#[test]
+fn every_reference_is_explained() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (held, made) = holders(folder.path());
+    let document = json(&[]);
+    assert_eq!(document["method"], "iterators", "{}", document["hidden"]);
+    for (name, terms) in EQUATIONS {
+        let Some(one) = made.get(*name) else { continue };
+        let object = one.find(&document);
+        let refs = &object["refs"];
+        let total: u64 = terms.iter().map(|(_, count)| count).sum();
+        let seen: BTreeMap<&str, u64> = terms.iter().copied().collect();
+        assert_eq!(refs["counted"], total, "{name}: {object}");
+        assert_eq!(refs["seen"], serde_json::to_value(&seen).expect("JSON"), "{name}: {object}");
+        assert_eq!(
+            (&refs["unexplained_user"], &refs["unexplained_kernel"]),
+            (&0.into(), &0.into()),
+            "{name}: {object}"
+        );
+    }
+
+    let pid = u64::from(held.running.pid());
+    let holders = |name: &str| made[name].find(&document)["holders"].as_array().expect("a list").clone();
+    // Descriptors by dup and fork are one open file; two by id are two.
+    let shared = holders("shared");
+    let pids: Vec<u64> = shared.iter().filter_map(|holder| holder["pid"].as_u64()).collect();
+    assert_eq!(pids.iter().filter(|found| **found == pid).count(), 2, "{shared:?}");
+    assert!(pids.contains(&made["shared"].number("child")), "{shared:?}");
+    assert!(shared.iter().all(|holder| holder["file"] == shared[0]["file"]), "{shared:?}");
+    let twice = holders("twice");
+    assert_eq!(twice.len(), 2, "{twice:?}");
+    assert_ne!(twice[0]["file"], twice[1]["file"], "{twice:?}");
+    assert_eq!(twice[0]["fd"], made["twice"].number("fd"), "{twice:?}");
+    // Where the hidden ones are.
+    for (name, by, key, fact) in [
+        ("flight", "in_flight", "fd", "socket"),
+        ("ring", "io_uring", "slot", "slot"),
+        ("socket", "socket", "fd", "fd"),
+        ("perf", "perf_event", "fd", "fd"),
+        ("program", "program", "id", "program"),
+        ("inner", "map", "id", "outer"),
+        ("tail", "map", "id", "array"),
+        ("linked", "link", "id", "link"),
+    ] {
+        let Some(one) = made.get(name) else { continue };
+        let holders = holders(name);
+        assert_eq!(holders.len(), 1, "{name}: {holders:?}");
+        assert_eq!(
+            (&holders[0]["by"], &holders[0][key]),
+            (&by.into(), &one.number(fact).into()),
+            "{name}: {holders:?}"
+        );
+    }
+    // A pin has two names and is one reference; it lies in a namespace of the program's own, and has odd letters.
+    let pins: Vec<Value> = holders("pinned").into_iter().filter(|holder| holder["by"] == "pin").collect();
+    let paths: Vec<&str> = pins.iter().filter_map(|pin| pin["path"].as_str()).collect();
+    let dir = made["pinned"].fact("dir");
+    assert_eq!(paths, [format!("{dir}/a pin\\x1b[31m"), format!("{dir}/same")]);
+    assert!(pins.iter().all(|pin| pin["namespace_pid"].is_u64()), "{pins:?}");
+    // Who it is.
+    let process = document["processes"].as_array().and_then(|list| list.iter().find(|one| one["pid"] == pid));
+    let process = process.expect("the program holds something");
+    assert_eq!(process["name"], "holders");
+    assert!(process["go"].as_str().is_some_and(|go| go.starts_with("go1.")), "{process}");
+    // Where links lead.
+    let place = |name: &str, key: &str| made.get(name).map(|one| one.find(&document)["point"]["place"][key].clone());
+    assert_eq!(place("raw", "tracepoint"), Some("sched_process_exit".into()));
+    assert!(place("tcx", "interface").is_none_or(|interface| interface == "lo"));
+    let group = |name: &str| made.get(name).map_or(Value::Null, |one| one.fact("path").into());
+    assert!(place("cgroup", "cgroup").is_none_or(|path| path == group("cgroup")));
+    if let Some(attached) = made.get("attached") {
+        let by = &attached.find(&document)["holders"][0];
+        assert_eq!((&by["how"], &by["point"]["place"]["cgroup"]), (&"cgroup".into(), &group("attached")), "{by}");
+    }
+    // What keeps things in the end.
+    for (name, keeper) in [("orphan", "pin"), ("program", "process"), ("attached", "attachment"), ("inner", "process")]
+    {
+        let Some(one) = made.get(name) else { continue };
+        assert_eq!(one.find(&document)["kept_by"], keeper, "{name}");
+    }
+}
+
+#[test]
+fn text_detail_orphans_and_graph() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (held, made) = holders(folder.path());
+    let pid = held.running.pid();
+
+    let maps = out(&bpf(&["maps"]));
+    let line = |text: &str, id: u64| {
+        let id = format!("{id} ");
+        text.lines().find(|line| line.trim_start().starts_with(&id)).unwrap_or_default().to_owned()
+    };
+    let shared = line(&maps, made["shared"].id);
+    assert!(shared.contains("1 = 1 file  (") && shared.contains(&format!("holders {pid} ×2")), "{shared}");
+    let orphan = line(&maps, made["orphan"].id);
+    assert!(orphan.contains("array") && orphan.contains("t_orphan") && orphan.contains("1 = 1 pin"), "{orphan}");
+
+    let detail = out(&bpf(&["map", &made["pinned"].id.to_string()]));
+    assert!(detail.starts_with(&format!("map {} t_pinned  hash\n", made["pinned"].id)), "{detail}");
+    assert!(detail.contains("refs       2 = 1 file + 1 pin\n"), "{detail}");
+    assert!(detail.contains(&format!("fd {}", made["pinned"].number("fd"))), "{detail}");
+    assert!(detail.contains("a pin\\x1b[31m  as pid ") && !detail.contains('\u{1b}'), "{detail}");
+
+    let orphans = out(&bpf(&["--orphans"]));
+    assert!(orphans.contains(&format!("map {} t_orphan", made["orphan"].id)), "{orphans}");
+    assert!(!orphans.contains("t_pinned") && !orphans.contains("p_attached"), "{orphans}");
+    if let Some(tcx) = made.get("tcx") {
+        let keeps = format!("keeps program {} p_tcx", tcx.number("program"));
+        assert!(orphans.contains("only a pin keeps it attached") && orphans.contains(&keeps), "{orphans}");
+    }
+
+    let graph = out(&bpf(&["--format", "dot"]));
+    assert!(graph.starts_with("digraph bpf {\n") && graph.ends_with("}\n"), "{graph}");
+    let edge = |from: String, to: u64| graph.contains(&format!("  {from} -> map_{to} [label="));
+    assert!(edge(format!("pid_{pid}"), made["file"].id), "{graph}");
+    assert!(edge(format!("program_{}", made["program"].number("program")), made["program"].id), "{graph}");
+    assert!(edge(format!("map_{}", made["inner"].number("outer")), made["inner"].id), "{graph}");
+    assert!(graph.contains("a pin\\\\x1b[31m") && !graph.contains('\u{1b}'), "{graph}");
+
+    let missing = bpf(&["map", "4294967295"]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("error: there is no map 4294967295"));
+    assert_eq!(bpf(&["summary", "1"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_has_changed_is_told() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = folder.path().join("before.json");
+    let (mut held, made) = holders(folder.path());
+    std::fs::write(&before, &bpf(&["--format", "json"]).stdout).expect("it is writable");
+    let before = before.to_str().expect("a path");
+
+    // The program ends, and all it held goes.
+    held.end();
+    let id = made["file"].id;
+    // The kernel frees objects some time after their last holder went.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let text = loop {
+        let text = out(&bpf(&["maps", "--diff", before]));
+        if text.contains(&format!("- map {id} t_file")) || std::time::Instant::now() > deadline {
+            break text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert!(text.contains(&format!("- map {id} t_file  array  320 B · 1 reference · 1 descriptor\n")), "{text}");
+    let document = json(&["--diff", before]);
+    let changes = document["changes"].as_array().expect("a list");
+    let gone = changes.iter().find(|change| change["id"] == id && change["kind"] == "map").expect("the map");
+    assert_eq!((&gone["change"], &gone["now"]["descriptors"]), (&"removed".into(), &1.into()));
+
+    let wrong = bpf(&["--diff", "/dev/null"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("hint: `residue bpf --format json > FILE`"));
+}
+
+#[test]
+fn with_less_it_shows_less_and_says_so() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (held, made) = holders(folder.path());
+    let pid = u64::from(held.running.pid());
+
+    // By id: everything but counts, and what has neither descriptor nor pin.
+    let by_id = json(&["--method", "by-id"]);
+    assert_eq!(by_id["method"], "by-id");
+    let file = made["shared"].find(&by_id);
+    assert!(
+        file["refs"]["counted"].is_null() && file["holders"].as_array().is_some_and(|list| list.len() >= 3),
+        "{file}"
+    );
+    assert_eq!(made["mapped"].find(&by_id)["kept_by"], "unseen");
+    let hidden = by_id["hidden"].to_string();
+    for what in ["mappings of maps into memory", "files in flight between sockets", "counts of references"] {
+        assert!(hidden.contains(what), "{what}: {hidden}");
+    }
+
+    // From /proc: what somebody has a descriptor of.
+    let fdinfo = json(&["--method", "fdinfo"]);
+    assert_eq!(fdinfo["method"], "fdinfo");
+    let file = made["file"].find(&fdinfo);
+    assert_eq!((&file["type"], &file["max_entries"], &file["memory_bytes"]), (&"array".into(), &1.into(), &320.into()));
+    assert_eq!(
+        (&file["holders"][0]["pid"], &file["holders"][0]["fd"]),
+        (&pid.into(), &made["file"].number("fd").into())
+    );
+    assert!(made["mapped"].find(&fdinfo).is_null());
+    assert_eq!(made["raw"].find(&fdinfo)["type"], "raw_tracepoint");
+}
+
+#[test]
+fn without_privileges_it_says_what_is_hidden() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_held, made) = holders(folder.path());
+    // Nobody can't get into the folder of the build.
+    let program = folder.path().join("residue");
+    std::fs::copy(env!("CARGO_BIN_EXE_residue"), &program).expect("it is copied");
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), readable).expect("it is ours");
+    let nobody = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--"])
+        .arg(&program)
+        .args(["bpf", "maps"])
+        .output()
+        .expect("setpriv of util-linux");
+    let text = out(&nobody);
+    assert!(text.contains("note: read from /proc alone"), "{text}");
+    assert!(text.contains("hidden: objects can't be asked for by id: ") && text.contains("CAP_SYS_ADMIN"), "{text}");
+    assert!(text.contains("CAP_SYS_PTRACE"), "{text}");
+    assert!(!text.contains(&format!("\n{} ", made["file"].id)), "{text}");
+}
+
+#[test]
+fn nothing_of_its_own_is_shown_or_left() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let own = ["maps", "programs", "links", "mappings", "hidden", "files"];
+    for _ in 0..3 {
+        let document = json(&["programs"]);
+        let programs = document["programs"].as_array().expect("a list");
+        let is_own = |program: &Value| {
+            program["type"] == "tracing" && program["name"].as_str().is_some_and(|name| own.contains(&name))
+        };
+        assert!(!programs.iter().any(is_own), "{programs:?}");
+    }
+}
