@@ -11,6 +11,7 @@ use residue_finding::{
     Severity, Span, StaleEntry, Stats, StepRole, Suppressed, SuppressedBy,
 };
 use residue_report::{Tool, write_json, write_json_lines, write_rules_json};
+use residue_testkit::schema;
 use serde_json::Value;
 
 const SCHEMA: &str = include_str!("../../../docs/schema/check.schema.json");
@@ -105,8 +106,7 @@ fn lines(outcome: &Outcome) -> Vec<Value> {
 fn json_fits_its_schema() {
     let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     for outcome in [Outcome::default(), everything()] {
-        let mut errors = Vec::new();
-        validate(&schema, &schema, &json(&outcome), "$", &mut errors);
+        let errors = schema::mistakes(&schema, &json(&outcome));
         assert!(errors.is_empty(), "{errors:#?}");
     }
 }
@@ -124,14 +124,12 @@ fn the_schema_refuses_what_it_should() {
     for (pointer, value) in spoil {
         let mut json = json(&everything());
         *json.pointer_mut(pointer).expect(pointer) = value;
-        let mut errors = Vec::new();
-        validate(&schema, &schema, &json, "$", &mut errors);
+        let errors = schema::mistakes(&schema, &json);
         assert!(!errors.is_empty(), "{pointer}");
     }
     let mut json = json(&everything());
     json["findings"][0]["extra"] = Value::Null;
-    let mut errors = Vec::new();
-    validate(&schema, &schema, &json, "$", &mut errors);
+    let errors = schema::mistakes(&schema, &json);
     assert_eq!(errors, ["$/findings/0: unknown field extra"]);
 }
 
@@ -184,80 +182,4 @@ fn rules_are_listed_in_the_same_shape() {
     write_rules_json(&[&RULE], tool, &mut out).expect("a vector takes everything");
     let list: Value = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(list["rules"], json(&everything())["rules"]);
-}
-
-/// The part of JSON Schema that the schema uses. A keyword it doesn't know is
-/// an error, so that nothing is left unchecked.
-fn validate(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
-    for (keyword, argument) in schema.as_object().expect("a schema is an object") {
-        let ok = match keyword.as_str() {
-            "$schema" | "title" | "description" | "$defs" | "required" | "additionalProperties" => true,
-            "$ref" => {
-                let pointer = argument.as_str().and_then(|r| r.strip_prefix('#')).expect("a local reference");
-                validate(root, root.pointer(pointer).expect(pointer), value, at, errors);
-                true
-            }
-            "anyOf" | "oneOf" => {
-                let fits = |schema: &&Value| {
-                    let mut errors = Vec::new();
-                    validate(root, schema, value, at, &mut errors);
-                    errors.is_empty()
-                };
-                let count = argument.as_array().unwrap().iter().filter(fits).count();
-                count == 1 || keyword == "anyOf" && count > 0
-            }
-            "const" => value == argument,
-            "enum" => argument.as_array().unwrap().contains(value),
-            "type" => match argument.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "integer" => value.is_u64() || value.is_i64(),
-                "boolean" => value.is_boolean(),
-                "null" => value.is_null(),
-                other => panic!("unknown type {other}"),
-            },
-            "minimum" => value.as_i64() >= argument.as_i64(),
-            "minItems" => value.as_array().map(Vec::len) >= argument.as_u64().map(|n| n as usize),
-            "maxItems" => value.as_array().map(Vec::len) <= argument.as_u64().map(|n| n as usize),
-            "pattern" => {
-                let pattern = regex::Regex::new(argument.as_str().unwrap()).expect("a pattern");
-                value.as_str().is_some_and(|text| pattern.is_match(text))
-            }
-            "items" => {
-                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-                    validate(root, argument, item, &format!("{at}/{index}"), errors);
-                }
-                true
-            }
-            "properties" => {
-                properties(root, schema, value, at, errors);
-                true
-            }
-            other => panic!("unknown keyword {other}"),
-        };
-        if !ok {
-            errors.push(format!("{at}: {value} does not fit {keyword} {argument}"));
-        }
-    }
-}
-
-fn properties(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
-    let Some(fields) = value.as_object() else {
-        return;
-    };
-    for (name, field) in fields {
-        match schema["properties"].get(name) {
-            Some(schema) => validate(root, schema, field, &format!("{at}/{name}"), errors),
-            None if schema["additionalProperties"] == false => {
-                errors.push(format!("{at}: unknown field {name}"));
-            }
-            None => {}
-        }
-    }
-    for name in schema["required"].as_array().into_iter().flatten() {
-        if !fields.contains_key(name.as_str().unwrap()) {
-            errors.push(format!("{at}: no field {name}"));
-        }
-    }
 }

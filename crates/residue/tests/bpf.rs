@@ -5,11 +5,13 @@
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{ChildStdin, Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use residue_testkit::go::{Running, releases};
+use residue_testkit::schema;
 use serde_json::Value;
 
 /// One test at a time: each looks at all objects of the machine.
@@ -18,10 +20,15 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Says it past the harness, which holds back what passing tests print.
+fn not_tested(what: &str) {
+    let _ = writeln!(std::io::stderr(), "NOT TESTED: {what}");
+}
+
 /// Whether this machine can be asked; if not, that is said.
 fn without_bpf() -> bool {
     if std::env::var_os("RESIDUE_TEST_WITHOUT_BPF").is_some() {
-        eprintln!("NOT TESTED: eBPF objects, as RESIDUE_TEST_WITHOUT_BPF asks for");
+        not_tested("eBPF objects, as RESIDUE_TEST_WITHOUT_BPF asks for");
         return true;
     }
     false
@@ -36,9 +43,14 @@ fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What is written as JSON, which fits its schema.
 fn json(args: &[&str]) -> Value {
     let output = bpf(&[args, &["--format", "json"]].concat());
-    serde_json::from_str(&out(&output)).expect("JSON")
+    let document = serde_json::from_str(&out(&output)).expect("JSON");
+    let schema = include_str!("../../../docs/schema/bpf.schema.json");
+    let mistakes = schema::mistakes(&serde_json::from_str(schema).expect("the schema is JSON"), &document);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    document
 }
 
 /// An object that the program made: its kind, id, and what the program says of it.
@@ -95,7 +107,7 @@ fn holders(folder: &Path) -> (Held, BTreeMap<String, Made>) {
     for line in lines {
         assert!(!line.starts_with("failed"), "{line}; RESIDUE_TEST_WITHOUT_BPF=1 leaves these tests out");
         if line.starts_with("without") {
-            eprintln!("NOT TESTED: {line}");
+            not_tested(&line);
             continue;
         }
         let mut words = line.split(' ');
@@ -251,6 +263,14 @@ fn text_detail_orphans_and_graph() {
         let keeps = format!("keeps program {} p_tcx", tcx.number("program"));
         assert!(orphans.contains("only a pin keeps it attached") && orphans.contains(&keeps), "{orphans}");
     }
+
+    let document = json(&["--orphans"]);
+    let roots = document["orphans"].as_array().expect("a list");
+    let root = roots.iter().find(|root| root["id"] == made["orphan"].id && root["kind"] == "map").expect("it is there");
+    assert_eq!(
+        (&root["kept_by"], &root["memory_bytes"]),
+        (&"pin".into(), &made["orphan"].find(&document)["memory_bytes"])
+    );
 
     let graph = out(&bpf(&["--format", "dot"]));
     assert!(graph.starts_with("digraph bpf {\n") && graph.ends_with("}\n"), "{graph}");
