@@ -53,12 +53,12 @@ pub(super) const PROGRAM_MAP_IDS: (usize, usize) = (7, 13);
 
 /// `struct bpf_prog_info`; `maps` is the buffer that it points to.
 pub(super) fn program(info: &Info, maps: &[u32], fdinfo: &Fdinfo) -> Program {
-    let tag: String = info.0.get(8..16).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = info.0.get(8..16).and_then(|tag| tag.try_into().ok()).map_or(0, u64::from_be_bytes);
     let some = |number: u32| (number != 0).then_some(number);
     Program {
         id: info.u32(4),
         name: info.text(64, 16),
-        tag,
+        tag: format!("{tag:016x}"),
         program_type: info.u32(0),
         loaded_ns: Some(info.u64(40)),
         uid: Some(info.u32(48)),

@@ -33,36 +33,54 @@ pub(super) struct Seen {
     records: Vec<Record>,
     /// The programs and maps of the iterators themselves.
     own: Vec<ObjectId>,
+    hidden: Vec<String>,
 }
 
-/// Loads and runs all iterators. What can't be seen because one of them can't be loaded is added to `hidden`.
-pub(super) fn read(hidden: &mut Vec<String>) -> Result<Seen, String> {
-    let btf = Btf::from_sys_fs().map_err(|error| format!("no type information of the kernel: {}", chain(&error)))?;
-    let mut ebpf = EbpfLoader::new().btf(Some(&btf)).load(OBJECT).map_err(|error| chain(&error))?;
-    let mut seen = Seen { records: Vec::new(), own: Vec::new() };
-    let mut loaded = Vec::new();
-    for (name, target, what) in PROGRAMS {
-        match load(&mut ebpf, name, target, &btf) {
-            Ok(id) => {
-                seen.own.push(ObjectId::program(id));
-                loaded.push(*name);
+/// Iterators that are loaded.
+pub(super) struct Iterators {
+    ebpf: Ebpf,
+    loaded: Vec<&'static str>,
+    own: Vec<ObjectId>,
+    /// What can't be seen because one of them can't be loaded.
+    hidden: Vec<String>,
+}
+
+impl Iterators {
+    /// Loads them all.
+    pub(super) fn load() -> Result<Self, String> {
+        let btf =
+            Btf::from_sys_fs().map_err(|error| format!("no type information of the kernel: {}", chain(&error)))?;
+        let ebpf = EbpfLoader::new().btf(Some(&btf)).load(OBJECT).map_err(|error| chain(&error))?;
+        let mut all = Self { ebpf, loaded: Vec::new(), own: Vec::new(), hidden: Vec::new() };
+        for (name, target, what) in PROGRAMS {
+            match load(&mut all.ebpf, name, target, &btf) {
+                Ok(id) => {
+                    all.own.push(ObjectId::program(id));
+                    all.loaded.push(*name);
+                }
+                Err(why) if NEEDED.contains(name) => return Err(why),
+                Err(why) => all.hidden.push(format!("{what}: {why}")),
             }
-            Err(why) if NEEDED.contains(name) => return Err(why),
-            Err(why) => hidden.push(format!("{what}: {why}")),
         }
+        all.own.extend(all.ebpf.maps().filter_map(|(_, map)| map_id(map)).map(ObjectId::map));
+        Ok(all)
     }
-    seen.own.extend(ebpf.maps().filter_map(|(_, map)| map_id(map)).map(ObjectId::map));
-    let mut odd = 0;
-    for name in loaded {
-        let bytes = run(&mut ebpf, name).map_err(|why| format!("iterator `{name}`: {why}"))?;
-        let (records, not_understood) = record::parse(&bytes);
-        seen.records.extend(records);
-        odd += not_understood;
+
+    /// Runs them. This process may have no descriptors of objects then but those it began with: they would be counted.
+    pub(super) fn run(mut self) -> Result<Seen, String> {
+        let mut seen = Seen { records: Vec::new(), own: self.own, hidden: self.hidden };
+        let mut odd = 0;
+        for name in self.loaded {
+            let bytes = run(&mut self.ebpf, name).map_err(|why| format!("iterator `{name}`: {why}"))?;
+            let (records, not_understood) = record::parse(&bytes);
+            seen.records.extend(records);
+            odd += not_understood;
+        }
+        if odd > 0 {
+            seen.hidden.push(format!("{odd} records of the iterators were not understood"));
+        }
+        Ok(seen)
     }
-    if odd > 0 {
-        hidden.push(format!("{odd} records of the iterators were not understood"));
-    }
-    Ok(seen)
 }
 
 fn iterator<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut Iter, String> {
@@ -95,10 +113,7 @@ fn run(ebpf: &mut Ebpf, name: &str) -> Result<Vec<u8>, String> {
 
 fn map_id(map: &aya::maps::Map) -> Option<u32> {
     use aya::maps::Map;
-    let data = match map {
-        Map::Array(data) | Map::Unsupported(data) | Map::HashMap(data) => data,
-        _ => return None,
-    };
+    let (Map::Array(data) | Map::Unsupported(data)) = map else { return None };
     data.info().ok().map(|info| info.id())
 }
 
@@ -119,6 +134,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl Seen {
     /// Puts it into an inventory; gives the objects that looking itself has made.
     pub(super) fn into_inventory(self, inventory: &mut Inventory) -> Vec<ObjectId> {
+        inventory.hidden.extend(self.hidden);
         let pid = std::process::id();
         let own = |hold: &Hold| hold.by.pid() == Some(pid) && self.own.contains(&hold.object);
         for record in &self.records {

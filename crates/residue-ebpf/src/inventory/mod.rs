@@ -68,32 +68,36 @@ pub fn read(options: Options) -> Result<Inventory, Error> {
     let (booted, now) = crate::sys::clocks();
     inventory.taken_unix_ms = now / 1_000_000;
     inventory.booted_unix_ms = now.saturating_sub(booted) / 1_000_000;
-    let mut own = Vec::new();
-    // First of all, while this process has no descriptors of objects but those it began with.
-    let seen = match options.method {
-        Method::Iterators => match iterators::read(&mut inventory.hidden) {
-            Ok(seen) => Some(seen),
-            Err(why) => {
-                inventory.hidden.push(format!("iterators can't be used: {why}"));
-                inventory.method = Method::ById;
-                None
-            }
+    // Both take their time; the iterators run when no descriptor is open any more by which objects were asked.
+    let (iterators, lengths) = rayon::join(
+        || (options.method == Method::Iterators).then(iterators::Iterators::load),
+        || match options.method {
+            Method::Fdinfo => None,
+            Method::Iterators | Method::ById => Some(objects::read(&mut inventory)),
         },
-        Method::ById | Method::Fdinfo => None,
-    };
-    let mut lengths = objects::Lengths::default();
-    if inventory.method != Method::Fdinfo {
-        match objects::read(&mut inventory) {
-            Ok(learnt) => lengths = learnt,
-            Err(why) => {
-                inventory.hidden.push(format!("objects can't be asked for by id: {why}"));
-                inventory.method = Method::Fdinfo;
-            }
+    );
+    let seen = iterators.map(|iterators| iterators.and_then(iterators::Iterators::run));
+    let refused = matches!(lengths, Some(Err(_)));
+    let lengths = match lengths {
+        Some(Err(why)) => {
+            inventory.hidden.push(format!("objects can't be asked for by id: {why}"));
+            inventory.method = Method::Fdinfo;
+            objects::Lengths::default()
         }
-    }
+        lengths => lengths.and_then(Result::ok).unwrap_or_default(),
+    };
+    let mut own = Vec::new();
     match seen {
-        Some(seen) => own = seen.into_inventory(&mut inventory),
-        None => descriptors::read(&mut inventory),
+        Some(Ok(seen)) if !refused => own = seen.into_inventory(&mut inventory),
+        seen => {
+            if let Some(Err(why)) = seen {
+                inventory.hidden.push(format!("iterators can't be used: {why}"));
+            }
+            if inventory.method == Method::Iterators {
+                inventory.method = Method::ById;
+            }
+            descriptors::read(&mut inventory);
+        }
     }
     for id in own {
         forget(&mut inventory, id);

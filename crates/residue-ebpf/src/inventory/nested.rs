@@ -1,5 +1,5 @@
 //! Maps whose values are other objects: maps of maps, and arrays of programs for tail calls. A look-up from user space gives
-//! the id of what an entry has (`bpf_map_fd_sys_lookup_elem`, kernel/bpf/map_in_map.c).
+//! the id of what an entry has (`bpf_map_fd_sys_lookup_elem` of `kernel/bpf/map_in_map.c`).
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd};

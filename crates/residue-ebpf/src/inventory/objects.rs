@@ -13,7 +13,7 @@ use crate::sys::{self, ById};
 
 /// Ids of one kind that are looked at: the counter of the kernel could be followed for ever.
 const OBJECTS_MAX: usize = 1 << 20;
-/// Maps of one program: `MAX_USED_MAPS`, include/linux/bpf_verifier.h.
+/// Maps of one program: `MAX_USED_MAPS` of `include/linux/bpf_verifier.h`.
 const PROGRAM_MAPS_MAX: usize = 64;
 /// Bytes of a path or name that a link points to.
 const TEXT_MAX: usize = 4096;

@@ -268,7 +268,7 @@ pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io
             .then(|| of(Kind::Program).filter_map(|id| program(shown, id, &mut files)).collect()),
         links: shows(Kind::Link).then(|| of(Kind::Link).filter_map(|id| link(shown, id, &mut files)).collect()),
         btf: shows(Kind::Btf).then(|| of(Kind::Btf).filter_map(|id| btf(shown, id, &mut files)).collect()),
-        orphans: roots.map(|roots| roots.into_iter().map(root).collect()),
+        orphans: roots.map(|roots| roots.iter().map(root).collect()),
     };
     serde_json::to_writer(&mut *out, &document)?;
     writeln!(out)
@@ -415,7 +415,7 @@ fn holders(shown: &Shown<'_>, object: ObjectId, files: &mut Files) -> Vec<Holder
     shown.holders(object).iter().map(one).collect()
 }
 
-fn root(root: residue_fd::objects::Root) -> RootJson {
+fn root(root: &residue_fd::objects::Root) -> RootJson {
     RootJson {
         kind: root.object.kind.name(),
         id: root.object.id,

@@ -337,7 +337,7 @@ fn point(point: &Point) -> String {
             "ifindex" if named("interface") => parts.push(format!("({})", visible(value))),
             "cgroup_id" if named("cgroup") => {}
             "interface" | "cgroup" | "tracepoint" | "function" | "iterates" | "event" | "file" => {
-                parts.push(visible(value))
+                parts.push(visible(value));
             }
             key => parts.push(format!("{} {}", key.replace('_', " "), visible(value))),
         }
@@ -394,8 +394,7 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
             line("code", sizes.into_iter().flatten().collect::<Vec<_>>().join(" · "))?;
             let verified = program.verified_instructions.map(|count| grouped(count.into()));
             line("verified", verified.map(|count| format!("{count} instructions")).unwrap_or_default())?;
-            if program.runs > 0 {
-                let each = program.run_time_ns / program.runs;
+            if let Some(each) = program.run_time_ns.checked_div(program.runs) {
                 line("ran", format!("{} times, {} ns each", grouped(program.runs), grouped(each)))?;
             }
             line("target", program.target.as_deref().map(visible).unwrap_or_default())?;
