@@ -62,6 +62,6 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text);
         }
-        assert_eq!(time(Duration::from_mins(120)), "2 h");
+        assert_eq!(time(Duration::from_hours(2)), "2 h");
     }
 }

@@ -1,9 +1,12 @@
-// Package kernel counts the eBPF objects of the running kernel.
+// Package kernel counts the eBPF objects of the running kernel, and mounts a
+// file system for pins.
 package kernel
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -38,6 +41,22 @@ func Maps(name string) (int, error) {
 			n++
 		}
 	}
+}
+
+// FileSystem mounts a bpf file system of its own. When it is removed, all pins
+// in it go.
+func FileSystem() (dir string, remove func() error, err error) {
+	dir, err = os.MkdirTemp("", "lab-bpf-")
+	if err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+		os.Remove(dir)
+		return "", nil, fmt.Errorf("bpf file system: %w", err)
+	}
+	return dir, func() error {
+		return errors.Join(syscall.Unmount(dir, syscall.MNT_DETACH), os.Remove(dir))
+	}, nil
 }
 
 // Programs counts the programs of that name in the whole kernel.
