@@ -55,6 +55,7 @@ struct bpf_prog;
 struct bpf_map {
 	u32 id;
 	atomic64_t refcnt, usercnt, writecnt;
+	_Bool frozen;
 } CORE;
 struct bpf_prog_aux {
 	atomic64_t refcnt;
@@ -228,6 +229,7 @@ int maps(struct bpf_iter__bpf_map *ctx)
 	record.counts[0] = map->refcnt.counter;
 	record.counts[1] = map->usercnt.counter;
 	record.counts[2] = map->writecnt.counter;
+	record.slot = map->frozen;
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

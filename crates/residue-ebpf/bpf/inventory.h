@@ -5,7 +5,7 @@
 #define RESIDUE_INVENTORY_H
 
 /* `what` of a record. */
-#define INV_MAP 1  /* counts of a map: refcnt, usercnt, writecnt */
+#define INV_MAP 1  /* counts of a map: refcnt, usercnt, writecnt; `slot` is 1 when it is frozen */
 #define INV_PROG 2 /* of a program: refcnt, verified instructions, id of the program it replaces or traces */
 #define INV_LINK 3 /* of a link: refcnt, its program, the program it traces; `file` is the perf event's that it owns */
 #define INV_USES 4 /* program `id` uses the map counts[0] */

@@ -31,7 +31,7 @@ impl Info {
 }
 
 /// `struct bpf_map_info`.
-pub(super) fn map(info: &Info, fdinfo: &Fdinfo) -> Map {
+pub(super) fn map(info: &Info) -> Map {
     Map {
         id: info.u32(4),
         name: info.text(24, 16),
@@ -42,8 +42,8 @@ pub(super) fn map(info: &Info, fdinfo: &Fdinfo) -> Map {
         flags: info.u32(20),
         btf_id: info.u32(64),
         ifindex: info.u32(40),
-        memory: fdinfo.number("memlock"),
-        frozen: fdinfo.number("frozen").map(|frozen| frozen != 0),
+        memory: None,
+        frozen: None,
         counts: None,
     }
 }

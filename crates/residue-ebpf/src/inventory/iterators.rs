@@ -139,9 +139,10 @@ impl Seen {
         let own = |hold: &Hold| hold.by.pid() == Some(pid) && self.own.contains(&hold.object);
         for record in &self.records {
             match record {
-                Record::Map { id, counts } => {
+                Record::Map { id, counts, frozen } => {
                     if let Some(map) = inventory.maps.get_mut(id) {
                         map.counts = Some(*counts);
+                        map.frozen = Some(*frozen);
                     }
                 }
                 Record::Program { id, refs, verified, target } => {

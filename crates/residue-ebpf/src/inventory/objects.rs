@@ -1,11 +1,12 @@
 //! All objects by their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Result;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use residue_fd::objects::{Btf, Inventory, Kind, Link, Map, ObjectId, Program};
+use residue_fd::objects::{Btf, Inventory, Kind, Link, MAP_TYPE_ARRAY_OF_MAPS, Map, Method, ObjectId, Program};
 
 use super::fdinfo::Fdinfo;
 use super::info::{self, Info, WORDS};
@@ -56,7 +57,9 @@ pub(super) fn read(inventory: &mut Inventory) -> std::result::Result<Lengths, St
     };
     let mut lengths = Lengths::default();
     let hidden = &mut inventory.hidden;
-    inventory.maps = all(ById::Map, map, &mut lengths, hidden).map_err(capabilities)?;
+    // Whether a map is frozen fdinfo tells too, and the iterators.
+    let sizes = (inventory.method == Method::Iterators).then(Sizes::default);
+    inventory.maps = all(ById::Map, |fd| map(fd, sizes.as_ref()), &mut lengths, hidden).map_err(capabilities)?;
     inventory.programs = all(ById::Program, program, &mut lengths, hidden).map_err(capabilities)?;
     // Kernels before 5.8 have no ids of links, those before 4.18 none of BTF.
     match all(ById::Link, link, &mut lengths, hidden) {
@@ -119,9 +122,60 @@ impl From<ById> for Kind {
     }
 }
 
-fn map(fd: BorrowedFd<'_>) -> Result<(Map, u32)> {
+fn map(fd: BorrowedFd<'_>, known: Option<&Sizes>) -> Result<(Map, u32)> {
     let (words, len) = sys::object_info::<WORDS>(fd)?;
-    Ok((info::map(&Info::new(&words), &Fdinfo::own(fd)), len))
+    let mut map = info::map(&Info::new(&words));
+    let shape = known.and_then(|known| Some((known, Shape::of(&map)?)));
+    map.memory = shape.as_ref().and_then(|(known, shape)| known.get(shape));
+    if map.memory.is_none() {
+        let fdinfo = Fdinfo::own(fd);
+        map.memory = fdinfo.number("memlock");
+        map.frozen = fdinfo.number("frozen").map(|frozen| frozen != 0);
+        if let Some(((known, shape), memory)) = shape.zip(map.memory) {
+            known.set(shape, memory);
+        }
+    }
+    Ok((map, len))
+}
+
+/// What the memory of a map follows from, for the types whose memory is all there from the beginning: to read fdinfo takes
+/// longer than everything else, and what leaks is often thousands of equal maps. (`array_map_mem_usage` and its like,
+/// `kernel/bpf/arraymap.c`, `hashtab.c`.)
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Shape {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+}
+
+impl Shape {
+    fn of(map: &Map) -> Option<Self> {
+        const NO_PREALLOC: u32 = 1;
+        // Hash, per processor, and with eviction; arrays, of values and per processor, of programs and maps.
+        let whole = match map.map_type {
+            1 | 5 | 9 | 10 => map.flags & NO_PREALLOC == 0,
+            2 | 3 | 6 | MAP_TYPE_ARRAY_OF_MAPS => true,
+            _ => false,
+        };
+        let Map { map_type, key_size, value_size, max_entries, flags, .. } = *map;
+        whole.then_some(Self { map_type, key_size, value_size, max_entries, flags })
+    }
+}
+
+/// Memory by shape, as far as fdinfo has told it.
+#[derive(Default)]
+struct Sizes(Mutex<HashMap<Shape, u64>>);
+
+impl Sizes {
+    fn get(&self, shape: &Shape) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(shape).copied()
+    }
+
+    fn set(&self, shape: Shape, memory: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(shape, memory);
+    }
 }
 
 fn program(fd: BorrowedFd<'_>) -> Result<(Program, u32)> {

@@ -8,7 +8,7 @@ pub(super) const SIZE: usize = 80;
 /// What one record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
-    Map { id: u32, counts: MapCounts },
+    Map { id: u32, counts: MapCounts, frozen: bool },
     Program { id: u32, refs: u64, verified: u64, target: u32 },
     Link { id: u32, refs: u64, perf_file: Option<u64>, target: u32 },
     Uses { program: u32, map: u32 },
@@ -40,7 +40,10 @@ fn one(bytes: &[u8]) -> Option<Record> {
     // What iterates holds what it shows.
     let refs = counts[0].saturating_sub(1);
     Some(match what {
-        1 => Record::Map { id, counts: MapCounts { refs, user_refs: counts[1], writers: counts[2] } },
+        1 => {
+            let counts = MapCounts { refs, user_refs: counts[1], writers: counts[2] };
+            Record::Map { id, counts, frozen: slot != 0 }
+        }
         2 => Record::Program { id, refs, verified: counts[1], target: counts[2] as u32 },
         3 => Record::Link { id, refs, perf_file: file, target: counts[2] as u32 },
         4 => Record::Uses { program: id, map: counts[0] as u32 },
@@ -100,7 +103,7 @@ mod tests {
     fn records_are_taken_apart() {
         let (records, odd) = parse(&record(1, 0, 0));
         let counts = MapCounts { refs: 2, user_refs: 2, writers: 1 };
-        assert_eq!((records, odd), (vec![Record::Map { id: 7, counts }], 0));
+        assert_eq!((records, odd), (vec![Record::Map { id: 7, counts, frozen: true }], 0));
         let (records, _) = parse(&record(5, 1, 7));
         let at = At { pid: 812, tid: 813, fd: 5 };
         let by = Holder::Ring { at, slot: 9, file: Some(0xffff_8880_1234_5678) };
