@@ -1,8 +1,9 @@
 //! What residue asks the kernel by eBPF.
 //!
 //! - [`inventory`] reads the eBPF objects of the kernel and what keeps them, once.
+//! - `tracer` follows descriptors over time; `probe` says what this kernel can do.
 //!
-//! This crate may use `unsafe`: the calls of bpf(2) are in `sys.rs`.
+//! This crate may use `unsafe`: all of it is in files named `sys.rs`.
 
 #![allow(clippy::disallowed_methods, reason = "this crate reads /proc, /sys and bpf file systems")]
 
@@ -10,5 +11,6 @@ pub mod inventory;
 #[cfg(target_os = "linux")]
 pub mod probe;
 #[cfg(target_os = "linux")]
-pub mod tracer;
 mod sys;
+#[cfg(target_os = "linux")]
+pub mod tracer;
