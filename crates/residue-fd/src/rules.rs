@@ -1,19 +1,24 @@
-//! Rules over lifetimes of descriptors. One file a rule; its comment is its page.
+//! Rules over lifetimes of descriptors, and over eBPF objects and what keeps them. One file a rule; its comment is its page.
 
 mod k101;
 mod k102;
 mod k103;
 mod k104;
+mod k201;
+mod k202;
+mod k203;
 
 use std::collections::BTreeMap;
 
 use residue_finding::{AcquireSite, Finding, Help, Position, RuleMeta, Site, StepRole};
 
 use crate::event::{self, Frame};
+use crate::objects::{Inventory, ObjectId};
 use crate::report::{Class, Leak, Opener, Report, caller};
 
 /// The rules, in order of their codes.
-pub const ALL: &[&RuleMeta] = &[&k101::META, &k102::META, &k103::META, &k104::META];
+pub const ALL: &[&RuleMeta] =
+    &[&k101::META, &k102::META, &k103::META, &k104::META, &k201::META, &k202::META, &k203::META];
 
 /// Callers that a finding shows, at most; JSON has the whole stack.
 const FRAMES_MAX: usize = 3;
@@ -25,6 +30,30 @@ pub fn findings(report: &Report) -> Vec<Finding> {
         find(report, &mut findings);
     }
     findings
+}
+
+/// What the rules find among eBPF objects.
+pub fn object_findings(inventory: &Inventory) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for find in [k201::find, k202::find, k203::find] {
+        find(inventory, &mut findings);
+    }
+    findings
+}
+
+/// A finding about an eBPF object. Its place is where it can be seen: a pin, a process's table of descriptors. The numbers of
+/// objects and processes change from run to run, so that a fingerprint rests on names.
+fn object_finding(rule: &RuleMeta, inventory: &Inventory, object: ObjectId, message: String, path: &str) -> Finding {
+    let site = Site { path: path.to_owned(), declaration: object.to_string(), ..Site::default() };
+    let mut finding = Finding::new(rule, message, site);
+    finding.resource = format!("eBPF {}", object.kind.name());
+    finding.subject = format!("{} {}", inventory.type_name(object), inventory.name(object).unwrap_or_default());
+    finding
+}
+
+/// An object with its name: `map 812 sessions`.
+fn shown(inventory: &Inventory, object: ObjectId) -> String {
+    inventory.name(object).map_or_else(|| object.to_string(), |name| format!("{object} {name}"))
 }
 
 /// A finding about a stack: its place is the first frame of the program's own code, and the way there its steps.

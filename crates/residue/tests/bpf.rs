@@ -127,6 +127,7 @@ const EQUATIONS: &[(&str, &[(&str, u64)])] = &[
     ("shared", &[("files", 1)]),
     ("twice", &[("files", 2)]),
     ("program", &[("programs", 1)]),
+    ("many", &[("files", 70)]),
     ("user", &[("files", 1)]),
     ("inner", &[("outer_map_entries", 2)]),
     ("mapped", &[("mappings", 1)]),
@@ -287,6 +288,39 @@ fn text_detail_orphans_and_graph() {
 }
 
 #[test]
+fn rules_find_what_is_left() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (held, made) = holders(folder.path());
+    let document = json(&[]);
+    let findings = document["findings"].as_array().expect("a list");
+    let of = |rule: &str, object: String| findings.iter().find(|one| one["rule"] == rule && one["object"] == object);
+    let orphan = of("K201", format!("map {}", made["orphan"].id)).expect("only a pin keeps it");
+    assert_eq!(orphan["path"], format!("{}/orphan", made["orphan"].fact("dir")));
+    let many = of("K202", format!("map {}", made["many"].id)).expect("it is opened many times");
+    let message = format!("process {} (holders) has 70 open files of map {}", held.running.pid(), made["many"].id);
+    assert_eq!(many["message"], message);
+    for name in ["file", "shared", "twice", "pinned"] {
+        let object = format!("map {}", made[name].id);
+        assert!(!findings.iter().any(|finding| finding["object"] == object), "{name}");
+    }
+    if let Some(gone) = made.get("gone") {
+        let finding = of("K203", format!("link {}", gone.id)).expect("its cgroup is gone");
+        assert_eq!(finding["severity"], "warning");
+        assert!(finding["notes"].to_string().contains("p_gone"), "{finding}");
+        let cgroup = of("K203", format!("link {}", made["cgroup"].id));
+        assert!(cgroup.is_none(), "{cgroup:?}");
+    }
+    let text = out(&bpf(&[]));
+    assert!(text.contains(&format!("K202 warning: {message}")), "{text}");
+    assert_eq!(bpf(&["--fail-on", "warning"]).status.code(), Some(1));
+    assert_eq!(bpf(&["--fail-on", "error"]).status.code(), Some(0));
+}
+
+#[test]
 fn what_has_changed_is_told() {
     let _alone = alone();
     if without_bpf() {
@@ -334,6 +368,12 @@ fn with_less_it_shows_less_and_says_so() {
     // By id: everything but counts, and what has neither descriptor nor pin.
     let by_id = json(&["--method", "by-id"]);
     assert_eq!(by_id["method"], "by-id");
+    // Memory of equal maps is read once with iterators, of each map without.
+    let by_iterators = json(&["maps"]);
+    for one in made.values().filter(|one| one.kind == "map") {
+        let memory = |document: &Value| one.find(document)["memory_bytes"].as_u64();
+        assert_eq!(memory(&by_iterators), memory(&by_id), "map {}", one.id);
+    }
     let file = made["shared"].find(&by_id);
     assert!(
         file["refs"]["counted"].is_null() && file["holders"].as_array().is_some_and(|list| list.len() >= 3),

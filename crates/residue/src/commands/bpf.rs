@@ -12,7 +12,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use residue_ebpf::inventory::{self, Options};
 use residue_fd::objects::{Equation, Holder, Inventory, Keeping, Kind, Method, ObjectId, Root, Summary};
+use residue_finding::Finding;
 
+use crate::args::FailOn;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::terminal::Terminal;
@@ -35,7 +37,7 @@ Examples:
   residue bpf --watch 10                       the same every 10 seconds
   residue bpf --format dot | dot -Tsvg > bpf.svg
 
-Exit codes: 0 shown, 2 wrong usage, 3 it could not be read.";
+Exit codes: 0 shown, 1 findings at or above --fail-on, 2 wrong usage, 3 it could not be read.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -59,6 +61,10 @@ pub(crate) struct BpfArgs {
     /// Look again every so many seconds and show what has changed; ends with ^C
     #[arg(long, value_name = "SECONDS", conflicts_with = "diff", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     watch: Option<u64>,
+
+    /// The least severity of a finding (K201, …) that makes the exit code 1: error, warning, note or never
+    #[arg(long, value_name = "SEVERITY", default_value_t = FailOn::Never, conflicts_with_all = ["diff", "watch"])]
+    fail_on: FailOn,
 
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -122,13 +128,17 @@ struct Shown<'a> {
     inventory: &'a Inventory,
     holders: BTreeMap<ObjectId, Vec<&'a Holder>>,
     keeping: Keeping,
+    /// What rules find among the objects of the view.
+    findings: Vec<Finding>,
     view: View,
     ids: &'a [u32],
 }
 
 impl<'a> Shown<'a> {
     fn new(inventory: &'a Inventory, view: View, ids: &'a [u32]) -> Self {
-        Self { inventory, holders: inventory.holders(), keeping: Keeping::of(inventory), view, ids }
+        let mut findings = residue_fd::rules::object_findings(inventory);
+        findings.retain(|finding| view.kind().is_none_or(|kind| finding.resource.ends_with(kind.name())));
+        Self { inventory, holders: inventory.holders(), keeping: Keeping::of(inventory), findings, view, ids }
     }
 
     fn holders(&self, object: ObjectId) -> &[&'a Holder] {
@@ -185,7 +195,11 @@ pub(crate) fn run(args: &BpfArgs, terminal: &Terminal) -> Result<Exit, Error> {
     if args.format == Format::Text && args.view == View::Summary && !args.orphans {
         terminal.hint("`residue bpf maps`, `residue bpf map ID` and `residue bpf --orphans` show more");
     }
-    Ok(Exit::Clean)
+    let fails = |finding: &Finding| match args.fail_on {
+        FailOn::Severity(least) => finding.severity >= least,
+        FailOn::Never => false,
+    };
+    Ok(if shown.findings.iter().any(fails) { Exit::Findings } else { Exit::Clean })
 }
 
 fn read(args: &BpfArgs) -> Result<Inventory, Error> {

@@ -7,6 +7,7 @@ use residue_fd::objects::{
     At, Change, Changed, Holder, Kind, ObjectId, Point, Summary, attach_type_name, link_type_name, map_flag_names,
     map_type_name, program_type_name,
 };
+use residue_finding::Finding;
 use residue_report::shown_name;
 use serde::Serialize;
 
@@ -32,6 +33,18 @@ struct Document<'a> {
     btf: Option<Vec<BtfJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     orphans: Option<Vec<RootJson>>,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct FindingJson {
+    rule: String,
+    severity: &'static str,
+    confidence: &'static str,
+    message: String,
+    object: String,
+    path: String,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -269,6 +282,7 @@ pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io
         links: shows(Kind::Link).then(|| of(Kind::Link).filter_map(|id| link(shown, id, &mut files)).collect()),
         btf: shows(Kind::Btf).then(|| of(Kind::Btf).filter_map(|id| btf(shown, id, &mut files)).collect()),
         orphans: roots.map(|roots| roots.iter().map(root).collect()),
+        findings: shown.findings.iter().map(finding).collect(),
     };
     serde_json::to_writer(&mut *out, &document)?;
     writeln!(out)
@@ -413,6 +427,18 @@ fn holders(shown: &Shown<'_>, object: ObjectId, files: &mut Files) -> Vec<Holder
         }
     };
     shown.holders(object).iter().map(one).collect()
+}
+
+fn finding(finding: &Finding) -> FindingJson {
+    FindingJson {
+        rule: finding.rule.to_string(),
+        severity: finding.severity.as_str(),
+        confidence: finding.confidence.as_str(),
+        message: shown_name(&finding.message),
+        object: finding.site.declaration.clone(),
+        path: shown_name(&finding.site.path),
+        notes: finding.notes.iter().map(|note| shown_name(note)).collect(),
+    }
 }
 
 fn root(root: &residue_fd::objects::Root) -> RootJson {

@@ -8,6 +8,7 @@ use residue_fd::objects::{
     Change, Changed, Equation, Holder, Keeper, Kind, Method, ObjectId, Point, Root, Summary, Term, attach_type_name,
     link_type_name, map_flag_names, map_type_name, program_type_name,
 };
+use residue_finding::Severity;
 use residue_report::{plural, shown_name as visible};
 
 use super::{Shown, View, memory, saved::Picture};
@@ -94,7 +95,25 @@ fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  … and {} more: residue bpf --orphans", grouped((orphans.len() - PROCESSES_MAX) as u64))?;
         }
     }
+    findings(shown, out)?;
     unexplained(shown, out)
+}
+
+/// What rules find; that only a pin keeps something has been said by then.
+fn findings(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for (index, finding) in shown.findings.iter().filter(|finding| finding.severity > Severity::Note).enumerate() {
+        if index == 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{} {}: {}", finding.rule, finding.severity, visible(&finding.message))?;
+        for note in &finding.notes {
+            writeln!(out, "  {}", visible(note))?;
+        }
+        if let Some(help) = &finding.help {
+            writeln!(out, "  help: {}", visible(&help.message))?;
+        }
+    }
+    Ok(())
 }
 
 /// Who holds most.

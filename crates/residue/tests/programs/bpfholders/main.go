@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -107,6 +108,13 @@ func id(fd int) int {
 
 func linkID(fd int) int { return id(fd) }
 
+// cgroupOf is the id of the cgroup that a link is attached to.
+func cgroupOf(fd int) uint64 {
+	var info [16]uint64
+	bpf("info", objInfo, []uint64{pair(fd, len(info)*8), pointer(&info)})
+	return info[2]
+}
+
 func update(m, key, value int) {
 	k, v := uint32(key), uint32(value)
 	bpf("update", mapUpdate, []uint64{pair(m, 0), pointer(&k), pointer(&v), 0})
@@ -155,6 +163,12 @@ func main() {
 	m = newMap("t_twice", array, 8, 1, 0, 0)
 	second := bpf("by id", mapFDByID, []uint64{pair(id(m), 0)})
 	tell("twice", "map", id(m), "fd", m, "second", second)
+
+	m = newMap("t_many", array, 8, 1, 0, 0)
+	for range 69 {
+		bpf("by id", mapFDByID, []uint64{pair(id(m), 0)})
+	}
+	tell("many", "map", id(m), "files", 70)
 
 	m = newMap("t_program", array, 8, 1, 0, 0)
 	p := newProgram("p_map", socketFilter, 0, m)
@@ -257,7 +271,22 @@ func main() {
 	tell("netns", "link", linkID(l), "fd", l, "program", id(p))
 	syscall.Close(p)
 
-	if group := cgroup(); group != "" {
+	if group := cgroup("gone"); group != "" {
+		g, err := syscall.Open(group, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		check("cgroup", err)
+		p = newProgram("p_gone", cgroupSKB, attachEgress, -1)
+		l = bpf("cgroup link", linkCreate, []uint64{pair(p, g), pair(attachEgress, 0), 0, 0})
+		syscall.Close(g)
+		syscall.Close(p)
+		check("removed cgroup", os.Remove(group))
+		// The kernel detaches it some time later.
+		for deadline := time.Now().Add(10 * time.Second); cgroupOf(l) != 0 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		tell("gone", "link", linkID(l), "fd", l)
+	}
+
+	if group := cgroup("lives"); group != "" {
 		defer os.Remove(group)
 		g, err := syscall.Open(group, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 		check("cgroup", err)
@@ -282,11 +311,11 @@ func main() {
 }
 
 // cgroup makes one, if it can.
-func cgroup() string {
+func cgroup(name string) string {
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if fields := strings.Fields(line); strings.Contains(line, " - cgroup2 ") {
-			path := filepath.Join(fields[4], fmt.Sprintf("residue-test-%d", os.Getpid()))
+			path := filepath.Join(fields[4], fmt.Sprintf("residue-test-%d-%s", os.Getpid(), name))
 			if os.Mkdir(path, 0o700) == nil {
 				return path
 			}
