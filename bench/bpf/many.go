@@ -34,7 +34,8 @@ func main() {
 	pins := flag.Bool("pins", true, "pin each map")
 	extra := flag.Int("descriptors", 0, "further descriptors of the last map")
 	flag.Parse()
-	limit := syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	need := uint64(*maps + *extra + 100)
+	limit := syscall.Rlimit{Cur: need, Max: need}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		fmt.Fprintln(os.Stderr, "descriptors:", err)
 	}

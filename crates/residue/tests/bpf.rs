@@ -440,3 +440,75 @@ fn nothing_of_its_own_is_shown_or_left() {
         assert!(!programs.iter().any(is_own), "{programs:?}");
     }
 }
+
+#[test]
+fn a_hundred_thousand_descriptors_and_a_storm_of_processes() {
+    let _alone = alone();
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/bpf/many.go");
+    let program = folder.path().join("many\u{1b}[2J");
+    releases().pop().expect("a release").build(&source, &[], &program);
+    // The limit of one process may be 20,000.
+    let many = 17_000_u64;
+    let mut crowd: Vec<Running> = (0..6)
+        .map(|_| {
+            let mut command = Command::new(&program);
+            command.args(["-maps", "3", "-pins=false", "-descriptors", &many.to_string()]);
+            Running::start(&mut command)
+        })
+        .collect();
+    for one in &mut crowd {
+        assert_eq!(one.line().as_deref(), Some("ready"));
+    }
+
+    let storm = Storm::start();
+    for method in ["iterators", "fdinfo"] {
+        let written = bpf(&["maps", "--format", "json", "--method", method]);
+        let document: Value = serde_json::from_str(&out(&written)).expect("JSON");
+        let maps = document["maps"].as_array().expect("a list");
+        for one in &crowd {
+            let descriptors = |map: &Value| {
+                let holders = map["holders"].as_array().expect("a list");
+                let of = |holder: &&Value| holder["by"] == "descriptor" && holder["pid"] == one.pid();
+                holders.iter().filter(of).count() as u64
+            };
+            let counts: Vec<u64> = maps.iter().map(descriptors).filter(|count| *count > 0).collect();
+            assert_eq!(counts, [1, 1, many + 1], "{method}");
+        }
+    }
+    drop(storm);
+    let text = out(&bpf(&["maps"]));
+    assert!(text.contains("many\\x1b[2J") && !text.contains('\u{1b}'), "{text}");
+    assert!(crowd.iter_mut().all(Running::is_alive));
+}
+
+/// Processes that begin and end all the time, so that some are gone before anything can be asked of them.
+struct Storm {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Storm {
+    fn start() -> Self {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = stop.clone();
+        let blow = move || {
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = Command::new("/bin/true").status();
+            }
+        };
+        Self { stop, thread: Some(std::thread::spawn(blow)) }
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

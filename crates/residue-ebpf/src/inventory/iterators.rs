@@ -33,6 +33,8 @@ pub(super) struct Seen {
     records: Vec<Record>,
     /// The programs and maps of the iterators themselves.
     own: Vec<ObjectId>,
+    /// Names of the iterators that ran.
+    ran: Vec<&'static str>,
     hidden: Vec<String>,
 }
 
@@ -68,9 +70,9 @@ impl Iterators {
 
     /// Runs them. This process may have no descriptors of objects then but those it began with: they would be counted.
     pub(super) fn run(mut self) -> Result<Seen, String> {
-        let mut seen = Seen { records: Vec::new(), own: self.own, hidden: self.hidden };
+        let mut seen = Seen { records: Vec::new(), own: self.own, ran: self.loaded, hidden: self.hidden };
         let mut odd = 0;
-        for name in self.loaded {
+        for name in &seen.ran {
             let bytes = run(&mut self.ebpf, name).map_err(|why| format!("iterator `{name}`: {why}"))?;
             let (records, not_understood) = record::parse(&bytes);
             seen.records.extend(records);
@@ -182,6 +184,11 @@ impl Seen {
                     .push(format!("process {} ({comm}) holds more by descriptor {} than was looked at", at.pid, at.fd)),
             }
         }
+        // What was there when asked by id, and was not iterated over a moment later, has gone.
+        let ran = |name| self.ran.contains(&name);
+        inventory.maps.retain(|_, map| map.counts.is_some() || !ran("maps"));
+        inventory.programs.retain(|_, program| program.refs.is_some() || !ran("programs"));
+        inventory.links.retain(|_, link| link.refs.is_some() || !ran("links"));
         self.own
     }
 }

@@ -399,7 +399,10 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
             if let Some(counts) = map.counts {
                 let mapped =
                     if counts.writers > 0 { format!(" · {} writable", counts.writers) } else { String::new() };
-                line("counts", format!("{} references, {} of user space{mapped}", counts.refs, counts.user_refs))?;
+                line(
+                    "counted",
+                    format!("{} by the kernel, {} of them of user space{mapped}", counts.refs, counts.user_refs),
+                )?;
             }
         }
         Kind::Program => {
