@@ -29,6 +29,9 @@ func bpf(cmd uintptr, attr []uint64) int {
 	return int(fd)
 }
 
+// The main goroutine stays on the main thread, whose namespace others see.
+func init() { runtime.LockOSThread() }
+
 func main() {
 	maps := flag.Int("maps", 10_000, "maps")
 	pins := flag.Bool("pins", true, "pin each map")
@@ -40,7 +43,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "descriptors:", err)
 	}
 	// A file system that goes when this ends.
-	runtime.LockOSThread()
 	dir := ""
 	if *pins {
 		dir = os.TempDir()

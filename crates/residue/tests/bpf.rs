@@ -162,7 +162,8 @@ fn every_reference_is_explained() {
         let total: u64 = terms.iter().map(|(_, count)| count).sum();
         let seen: BTreeMap<&str, u64> = terms.iter().copied().collect();
         assert_eq!(refs["counted"], total, "{name}: {object}");
-        assert_eq!(refs["seen"], serde_json::to_value(&seen).expect("JSON"), "{name}: {object}");
+        let hidden = &document["hidden"];
+        assert_eq!(refs["seen"], serde_json::to_value(&seen).expect("JSON"), "{name}: {object} {hidden}");
         assert_eq!(
             (&refs["unexplained_user"], &refs["unexplained_kernel"]),
             (&0.into(), &0.into()),

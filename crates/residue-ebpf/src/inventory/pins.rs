@@ -45,6 +45,12 @@ pub(super) fn read(inventory: &mut Inventory, lengths: &Lengths) {
                 PathBuf::from(format!("/proc/{pid}/root")).join(inside)
             }
         };
+        // The process that it is seen by may have ended.
+        if let Err(error) = std::fs::metadata(&base) {
+            let point = mount.point.display();
+            inventory.hidden.push(format!("the bpf file system {point}, {} of it mounted: {error}", mount.root));
+            continue;
+        }
         let mut files = Vec::new();
         walk(&base, 0, &mut files, &mut refused);
         // The file system gives them in the order of a hash or of time.

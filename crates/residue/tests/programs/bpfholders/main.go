@@ -134,8 +134,11 @@ func tell(how, kind string, id int, keys ...any) {
 	fmt.Println(line)
 }
 
+// The main goroutine stays on the main thread, whose namespaces are those that
+// others see.
+func init() { runtime.LockOSThread() }
+
 func main() {
-	runtime.LockOSThread()
 	check("namespaces", syscall.Unshare(syscall.CLONE_NEWNS|cloneNetNS))
 	check("private mounts", syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	dir, err := os.MkdirTemp("", "bpffs")
