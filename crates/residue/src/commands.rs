@@ -1,8 +1,8 @@
 //! One file a subcommand.
 
 pub(crate) mod baseline;
-pub(crate) mod cache;
 pub(crate) mod bpf;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod debug;
