@@ -51,8 +51,10 @@ pub struct Segment<'a> {
     pub size: u64,
     /// Where it begins in the file.
     pub offset: u64,
-    /// Bytes in the file.
+    /// Bytes in the file; fewer than `file_size` when that is cut off.
     pub data: &'a [u8],
+    /// How many the file should have.
+    pub file_size: u64,
     /// It may be written to.
     pub writable: bool,
     /// It may be executed.
@@ -146,6 +148,7 @@ impl<'a> Elf<'a> {
                     size: segment.p_memsz(little),
                     offset,
                     data: bytes,
+                    file_size: wanted,
                     writable: flags & elf::PF_W != elf::ProgramFlags(0),
                     executable: flags & elf::PF_X != elf::ProgramFlags(0),
                 }),
@@ -257,15 +260,7 @@ impl<'a> Elf<'a> {
 
     /// The notes of segments.
     pub fn notes(&self) -> Vec<Note<'a>> {
-        let mut found = Vec::new();
-        for segment in &self.notes {
-            let mut rest = *segment;
-            while let Some((note, behind)) = note(rest) {
-                found.push(note);
-                rest = behind;
-            }
-        }
-        found
+        self.notes.iter().flat_map(|segment| notes(segment)).collect()
     }
 
     /// The segment that holds an address.
@@ -296,6 +291,17 @@ impl<'a> Elf<'a> {
     pub fn is_mapped(&self, address: u64) -> bool {
         self.segment(address).is_some()
     }
+}
+
+/// The notes of a segment.
+pub fn notes(segment: &[u8]) -> Vec<Note<'_>> {
+    let mut found = Vec::new();
+    let mut rest = segment;
+    while let Some((note, behind)) = note(rest) {
+        found.push(note);
+        rest = behind;
+    }
+    found
 }
 
 /// The first note: name, type, content; and what is behind it.

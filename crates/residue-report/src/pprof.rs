@@ -140,11 +140,12 @@ impl Profile {
         id
     }
 
-    /// Writes the profile; `time` is when it was taken, in nanoseconds since 1970.
+    /// Writes the profile: `time` is when it was taken, in nanoseconds since 1970, `comment` what else there is to know.
     ///
     /// # Errors
     /// It can't be written.
-    pub fn write(self, time: u64, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(mut self, time: u64, comment: &str, out: &mut dyn Write) -> io::Result<()> {
+        let comment = self.text(comment);
         let mut texts: Vec<(u64, String)> = self.texts.into_iter().map(|(text, number)| (number, text)).collect();
         texts.sort_unstable();
         let mut profile = Message(self.types.0);
@@ -153,6 +154,7 @@ impl Profile {
             profile.bytes(6, text.as_bytes());
         }
         profile.number(9, time);
+        profile.number(13, comment);
         gzip(&profile.0, out)
     }
 }
@@ -192,7 +194,7 @@ mod tests {
         assert_eq!((profile.location_ids.len(), profile.function_ids.len()), (2, 2));
         assert_eq!(profile.texts.len(), ["", "goroutines", "count", "f", "a.go", "g", "k"].len());
         let mut written = Vec::new();
-        profile.write(1, &mut written).expect("memory");
+        profile.write(1, "", &mut written).expect("memory");
         let body = &written[10..written.len() - 8];
         let plain = miniz_oxide::inflate::decompress_to_vec(body).expect("what was packed");
         assert_eq!(written[written.len() - 4..], (plain.len() as u32).to_le_bytes());

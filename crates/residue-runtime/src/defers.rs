@@ -16,7 +16,7 @@ use crate::words::Words;
 /// Records of one goroutine that are walked.
 const RECORDS_MAX: usize = 10_000;
 /// Words of a closure that are looked at. How many there are isn't recorded.
-const WORDS: usize = 4;
+pub(crate) const WORDS: usize = 4;
 /// Addresses below are no records: the runtime ends the list of a loop over a function with 1.
 const RECORD_ADDRESS_MIN: u64 = 4096;
 /// Functions of the runtime between a panic and the deferred call that it makes.
@@ -116,10 +116,10 @@ impl Reader<'_> {
         let room = end.map_or(WORDS, |frame| ((frame.varp - closure) / 8).saturating_sub(1) as usize);
         let words: Vec<u64> = words.take_while(|word| !self.words.is_function(*word)).take(room).collect();
         // A function that captures nothing has its closure among the constants, beside those of others.
-        let address = closure.wrapping_sub(self.words.target.slide);
+        let address = closure.wrapping_sub(self.words.slide);
         let captures = function.is_some() && !self.words.binary.elf.is_mapped(address);
         let words = if captures { self.words.describe(&words, frames.bounds) } else { Vec::new() };
-        Deferred { kind, frame, function, started: false, words }
+        Deferred { kind, frame, function, closure, started: false, words }
     }
 
     /// The panics a goroutine is in, the last one first.
@@ -141,7 +141,7 @@ impl Reader<'_> {
                 PanicState::Active
             };
             let (kind, data) = (word(&record, layout.value), word(&record, layout.value + 8));
-            let value_type = types::name(self.words.binary, self.words.target.slide, self.offsets, kind);
+            let value_type = types::name(self.words.binary, self.words.slide, self.offsets, kind);
             let is_string = value_type.as_deref() == Some(STRING_TYPE);
             let text = is_string.then(|| self.bytes(data, 16, frames.stack)).flatten();
             let text = text.and_then(|header| self.words.text(word(&header, 0), word(&header, 8)));
@@ -187,10 +187,10 @@ impl Reader<'_> {
         if let Some(bytes) = stack.slice(address, len) {
             return Some(bytes.to_vec());
         }
-        Some(self.words.target.read_up_to(address, len)).filter(|bytes| bytes.len() == len)
+        Some(self.words.memory.read_up_to(address, len)).filter(|bytes| bytes.len() == len)
     }
 
     fn word(&self, address: u64, stack: &Copied) -> Option<u64> {
-        stack.word(address).or_else(|| self.words.target.word(address))
+        stack.word(address).or_else(|| self.words.memory.word(address))
     }
 }

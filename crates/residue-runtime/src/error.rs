@@ -13,6 +13,8 @@ pub enum Error {
     NoHeap,
     /// What was read doesn't look like goroutines; the Go that built the program, and the release whose layouts were taken.
     Nonsense(String, Option<String>),
+    /// There is no goroutine with this number.
+    NoGoroutine(u64),
     /// The core is not of this program.
     OtherProgram,
     /// The target went away or isn't ours.
@@ -36,6 +38,7 @@ impl fmt::Display for Error {
             Self::Nonsense(version, Some(neighbour)) => {
                 write!(f, "{version} is not a known release, and its goroutines don't look like those of {neighbour}")
             }
+            Self::NoGoroutine(id) => write!(f, "there is no goroutine {id}, or it has ended"),
             Self::OtherProgram => write!(f, "the core is not one of this program"),
             Self::Target(error) => error.fmt(f),
         }

@@ -8,9 +8,12 @@
 //! What is read was read while all threads were stopped, unless that wasn't wanted; names are looked up afterwards.
 
 mod allgs;
+mod copies;
 mod defers;
 mod error;
+mod frames;
 pub mod heap;
+mod labels;
 mod model;
 mod offsets;
 mod read;
@@ -20,5 +23,6 @@ mod types;
 mod words;
 
 pub use error::Error;
+pub use frames::{Captured, Closure, Dead, FrameView, Lives, Slot, StackView, stack};
 pub use model::{DeferKind, Deferred, Frame, Goroutine, Options, Panic, PanicState, Phase, Report, Role, Status, Word};
 pub use read::inspect;

@@ -1,6 +1,7 @@
 //! What is told of a runtime: plain data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use residue_gobin::Basis;
@@ -173,6 +174,8 @@ pub struct Goroutine {
     pub deferred_cut: Option<&'static str>,
     /// Panics it is in, the last one first.
     pub panics: Vec<Panic>,
+    /// What the program calls its work (`runtime/pprof.Do`): key and value, by key.
+    pub labels: Arc<[(String, String)]>,
 }
 
 /// How the runtime keeps a deferred call.
@@ -209,6 +212,8 @@ pub struct Deferred {
     pub frame: Option<usize>,
     /// The function to be called, by its first instruction; none for a nil function.
     pub function: Option<u64>,
+    /// The address of its closure: the function's, followed by what it has captured.
+    pub closure: u64,
     /// It is being called right now.
     pub started: bool,
     /// Words behind the function in the closure, as far as something else doesn't begin. How many belong to it isn't

@@ -24,6 +24,7 @@ pub(crate) struct Offsets {
     pub(crate) entry: usize,
     pub(crate) parent: usize,
     pub(crate) locked: usize,
+    pub(crate) labels: usize,
     pub(crate) m_thread: u64,
     pub(crate) m_signal: u64,
     pub(crate) record: Record,
@@ -85,6 +86,7 @@ impl Offsets {
             entry: g("startpc")?,
             parent: g("parentGoid")?,
             locked: g("lockedm")?,
+            labels: g("labels")?,
             m_thread: at("runtime.m", "procid")? as u64,
             m_signal: at("runtime.m", "gsignal")? as u64,
             record: Record {

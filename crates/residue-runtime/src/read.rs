@@ -6,15 +6,16 @@ use std::time::Duration;
 use residue_gobin::{Basis, Binary};
 #[cfg(target_os = "linux")]
 use residue_target::Freeze;
-use residue_target::{Memory as _, MemoryExt as _, Target, Thread};
+use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
 
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
+use crate::copies::Copies;
 use crate::defers::{Frames, Reader};
 use crate::model::{Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
-use crate::stack::{Copied, Physical, Start, Walker};
+use crate::stack::{Copied, Physical, Start, Walked, Walker};
 use crate::words::Words;
-use crate::{Error, symbols};
+use crate::{Error, labels, symbols};
 
 /// Bytes of a stack that are copied, from the stack pointer on; nearly all are smaller.
 const STACK_BYTES_MAX: u64 = 1 << 20;
@@ -22,6 +23,12 @@ const STACK_BYTES_MAX: u64 = 1 << 20;
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Pointers of the list that are read at once.
 const BATCH: usize = 4096;
+/// Words of one stack whose targets are copied, bytes of each target, and of one that looks like a text.
+const LED_TO_MAX: usize = 1 << 16;
+const LED_TO_BYTES: u64 = 136;
+const LED_TO_BYTES_MAX: u64 = 4096;
+/// Rounds in which what goroutines still miss is fetched together; a few have long lists and go on by themselves.
+const ROUNDS: usize = 16;
 /// How often the list of goroutines is looked for.
 const FIND_ATTEMPTS: usize = 5;
 /// One in so many goroutines may look impossible: memory changes where it isn't frozen.
@@ -32,7 +39,7 @@ const IMPLAUSIBLE_SHARE: usize = 20;
 /// # Errors
 /// The program's runtime isn't known well enough to be read, or the target can't be.
 pub fn inspect(target: &Target, binary: &Binary<'_>, options: &Options) -> Result<Report, Error> {
-    inspect_more(target, binary, options, None)
+    read(target, binary, options, None, None).map(|(report, _)| report)
 }
 
 /// What is wanted beside goroutines.
@@ -62,6 +69,42 @@ pub(crate) fn inspect_more(
     options: &Options,
     more: Option<More<'_>>,
 ) -> Result<Report, Error> {
+    read(target, binary, options, None, more).map(|(report, _)| report)
+}
+
+/// Reads one goroutine, and keeps all of its stack.
+pub(crate) fn read_stack(
+    target: &Target,
+    binary: &Binary<'_>,
+    options: &Options,
+    id: u64,
+) -> Result<(Report, Kept), Error> {
+    let (report, kept) = read(target, binary, options, Some(id), None)?;
+    Ok((report, kept.ok_or(Error::NoGoroutine(id))?))
+}
+
+/// A stack, and what words on it lead to.
+pub(crate) struct Kept {
+    /// Its first address, and the one behind it.
+    pub(crate) bounds: (u64, u64),
+    /// From the stack pointer on.
+    pub(crate) stack: Copied,
+    /// What lies below.
+    pub(crate) dead: Copied,
+    pub(crate) frames: Vec<Physical>,
+    /// The innermost frame was interrupted anywhere.
+    pub(crate) interrupted: bool,
+    pub(crate) mappings: Vec<Mapping>,
+    pub(crate) fetched: Vec<(u64, Vec<u8>)>,
+}
+
+fn read(
+    target: &Target,
+    binary: &Binary<'_>,
+    options: &Options,
+    only: Option<u64>,
+    more: Option<More<'_>>,
+) -> Result<(Report, Option<Kept>), Error> {
     let offsets = Offsets::of(&binary.layouts)?;
     check_program(target, binary)?;
     // Nothing is frozen yet: what was caught in the middle of a change is there the next time.
@@ -73,16 +116,20 @@ pub(crate) fn inspect_more(
         options,
         offsets: &offsets,
         walker: Walker::new(binary, target.slide, offsets.record.open_coded.is_some()),
+        copies: Copies::new(target),
+        only,
+        kept: None,
+        mappings: Vec::new(),
         inconsistencies: BTreeMap::new(),
         goroutines: Vec::new(),
         dead: 0,
         more,
     };
     let frozen = collector.collect(&lists)?;
-    let Collector { mut goroutines, inconsistencies, dead, .. } = collector;
+    let Collector { mut goroutines, inconsistencies, dead, kept, .. } = collector;
     goroutines.sort_by_key(|goroutine| goroutine.id);
     let frames = symbols::resolve(binary, target.slide, &goroutines);
-    Ok(Report {
+    let report = Report {
         version: binary.build.version.to_string(),
         basis: binary.layouts.basis().clone(),
         frozen,
@@ -90,7 +137,8 @@ pub(crate) fn inspect_more(
         dead,
         frames,
         inconsistencies,
-    })
+    };
+    Ok((report, kept))
 }
 
 /// The module data in memory must point where that of the file does.
@@ -107,6 +155,11 @@ struct Collector<'a, 'm> {
     options: &'a Options,
     offsets: &'a Offsets,
     walker: Walker<'a>,
+    copies: Copies<'a>,
+    /// The goroutine that is wanted, if it is one.
+    only: Option<u64>,
+    kept: Option<Kept>,
+    mappings: Vec<Mapping>,
     inconsistencies: BTreeMap<&'static str, usize>,
     goroutines: Vec<Goroutine>,
     dead: usize,
@@ -120,6 +173,13 @@ struct Candidate {
     start: Option<Start>,
     /// Why there is no start.
     why: Option<&'static str>,
+}
+
+/// A goroutine's record, its stack, and the frames on that.
+struct Copy {
+    candidate: Candidate,
+    stack: Copied,
+    walked: Option<Walked>,
 }
 
 impl Collector<'_, '_> {
@@ -152,6 +212,7 @@ impl Collector<'_, '_> {
     }
 
     fn read(&mut self, lists: &[u64], threads: &[Thread]) -> Result<(), Error> {
+        self.mappings = self.target.mappings_now();
         let list = allgs::longest(self.target, lists, self.offsets).ok_or(Error::NoGoroutines)?;
         let threads: BTreeMap<u64, Thread> = threads.iter().map(|thread| (thread.tid, *thread)).collect();
         let pointer = self.target.word(list).ok_or(Error::NoGoroutines)?;
@@ -172,7 +233,7 @@ impl Collector<'_, '_> {
                     implausible += 1;
                 } else if is_dead(allgs::status(&record, self.offsets)) {
                     self.dead += 1;
-                } else {
+                } else if self.only.is_none_or(|id| id == word(&record, self.offsets.id)) {
                     candidates.push(self.candidate(*address, record, &threads));
                 }
             }
@@ -202,8 +263,10 @@ impl Collector<'_, '_> {
         let (start, why) = match allgs::status(&record, offsets) {
             2 => {
                 let m = field(offsets.m);
-                let thread = self.target.word(m.wrapping_add(offsets.m_thread)).and_then(|tid| threads.get(&tid));
-                match thread {
+                // A debugger outside of the process's namespace writes other ids into a core than the process knows.
+                let on_stack = threads.values().find(|thread| (bounds.0..bounds.1).contains(&thread.registers.sp));
+                let noted = || self.target.word(m.wrapping_add(offsets.m_thread)).and_then(|tid| threads.get(&tid));
+                match on_stack.or_else(noted) {
                     None => (None, Some("it was running")),
                     Some(thread) if (bounds.0..bounds.1).contains(&thread.registers.sp) => {
                         let registers = thread.registers;
@@ -250,19 +313,100 @@ impl Collector<'_, '_> {
             });
             let count = fits.count().max(1);
             let read = self.target.read_many(&rest[..count]);
+            let mut copies = Vec::with_capacity(count);
             for ((address, len), bytes) in rest[..count].iter().zip(read) {
                 let Some(candidate) = candidates.next() else { return };
                 if bytes.len() < *len {
                     self.note("stacks that can't be read whole");
                 }
-                let goroutine = self.goroutine(&candidate, Copied { address: *address, bytes });
-                self.goroutines.push(goroutine);
+                let stack = Copied { address: *address, bytes };
+                let walked = candidate.start.map(|start| self.walker.walk(&stack, start));
+                if self.only.is_some() {
+                    self.keep(&candidate, &stack, walked.as_ref());
+                }
+                copies.push(Copy { candidate, stack, walked });
             }
+            self.decode(copies);
             rest = &rest[count..];
         }
     }
 
-    fn goroutine(&mut self, candidate: &Candidate, stack: Copied) -> Goroutine {
+    /// Keeps a stack with what lies below its stack pointer, and what its words lead to.
+    fn keep(&mut self, candidate: &Candidate, stack: &Copied, walked: Option<&Walked>) {
+        let record = &candidate.record;
+        let bounds = (word(record, self.offsets.stack), word(record, self.offsets.stack + 8));
+        let below = stack.address.saturating_sub(bounds.0).min(STACK_BYTES_MAX);
+        let below = if candidate.start.is_some() { below } else { 0 };
+        let dead = Copied {
+            address: stack.address.wrapping_sub(below),
+            bytes: self.target.read_up_to(stack.address.wrapping_sub(below), below as usize),
+        };
+        let mut wanted = Vec::new();
+        for part in [&stack.bytes, &dead.bytes] {
+            for (at, bytes) in part.chunks_exact(8).enumerate().take(LED_TO_MAX) {
+                let (address, len) = (word(bytes, 0), word(part, 8 * at + 8));
+                let after = self.mappings.partition_point(|mapping| mapping.start <= address);
+                let mapped = after.checked_sub(1).is_some_and(|index| address < self.mappings[index].end);
+                if mapped && !(bounds.0..bounds.1).contains(&address) {
+                    wanted.push((address, if len <= LED_TO_BYTES_MAX { len.max(LED_TO_BYTES) } else { LED_TO_BYTES }));
+                }
+            }
+        }
+        wanted.sort_unstable_by_key(|(address, len)| (*address, std::cmp::Reverse(*len)));
+        wanted.dedup_by_key(|(address, _)| *address);
+        let ranges: Vec<(u64, usize)> = wanted.iter().map(|(address, len)| (*address, *len as usize)).collect();
+        let fetched = self.target.read_many(&ranges);
+        self.kept = Some(Kept {
+            bounds,
+            stack: Copied { address: stack.address, bytes: stack.bytes.clone() },
+            dead,
+            frames: walked.map(|walked| walked.frames.clone()).unwrap_or_default(),
+            interrupted: allgs::status(record, self.offsets) == 2,
+            mappings: self.mappings.clone(),
+            fetched: wanted.into_iter().map(|(address, _)| address).zip(fetched).collect(),
+        });
+    }
+
+    /// Makes goroutines of copies, as often as it takes until all that they refer to has been fetched.
+    fn decode(&mut self, mut copies: Vec<Copy>) {
+        self.copies.trim();
+        for round in 0.. {
+            self.copies.set_direct(round >= ROUNDS);
+            let mut left = Vec::new();
+            for copy in copies {
+                let missed = self.copies.missed();
+                let (goroutine, notes) = self.goroutine(&copy);
+                if self.copies.missed() > missed {
+                    left.push(copy);
+                } else {
+                    for what in notes {
+                        self.note(what);
+                    }
+                    if let Some(more) = &mut self.more {
+                        let Copy { candidate, stack, walked } = copy;
+                        more.stacks.push(KeptStack {
+                            id: goroutine.id,
+                            record: candidate.address,
+                            stack,
+                            frames: walked.map(|walked| walked.frames).unwrap_or_default(),
+                            interrupted: goroutine.status == Status::Running,
+                        });
+                    }
+                    self.goroutines.push(goroutine);
+                }
+            }
+            if left.is_empty() {
+                return;
+            }
+            self.copies.fetch();
+            copies = left;
+        }
+    }
+
+    /// A goroutine, and what about it doesn't fit.
+    fn goroutine(&mut self, copy: &Copy) -> (Goroutine, Vec<&'static str>) {
+        let Copy { candidate, stack, walked } = copy;
+        let mut notes = Vec::new();
         let offsets = self.offsets;
         let record = &candidate.record;
         let field = |at| word(record, at);
@@ -276,22 +420,28 @@ impl Collector<'_, '_> {
             10 => Status::Leaked,
             _ => Status::Waiting,
         };
-        let walked = candidate.start.map(|start| self.walker.walk(&stack, start));
         let stack_cut = candidate.why.or_else(|| walked.as_ref().and_then(|walked| walked.cut));
         if stack_cut.is_some() && status != Status::Running {
-            self.note("stacks that can't be walked to their end");
+            notes.push("stacks that can't be walked to their end");
         }
-        let frames = walked.map(|walked| walked.frames).unwrap_or_default();
+        let frames = walked.as_ref().map_or(&[][..], |walked| &walked.frames);
         let bounds = (field(offsets.stack), field(offsets.stack + 8));
-        let on_stack = Frames { all: &frames, stack: &stack, bounds };
-        let reader =
-            Reader { words: Words { target: self.target, binary: self.binary, options: self.options }, offsets };
+        let on_stack = Frames { all: frames, stack, bounds };
+        let words = Words {
+            memory: &self.copies,
+            mappings: &self.mappings,
+            slide: self.target.slide,
+            binary: self.binary,
+            options: self.options,
+        };
+        let reader = Reader { words, offsets };
         let panics = reader.panics(field(offsets.panic), &on_stack);
         let (deferred, deferred_cut) = reader.deferred(field(offsets.deferred), &on_stack);
+        let labels = labels::of(&self.copies, field(offsets.labels));
         let (phase, in_deferred) =
             if frames.is_empty() { (Phase::Running, None) } else { reader.phase(&panics, &on_stack) };
         if deferred_cut.is_some() {
-            self.note("lists of deferred calls that are cut");
+            notes.push("lists of deferred calls that are cut");
         }
         let waits = matches!(status, Status::Waiting | Status::Syscall | Status::Leaked);
         let since = field(offsets.wait_since).cast_signed();
@@ -320,12 +470,9 @@ impl Collector<'_, '_> {
             deferred,
             deferred_cut,
             panics,
+            labels,
         };
-        if let Some(more) = &mut self.more {
-            let interrupted = status == Status::Running;
-            more.stacks.push(KeptStack { id: goroutine.id, record: candidate.address, stack, frames, interrupted });
-        }
-        goroutine
+        (goroutine, notes)
     }
 }
 

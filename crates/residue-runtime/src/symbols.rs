@@ -14,7 +14,18 @@ pub(crate) fn resolve(binary: &Binary<'_>, slide: u64, goroutines: &[Goroutine])
         let ends = goroutine.created_at.into_iter().chain(goroutine.entry);
         goroutine.stack.iter().copied().chain(ends).chain(deferred).collect::<Vec<_>>()
     };
-    for pc in goroutines.iter().flat_map(of_goroutine) {
+    add(binary, slide, goroutines.iter().flat_map(of_goroutine), &mut frames);
+    frames
+}
+
+/// Looks up instructions that aren't known yet.
+pub(crate) fn add(
+    binary: &Binary<'_>,
+    slide: u64,
+    instructions: impl Iterator<Item = u64>,
+    frames: &mut BTreeMap<u64, Vec<Frame>>,
+) {
+    for pc in instructions {
         frames.entry(pc).or_insert_with(|| {
             let calls = binary.frames(pc.wrapping_sub(slide)).into_iter();
             let owned = calls.map(|call| Frame {
@@ -26,5 +37,4 @@ pub(crate) fn resolve(binary: &Binary<'_>, slide: u64, goroutines: &[Goroutine])
             owned.collect()
         });
     }
-    frames
 }

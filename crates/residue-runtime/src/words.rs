@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use residue_gobin::Binary;
-use residue_target::{Memory, MemoryExt as _, Target};
+use residue_target::{Mapping, Memory as _, MemoryExt as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::copies::Copies;
 use crate::model::{Options, Word};
 
 /// Texts that are read in order to be told apart.
@@ -16,7 +17,10 @@ const DIGEST_BYTES: usize = 8;
 
 /// Knows what lies where in a target.
 pub(crate) struct Words<'a> {
-    pub(crate) target: &'a Target,
+    pub(crate) memory: &'a Copies<'a>,
+    /// By address.
+    pub(crate) mappings: &'a [Mapping],
+    pub(crate) slide: u64,
     pub(crate) binary: &'a Binary<'a>,
     pub(crate) options: &'a Options,
 }
@@ -51,44 +55,42 @@ impl Words<'_> {
     }
 
     fn one(&self, word: u64, (low, high): (u64, u64)) -> Word {
-        let address = word.wrapping_sub(self.target.slide);
+        let address = word.wrapping_sub(self.slide);
         let module = &self.binary.module;
         let within = |(start, end): (u64, u64)| (start..end).contains(&address);
         if word == 0 {
             Word::Zero
         } else if (low..high).contains(&word) {
             Word::Stack
-        } else if let Some(function) = self.target.word(word).filter(|pc| self.is_function(*pc)) {
+        } else if !self.is_mapped(word) {
+            Word::Number { revealed: self.options.reveal.then_some(word) }
+        } else if let Some(function) = self.memory.word(word).filter(|pc| self.is_function(*pc)) {
             Word::Func(function)
         } else if module.pointer_data.into_iter().chain(module.plain_data).any(within) {
             Word::Variable
         } else if self.binary.elf.is_mapped(address) {
             Word::Constant
-        } else if self.is_mapped(word) {
-            Word::Heap
         } else {
-            Word::Number { revealed: self.options.reveal.then_some(word) }
+            Word::Heap
         }
     }
 
     /// Whether a function begins at an address. Closures begin with such an address, and it is nowhere else.
     pub(crate) fn is_function(&self, pc: u64) -> bool {
-        let pc = pc.wrapping_sub(self.target.slide);
+        let pc = pc.wrapping_sub(self.slide);
         let (start, end) = self.binary.module.text;
         (start..end).contains(&pc) && self.binary.functions.find(pc).is_some_and(|function| function.entry == pc)
     }
 
     /// Whether a number can be a length: programs may be loaded at addresses that are as small.
     fn is_length(&self, number: u64) -> bool {
-        (1..=LENGTH_MAX).contains(&number) && !self.binary.elf.is_mapped(number.wrapping_sub(self.target.slide))
+        (1..=LENGTH_MAX).contains(&number) && !self.binary.elf.is_mapped(number.wrapping_sub(self.slide))
     }
 
     fn is_mapped(&self, address: u64) -> bool {
-        let mappings = self.target.mappings();
-        let after = mappings.partition_point(|mapping| mapping.start <= address);
-        let known = after.checked_sub(1).is_some_and(|index| address < mappings[index].end && mappings[index].readable);
-        // The heap may have grown since the mappings were read.
-        known || (address > 0xffff && self.target.byte(address).is_some())
+        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
+        let mapping = after.checked_sub(1).and_then(|index| self.mappings.get(index));
+        mapping.is_some_and(|mapping| address < mapping.end && mapping.readable)
     }
 
     fn is_slice(&self, address: u64, len: u64, capacity: u64) -> bool {
@@ -100,7 +102,7 @@ impl Words<'_> {
         if !self.is_length(len) || !self.is_mapped(address) {
             return None;
         }
-        let bytes = self.target.read_up_to(address, len.min(TEXT_BYTES_MAX) as usize);
+        let bytes = self.memory.read_up_to(address, len.min(TEXT_BYTES_MAX) as usize);
         let text = std::str::from_utf8(&bytes).ok()?;
         let printable = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
         let whole = bytes.len() as u64 == len;

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use residue_gobin::{Binary, Elf};
-use residue_runtime::{Options, Report, inspect};
+use residue_runtime::{Options, Report, Role, inspect};
 use residue_target::Target;
 use residue_testkit::go::{Running, releases};
 
@@ -55,7 +55,9 @@ fn a_program_that_never_holds_still_is_read_again_and_again() {
     let binary = Binary::parse(&target.program).unwrap();
     let mut cut = [0, 0];
     let mut seen = [0, 0];
-    for round in 0..200 {
+    // In each mode.
+    let rounds = if std::env::var_os("RESIDUE_TEST_FULL").is_some() { 1000 } else { 100 };
+    for round in 0..2 * rounds {
         let freeze = round % 2 == 0;
         // Not frozen, the list itself may be moved while it is read.
         let Ok(report) = inspect(&target, &binary, &options(freeze)) else {
@@ -64,18 +66,51 @@ fn a_program_that_never_holds_still_is_read_again_and_again() {
         };
         check_sense(&report);
         if freeze {
-            let main = report.goroutines.iter().find(|goroutine| goroutine.id == 1);
-            let main = main.unwrap_or_else(|| panic!("the first one never ends: {report:?}"));
-            let calls: Vec<&str> = report.stack(main).map(|frame| &*frame.function).collect();
-            assert!(calls.contains(&"main.main"), "{calls:?}");
+            check_frozen(&report);
         }
         seen[usize::from(!freeze)] += report.goroutines.len();
         cut[usize::from(!freeze)] += report.inconsistencies.values().sum::<usize>();
+        if round % 10 == 0 {
+            // One stack in full, of whoever is there.
+            let goroutine = &report.goroutines[round % report.goroutines.len()];
+            if let Ok(view) = residue_runtime::stack(&target, &binary, &options(freeze), goroutine.id) {
+                assert!(view.used <= view.size && view.frames.len() <= 10_000, "{view:?}");
+                check_sense(&view.report);
+            }
+        }
     }
     // Frozen, next to nothing is missing: only what was caught in the middle of a switch of stacks.
     assert!(cut[0] * 50 < seen[0], "{cut:?} of {seen:?}");
     assert!(ask(&mut running) > before);
     assert!(running.is_alive());
+}
+
+/// What the program can be doing, and nothing else: it consists of a handful of functions, and of the runtime.
+fn check_frozen(report: &Report) {
+    let main = report.goroutines.iter().find(|goroutine| goroutine.id == 1);
+    let main = main.unwrap_or_else(|| panic!("the first one never ends: {report:?}"));
+    let calls: Vec<&str> = report.stack(main).map(|frame| &*frame.function).collect();
+    assert!(calls.contains(&"main.main"), "{calls:?}");
+    let mut ids: Vec<u64> = report.goroutines.iter().map(|goroutine| goroutine.id).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), report.goroutines.len(), "every number is there once");
+    for goroutine in report.goroutines.iter().filter(|goroutine| goroutine.role == Role::User) {
+        let deferring: Vec<&str> = goroutine
+            .deferred
+            .iter()
+            .filter_map(|deferred| deferred.frame)
+            .filter_map(|index| report.at(goroutine.stack[index]).last())
+            .map(|frame| &*frame.function)
+            .collect();
+        for name in deferring.iter().filter(|name| name.starts_with("main.")) {
+            assert!(matches!(*name, "main.deep" | "main.panics" | "main.panics.func2"), "{name}: {goroutine:#?}");
+        }
+        for panic in &goroutine.panics {
+            let kind = panic.value_type.as_deref();
+            assert!(matches!(kind, None | Some("*errors.errorString")), "{kind:?}: {goroutine:#?}");
+        }
+        assert!(goroutine.labels.is_empty(), "{goroutine:#?}");
+    }
 }
 
 /// A small generator of pseudo-random numbers (splitmix64), so that a failure can be had again.
@@ -178,8 +213,6 @@ fn a_core_of_another_program_is_refused() {
     running.lines_until("ready");
     let path = core_of(&running, folder.path());
     drop(start("busy", folder.path()));
-    let target = Target::core(&path, Some(&folder.path().join("busy"))).unwrap();
-    let binary = Binary::parse(&target.program).unwrap();
-    let refused = inspect(&target, &binary, &options(false)).unwrap_err();
-    assert_eq!(refused.to_string(), "the core is not one of this program");
+    let refused = Target::core(&path, Some(&folder.path().join("busy"))).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().starts_with("the core is not one of this program, but of build id "), "{refused}");
 }

@@ -209,6 +209,18 @@ fn check(truth: &Truth, report: &Report, said: &str) {
         assert!(kinds[2] != DeferKind::RangeFunc, "{said}: {kinds:?}");
     }
     check_words(truth, report, said);
+    let labelled = truth.of(report, "labelled");
+    let mut counts: Vec<usize> = labelled.iter().map(|goroutine| goroutine.labels.len()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [2, 20], "{said}");
+    for goroutine in &labelled {
+        let all = goroutine.labels.iter().enumerate().all(|(index, (key, value))| match &**key {
+            "tenant" => value == "acme" && index + 1 == goroutine.labels.len(),
+            key => key == format!("key{:02}", index + 1) && *value == "v".repeat(index + 1),
+        });
+        assert!(all, "{said}: {:?}", goroutine.labels);
+    }
+    assert_eq!(report.goroutines.iter().filter(|goroutine| !goroutine.labels.is_empty()).count(), 2, "{said}");
 }
 
 /// Texts are told by their length, and by digests that tell equal ones.

@@ -9,12 +9,23 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use residue_gobin::{Arch, Elf};
 
-use crate::{Error, Mapping, Registers, Thread};
+use crate::packed;
+use crate::program::Identity;
+use crate::{Error, Mapping, Missing, Registers, Thread};
 
 const NT_PRSTATUS: u32 = 1;
 const NT_AUXV: u32 = 6;
 const NT_FILE: u32 = 0x4649_4c45;
+const AT_PHDR: u64 = 3;
+const AT_PHNUM: u64 = 5;
 const AT_ENTRY: u64 = 9;
+const PT_NOTE: u32 = 4;
+const PT_PHDR: u32 = 6;
+/// `Elf64_Phdr`.
+const PROGRAM_HEADER_BYTES: usize = 56;
+/// Headers of a program, and bytes of a note segment, that are read from memory.
+const PROGRAM_HEADERS_MAX: u64 = 1024;
+const NOTE_BYTES_MAX: u64 = 64 << 10;
 /// Threads and mapped files that are looked at, at most.
 const ENTRIES_MAX: usize = 1 << 20;
 
@@ -35,7 +46,16 @@ pub(crate) struct Core {
     extents: Vec<Extent>,
     pub(crate) mappings: Vec<Mapping>,
     pub(crate) threads: Vec<Thread>,
+    pub(crate) missing: Missing,
+    auxiliary: Auxiliary,
+}
+
+/// What the kernel told the program when it started (`AT_*`).
+#[derive(Default)]
+struct Auxiliary {
     entry: Option<u64>,
+    headers: Option<u64>,
+    header_count: u64,
 }
 
 impl Core {
@@ -45,35 +65,62 @@ impl Core {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(Error::NotACore("it is no file".to_owned()));
         }
-        // SAFETY: the mapping is private and only read. Should the file be cut off by somebody else meanwhile, reading it
-        // ends this process by SIGBUS, as for every reader of mapped files; no other harm is done.
-        #[allow(unsafe_code, reason = "a core may be larger than memory")]
-        let data = unsafe { Mmap::map(&file) }.map_err(failed)?;
-        let packed = [(&b"\x28\xb5\x2f\xfd"[..], "zstd"), (&b"\x04\x22\x4d\x18"[..], "lz4"), (&b"\xfd7zXZ"[..], "xz")];
-        if let Some((_, tool)) = packed.iter().find(|(magic, _)| data.starts_with(magic)) {
-            return Err(Error::NotACore(format!("it is compressed; `{tool} -d` unpacks it")));
+        let mut data = map(&file).map_err(failed)?;
+        let mut damage = None;
+        if let Some(packing) = packed::packing(&data) {
+            let (unpacked, why) = packed::unpack(path, packing).map_err(Error::NotACore)?;
+            data = map(&unpacked).map_err(failed)?;
+            damage = why;
         }
-        let parts = Parts::read(&data)?;
-        let Parts { extents, mappings, threads, entry } = parts;
-        Ok(Self { data, extents, mappings, threads, entry })
+        let Parts { extents, mappings, threads, mut missing, auxiliary } = Parts::read(&data)?;
+        missing.damage = damage;
+        Ok(Self { data, extents, mappings, threads, missing, auxiliary })
     }
 
     /// The address of the program's first instruction in memory.
     pub(crate) fn entry(&self) -> Option<u64> {
-        self.entry
+        self.auxiliary.entry
+    }
+
+    /// What the program's own notes in memory say it is.
+    pub(crate) fn identity(&self) -> Identity {
+        let bytes = |address: u64, len: u64| {
+            let mut bytes = vec![0; usize::try_from(len).ok()?];
+            (self.read(address, &mut bytes, &[]) == bytes.len()).then_some(bytes)
+        };
+        let Some(at) = self.auxiliary.headers else { return Identity::default() };
+        let count = self.auxiliary.header_count.min(PROGRAM_HEADERS_MAX);
+        let headers = bytes(at, count * PROGRAM_HEADER_BYTES as u64).unwrap_or_default();
+        // Type, address and size in memory.
+        let headers: Vec<(u32, u64, u64)> = headers
+            .chunks_exact(PROGRAM_HEADER_BYTES)
+            .filter_map(|header| {
+                let kind = u32::from_le_bytes(header.get(..4)?.try_into().ok()?);
+                Some((kind, word(header, 16)?, word(header, 40)?))
+            })
+            .collect();
+        let own = headers.iter().find(|(kind, ..)| *kind == PT_PHDR);
+        let Some(slide) = own.map(|(_, address, _)| at.wrapping_sub(*address)) else { return Identity::default() };
+        let segments = headers.iter().filter(|(kind, _, size)| *kind == PT_NOTE && *size <= NOTE_BYTES_MAX);
+        let segments: Vec<Vec<u8>> =
+            segments.filter_map(|(_, address, size)| bytes(address.wrapping_add(slide), *size)).collect();
+        Identity::of_notes(&segments.iter().flat_map(|segment| residue_gobin::notes(segment)).collect::<Vec<_>>())
     }
 
     /// The file that is mapped where the program starts.
     pub(crate) fn program_path(&self) -> Option<PathBuf> {
-        let entry = self.entry?;
+        let entry = self.entry()?;
         let holds = |mapping: &&Mapping| mapping.start <= entry && entry < mapping.end && !mapping.name.is_empty();
-        self.mappings.iter().find(holds).map(|mapping| PathBuf::from(OsString::from(&mapping.name)))
+        let name = &self.mappings.iter().find(holds)?.name;
+        // So the kernel names a file that has been replaced.
+        Some(PathBuf::from(OsString::from(name.strip_suffix(" (deleted)").unwrap_or(name))))
     }
 
-    /// Lets what the core doesn't have, because the program's file does, be read from there.
-    pub(crate) fn add_program(&mut self, elf: &Elf<'_>, slide: u64) {
+    /// Lets what the core doesn't have, because the program's file does, be read from there. What can be written to has
+    /// changed since: where that is missing, it is missing.
+    pub(crate) fn add_program(&mut self, elf: &Elf<'_>, slide: u64, name: &str) {
         let mut added = Vec::new();
-        for segment in elf.segments() {
+        for segment in elf.segments().iter().filter(|segment| !segment.writable) {
             let (start, end) = (
                 segment.address.wrapping_add(slide),
                 segment.address.wrapping_add(slide).saturating_add(segment.data.len() as u64),
@@ -97,6 +144,22 @@ impl Core {
                 });
             }
         }
+        // What the core doesn't even mention.
+        for segment in elf.segments() {
+            let start = segment.address.wrapping_add(slide);
+            let known = self.mappings.iter().any(|mapping| (mapping.start..mapping.end).contains(&start));
+            if !known {
+                self.mappings.push(Mapping {
+                    start,
+                    end: start.saturating_add(segment.size),
+                    readable: true,
+                    writable: segment.writable,
+                    executable: segment.executable,
+                    name: name.to_owned(),
+                });
+            }
+        }
+        self.mappings.sort_by_key(|mapping| mapping.start);
         self.extents.extend(added);
         self.extents.sort_by_key(|extent| extent.address);
     }
@@ -122,12 +185,23 @@ impl Core {
     }
 }
 
+fn map(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the mapping is private and only read. Should the file be cut off by somebody else meanwhile, reading it ends
+    // this process by SIGBUS, as for every reader of mapped files; no other harm is done.
+    #[allow(unsafe_code, reason = "a core may be larger than memory")]
+    unsafe {
+        Mmap::map(file)
+    }
+}
+
 /// What there is to know of a core.
+#[derive(Default)]
 struct Parts {
     extents: Vec<Extent>,
     mappings: Vec<Mapping>,
     threads: Vec<Thread>,
-    entry: Option<u64>,
+    missing: Missing,
+    auxiliary: Auxiliary,
 }
 
 impl Parts {
@@ -136,8 +210,10 @@ impl Parts {
         if !elf.core {
             return Err(Error::NotACore("it is a program".to_owned()));
         }
-        let mut parts = Self { extents: Vec::new(), mappings: Vec::new(), threads: Vec::new(), entry: None };
+        let mut parts = Self::default();
         let mut end = 0;
+        // Variables and the heap lie in memory that may be written to; a core without any was made by a filter.
+        let mut written = false;
         for segment in elf.segments().iter().take(ENTRIES_MAX) {
             parts.mappings.push(Mapping {
                 start: segment.address,
@@ -147,6 +223,10 @@ impl Parts {
                 executable: segment.executable,
                 name: String::new(),
             });
+            let (missing, cut) = (&mut parts.missing, segment.file_size.saturating_sub(segment.data.len() as u64));
+            missing.stored_bytes = missing.stored_bytes.saturating_add(segment.file_size);
+            missing.cut_bytes = missing.cut_bytes.saturating_add(cut);
+            written |= segment.writable && segment.file_size > 0;
             // What overlaps is not of a kernel's making.
             if segment.address >= end && !segment.data.is_empty() {
                 let len = segment.data.len() as u64;
@@ -154,6 +234,7 @@ impl Parts {
                 end = segment.address.saturating_add(len);
             }
         }
+        parts.missing.filtered = !written;
         for (name, kind, content) in elf.notes().into_iter().take(ENTRIES_MAX) {
             if name != b"CORE" {
                 continue;
@@ -161,9 +242,15 @@ impl Parts {
             match kind {
                 NT_PRSTATUS => parts.threads.extend(thread(content, elf.arch)),
                 NT_AUXV => {
-                    let pairs = content.chunks_exact(16);
-                    let entry = pairs.filter_map(|pair| Some((word(pair, 0)?, word(pair, 8)?)));
-                    parts.entry = entry.into_iter().find(|(key, _)| *key == AT_ENTRY).map(|(_, value)| value);
+                    for pair in content.chunks_exact(16) {
+                        let (key, value) = (word(pair, 0), word(pair, 8).unwrap_or(0));
+                        match key {
+                            Some(AT_ENTRY) => parts.auxiliary.entry = Some(value),
+                            Some(AT_PHDR) => parts.auxiliary.headers = Some(value),
+                            Some(AT_PHNUM) => parts.auxiliary.header_count = value,
+                            _ => {}
+                        }
+                    }
                 }
                 NT_FILE => name_files(content, &mut parts.mappings),
                 _ => {}
@@ -198,5 +285,28 @@ fn name_files(content: &[u8], mappings: &mut [Mapping]) {
         for mapping in mappings[first..].iter_mut().take_while(|mapping| mapping.start < end) {
             mapping.name = String::from_utf8_lossy(name).into_owned();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_lie_are_only_numbers() {
+        // ELF64, little-endian; a core for x86-64, whose two segments say that they fill all there is.
+        let mut core = b"\x7fELF\x02\x01\x01".to_vec();
+        core.resize(16, 0);
+        core.extend([4, 0, 62, 0, 1, 0, 0, 0]);
+        core.extend([[0_u8; 8], 64_u64.to_le_bytes(), [0; 8]].concat());
+        core.extend([0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        for address in [0x1000_u64, u64::MAX - 10] {
+            core.extend([1, 0, 0, 0, 6, 0, 0, 0]);
+            core.extend([0_u64, address, 0, u64::MAX, u64::MAX, 1].map(u64::to_le_bytes).concat());
+        }
+        let parts = Parts::read(&core).expect("a core");
+        assert_eq!(parts.missing.stored_bytes, u64::MAX);
+        assert_eq!(parts.extents.len(), 2);
+        assert!(!parts.missing.filtered);
     }
 }

@@ -22,6 +22,8 @@ pub enum Error {
     NotACore(String),
     /// The core doesn't tell its program, or that isn't there; `--binary` would help.
     NoProgram(String),
+    /// The program that was given is not that of the core, whose identity is told.
+    OtherProgram(String),
     /// The program's file can't be read as a Go program.
     Program(residue_gobin::Error),
     /// This system has no way to look into its processes that is known here.
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
             Self::File(path, why) => write!(f, "cannot read {path}: {why}"),
             Self::NotACore(why) => write!(f, "not a core: {why}"),
             Self::NoProgram(why) => write!(f, "the core's program is missing: {why}"),
+            Self::OtherProgram(id) => write!(f, "the core is not one of this program, but of build id {id}"),
             Self::Program(error) => error.fmt(f),
             Self::Unsupported => write!(f, "processes can be looked into on Linux only; cores everywhere"),
         }

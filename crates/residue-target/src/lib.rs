@@ -19,6 +19,8 @@ mod freeze;
 mod live;
 mod mapping;
 mod memory;
+mod packed;
+mod program;
 #[cfg(target_os = "linux")]
 mod sys;
 mod target;
@@ -29,4 +31,4 @@ pub use error::Error;
 pub use freeze::Freeze;
 pub use mapping::Mapping;
 pub use memory::{Memory, MemoryExt};
-pub use target::{Kind, Registers, Target, Thread};
+pub use target::{Kind, Missing, Registers, Target, Thread};

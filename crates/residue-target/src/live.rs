@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::program::PROGRAM_BYTES_MAX;
 use crate::{Error, Mapping, mapping, sys};
 
-/// A program's file may not be larger.
-const PROGRAM_BYTES_MAX: u64 = 4 << 30;
 const AT_ENTRY: u64 = 9;
 /// The bit of `CapEff` that lets a process look into others.
 const CAP_SYS_PTRACE: u64 = 1 << 19;
@@ -48,7 +48,7 @@ impl Live {
         let mut live = Self { pid, mappings, memory: None };
         // Whether memory can be read shows at the first byte of the program.
         let mut byte = [0];
-        if let Err(error) = sys::read_process(pid, &[(entry, 1)], &mut byte) {
+        if let Err(error) = sys::read_process(pid, &mut [(entry, &mut byte)]) {
             let memory = File::open(proc.join("mem")).map_err(|_| refused(pid, &error))?;
             memory.read_exact_at(&mut byte, entry).map_err(|_| refused(pid, &error))?;
             live.memory = Some(memory);
@@ -58,7 +58,7 @@ impl Live {
 
     pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         match &self.memory {
-            None => sys::read_process(self.pid, &[(address, buffer.len())], buffer).unwrap_or(0),
+            None => sys::read_process(self.pid, &mut [(address, buffer)]).unwrap_or(0),
             // Pages that can't be read make the whole read fail, so go page by page.
             Some(memory) => {
                 let mut done = 0;
@@ -85,31 +85,41 @@ impl Live {
         if self.memory.is_some() {
             return ranges.iter().map(one).collect();
         }
-        let mut found = Vec::with_capacity(ranges.len());
-        let mut rest = ranges;
-        while !rest.is_empty() {
-            let batch = &rest[..rest.len().min(sys::RANGES_MAX)];
-            let mut buffer = vec![0; batch.iter().map(|(_, len)| len).sum()];
-            let read = sys::read_process(self.pid, batch, &mut buffer).unwrap_or(0);
-            let mut start = 0;
-            let whole = batch.iter().take_while(|(_, len)| {
-                start += len;
-                start <= read
-            });
-            let whole = whole.count();
-            let mut start = 0;
-            for (_, len) in &batch[..whole] {
-                found.push(buffer[start..start + len].to_vec());
-                start += len;
+        let mut found: Vec<Vec<u8>> = ranges.iter().map(|(_, len)| vec![0; *len]).collect();
+        let mut done = 0;
+        while done < ranges.len() {
+            let end = ranges.len().min(done + sys::RANGES_MAX);
+            let mut batch: Vec<(u64, &mut [u8])> =
+                ranges[done..end].iter().zip(&mut found[done..end]).map(|((at, _), to)| (*at, &mut to[..])).collect();
+            let mut read = sys::read_process(self.pid, &mut batch).unwrap_or(0);
+            while done < end && read >= ranges[done].1 {
+                read -= ranges[done].1;
+                done += 1;
             }
-            rest = &rest[whole..];
-            // The range that stopped it, by itself.
-            if whole < batch.len() {
-                found.push(one(&rest[0]));
-                rest = &rest[1..];
+            // The range that stopped it, as far as it was had; the next ones are asked for again.
+            if done < end {
+                found[done].truncate(read);
+                done += 1;
             }
         }
         found
+    }
+
+    /// Time since the process was started: field 22 of `/proc/PID/stat`, in ticks since the machine was.
+    pub(crate) fn uptime(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // The name, in parentheses, may contain anything.
+        let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+        let machine = std::fs::read_to_string("/proc/uptime").ok()?;
+        let machine: f64 = machine.split_whitespace().next()?.parse().ok()?;
+        let started = Duration::from_millis(ticks.checked_mul(1000)? / sys::ticks_per_second());
+        Duration::try_from_secs_f64(machine).ok()?.checked_sub(started)
+    }
+
+    /// What is mapped now.
+    pub(crate) fn mappings_now(&self) -> Option<Vec<Mapping>> {
+        let maps = std::fs::read(format!("/proc/{}/maps", self.pid)).ok()?;
+        Some(mapping::parse(&String::from_utf8_lossy(&maps)))
     }
 }
 

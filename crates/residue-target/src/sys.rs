@@ -16,27 +16,25 @@ const REGISTERS: usize = 27;
 #[cfg(not(target_arch = "x86_64"))]
 const REGISTERS: usize = 34;
 
-/// Reads ranges of a process one behind the other into `buffer`, which is as long as all of them; says how much was read
+/// Reads ranges of a process, each from its address into its buffer, one after the other; says how much was read in all
 /// before something unreadable.
-pub(crate) fn read_process(pid: u32, ranges: &[(u64, usize)], buffer: &mut [u8]) -> Result<usize> {
-    let total: usize = ranges.iter().map(|(_, len)| len).sum();
-    assert!(total <= buffer.len() && ranges.len() <= RANGES_MAX, "the caller cuts it so");
-    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: total };
+pub(crate) fn read_process(pid: u32, ranges: &mut [(u64, &mut [u8])]) -> Result<usize> {
+    assert!(ranges.len() <= RANGES_MAX, "the caller cuts it so");
     let remote: Vec<libc::iovec> = ranges
         .iter()
-        .map(|(address, len)| libc::iovec { iov_base: ptr::without_provenance_mut(*address as usize), iov_len: *len })
+        .map(|(address, buffer)| libc::iovec {
+            iov_base: ptr::without_provenance_mut(*address as usize),
+            iov_len: buffer.len(),
+        })
         .collect();
-    // SAFETY: `local` lies within `buffer`, checked above; the kernel checks the addresses of the other process.
-    let read = unsafe {
-        libc::process_vm_readv(
-            pid.cast_signed(),
-            &raw const local,
-            1,
-            remote.as_ptr(),
-            remote.len() as libc::c_ulong,
-            0,
-        )
-    };
+    let local: Vec<libc::iovec> = ranges
+        .iter_mut()
+        .map(|(_, buffer)| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() })
+        .collect();
+    let count = ranges.len() as libc::c_ulong;
+    // SAFETY: each of `local` is one of the buffers, which are borrowed for the call; the kernel checks the addresses of the
+    // other process.
+    let read = unsafe { libc::process_vm_readv(pid.cast_signed(), local.as_ptr(), count, remote.as_ptr(), count, 0) };
     usize::try_from(read).map_err(|_| Error::last_os_error())
 }
 
@@ -95,6 +93,13 @@ pub(crate) fn registers(tid: i32) -> Result<Registers> {
     return Ok(Registers { pc: values[16], sp: values[19], lr: 0 });
     #[cfg(not(target_arch = "x86_64"))]
     return Ok(Registers { pc: values[32], sp: values[31], lr: values[30] });
+}
+
+/// The unit of times in `/proc/PID/stat`.
+pub(crate) fn ticks_per_second() -> u64 {
+    // SAFETY: the call takes and returns a number.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).unwrap_or(100).max(1)
 }
 
 /// `CLOCK_MONOTONIC` in nanoseconds.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use residue_gobin::Elf;
 
 use crate::core::Core;
-use crate::{Error, Mapping, Memory};
+use crate::{Error, Mapping, Memory, program};
 
 /// Registers of a thread that say where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,19 @@ pub enum Kind {
     Process(u32),
     /// A core.
     Core,
+}
+
+/// What a core doesn't have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Bytes of memory that the core says it has.
+    pub stored_bytes: u64,
+    /// How many of them lie behind its end: it is cut off.
+    pub cut_bytes: u64,
+    /// It has no memory that the program could write to (`/proc/PID/coredump_filter` left that out).
+    pub filtered: bool,
+    /// Why it could not be unpacked to its end.
+    pub damage: Option<String>,
 }
 
 /// A process or a core, opened.
@@ -76,21 +89,18 @@ impl Target {
         Err(Error::Unsupported)
     }
 
-    /// Opens a core. The program is `binary`, or the file whose name is recorded in the core.
+    /// Opens a core, also one that `systemd-coredump` has compressed. The program is `binary`, or the file that the core
+    /// names, or another of the same identity: beside the core, kept by its build id, or run by a process.
     ///
     /// # Errors
     /// It isn't a core, or its program can't be found.
     pub fn core(path: &Path, binary: Option<&Path>) -> Result<Self, Error> {
         let mut core = Core::open(path)?;
-        let program_path = match binary {
-            Some(binary) => binary.to_owned(),
-            None => core.program_path().ok_or_else(|| Error::NoProgram("the core doesn't name it".to_owned()))?,
-        };
-        let program = std::fs::read(&program_path)
-            .map_err(|error| Error::NoProgram(format!("{}: {error}", program_path.display())))?;
+        let named = core.program_path();
+        let (program_path, program) = program::find(binary, named.as_deref(), path, &core.identity())?;
         let elf = Elf::parse(&program).map_err(Error::Program)?;
         let slide = core.entry().map_or(0, |entry| entry.wrapping_sub(elf.entry));
-        core.add_program(&elf, slide);
+        core.add_program(&elf, slide, &program_path.to_string_lossy());
         drop(elf);
         Ok(Self { kind: Kind::Core, program, program_path, slide, source: Source::Core(core) })
     }
@@ -101,6 +111,24 @@ impl Target {
             #[cfg(target_os = "linux")]
             Source::Live(_) => crate::sys::monotonic_now(),
             Source::Core(_) => None,
+        }
+    }
+
+    /// For how long the process has been there. Of a core that isn't known.
+    pub fn uptime(&self) -> Option<std::time::Duration> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => live.uptime(),
+            Source::Core(_) => None,
+        }
+    }
+
+    /// What a core doesn't have; nothing is missing from a process.
+    pub fn missing(&self) -> Missing {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(_) => Missing::default(),
+            Source::Core(core) => core.missing.clone(),
         }
     }
 
@@ -125,6 +153,15 @@ impl Target {
             #[cfg(target_os = "linux")]
             Source::Live(live) => &live.mappings,
             Source::Core(core) => &core.mappings,
+        }
+    }
+
+    /// What it has mapped now, which of a live process may be more than when it was opened.
+    pub fn mappings_now(&self) -> Vec<Mapping> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => live.mappings_now().unwrap_or_else(|| live.mappings.clone()),
+            Source::Core(core) => core.mappings.clone(),
         }
     }
 

@@ -130,14 +130,15 @@ fn helper_that_freezes() {
 fn a_target_lives_on_when_its_watcher_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut running, mut stdin, _) = alive(folder.path());
-    for round in 0..40_u64 {
+    let rounds = if std::env::var_os("RESIDUE_TEST_FULL").is_some() { 200 } else { 40 };
+    for round in 0..rounds {
         let mut helper = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "helper_that_freezes"])
             .env("RESIDUE_TEST_FREEZE", running.pid().to_string())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_micros(5_000 + round * 1_237 % 20_000));
+        std::thread::sleep(Duration::from_micros(5_000 + round * 1_237 % 20_000_u64));
         helper.kill().unwrap();
         helper.wait().unwrap();
         ask(&mut running, &mut stdin);
@@ -162,7 +163,6 @@ fn what_cannot_be_looked_into_is_refused_with_a_reason() {
         Target::core(&path, None).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(core(b"text"), "not a core: not an ELF file: it doesn't begin as one");
-    assert_eq!(core(b"\x28\xb5\x2f\xfd____"), "not a core: it is compressed; `zstd -d` unpacks it");
     assert_eq!(core(&std::fs::read(std::env::current_exe().unwrap()).unwrap()), "not a core: it is a program");
     assert!(Target::core(folder.path(), None).is_err());
 }

@@ -10,7 +10,11 @@ use serde_json::Value;
 
 const PROGRAM: &str = r#"package main
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"runtime/pprof"
+)
 
 //go:noinline
 func release(name string, n int) {}
@@ -32,7 +36,8 @@ func fails(told, never chan bool) {
 func main() {
 	told, never := make(chan bool), make(chan bool)
 	for i := 0; i < 3; i++ {
-		go hold("nor this secret", told, never)
+		labels := pprof.Labels("tenant", fmt.Sprint("t", i), "dsn", "postgres://u:hunter2hunter2@db/x")
+		pprof.Do(context.Background(), labels, func(context.Context) { go hold("nor this secret", told, never) })
 		<-told
 	}
 	go fails(told, never)
@@ -80,12 +85,18 @@ fn a_process_is_shown_as_text_and_json_and_no_text_of_it_is_told() {
     assert_eq!(summary.status.code(), Some(0), "{}", err(&summary));
     let text = out(&summary);
     assert!(text.starts_with(&format!("held  pid {pid}  go1.")), "{text}");
-    assert!(text.contains("(stripped)  frozen for ") && text.contains("panics       1        1 string"), "{text}");
+    assert!(
+        text.contains("(stripped)  up ")
+            && text.contains("  frozen for ")
+            && text.contains("panics       1        1 string"),
+        "{text}"
+    );
     assert!(err(&summary).contains(&format!("hint: `residue inspect {pid} goroutines --group`")), "{}", err(&summary));
 
     let stacks = out(&inspect(&[&pid, "goroutines", "--group"]));
     assert!(stacks.contains("\n3 goroutines  waiting: chan receive"), "{stacks}");
-    assert!(stacks.contains("main.hold ") && stacks.contains("main.go:11\n"), "{stacks}");
+    assert!(stacks.contains("\n  labels  dsn=postgres://u:***@db/x  tenant (3 values)\n"), "{stacks}");
+    assert!(stacks.contains("main.hold") && stacks.contains("main.go:15\n"), "{stacks}");
     assert!(stacks.contains("(deferred call)") && stacks.contains("created in main.main"), "{stacks}");
     assert!(!stacks.contains("runtime.bgsweep"), "{stacks}");
     assert!(out(&inspect(&[&pid, "goroutines", "--system"])).contains("runtime.bgsweep"));
@@ -114,11 +125,135 @@ fn a_process_is_shown_as_text_and_json_and_no_text_of_it_is_told() {
     let unfrozen = json(&[&pid, "goroutines", "--format", "json", "--freeze", "none"]);
     assert!(unfrozen["frozen_us"].is_null());
     for format in ["text", "json"] {
-        for view in ["summary", "goroutines", "defers"] {
+        for view in ["summary", "goroutines", "defers", "panics"] {
             let said = out(&inspect(&[&pid, view, "--format", format]));
             assert!(!said.contains("not print this") && !said.contains("nor this secret"), "{said}");
         }
     }
+}
+
+#[test]
+fn goroutines_are_chosen_by_what_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = start(folder.path());
+    let pid = running.pid().to_string();
+    let shown = |filter: &[&str]| {
+        let document = json(&[&[pid.as_str(), "goroutines", "--format", "json"], filter].concat());
+        document["goroutines"].as_array().expect("a list").len()
+    };
+    assert_eq!(shown(&["--label", "tenant"]), 3);
+    assert_eq!(shown(&["--label", "tenant=t1"]), 1);
+    assert_eq!(shown(&["--label", "tenant=t1", "--label", "tenant=t2"]), 0);
+    assert_eq!(shown(&["--function", "main.hold", "--status", "waiting", "--reason", "Receive"]), 3);
+    assert_eq!(shown(&["--function", "main.hold", "--status", "running"]), 0);
+    assert_eq!(shown(&["--function", "bgsweep"]), 1, "the runtime's own too");
+    assert_eq!(shown(&["--min-wait", "1d"]), 0);
+    let text = out(&inspect(&[&pid, "goroutines", "--label", "tenant=t2"]));
+    assert!(text.contains("  labels  dsn=") && text.contains("  tenant=t2\n"), "{text}");
+    assert!(!text.contains("hunter2"), "a label can be what it should not: {text}");
+}
+
+#[test]
+fn a_profile_of_goroutines_opens_in_pprof() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = start(folder.path());
+    let pid = running.pid().to_string();
+    let output = inspect(&[&pid, "goroutines", "--format", "pprof"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let profile = folder.path().join("stacks.pb.gz");
+    std::fs::write(&profile, &output.stdout).expect("it is writable");
+    let go = releases().pop().expect("a release");
+    let traces = go.command(&["tool", "pprof", "-traces"]).arg(&profile).env("HOME", folder.path()).output();
+    let traces = out(&traces.expect("go tool pprof")).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(traces.contains("Type: goroutines") && traces.contains("tenant: t1"), "{traces}");
+    assert!(traces.contains("1 runtime.gopark") && traces.contains("main.hold"), "{traces}");
+    assert!(!traces.contains("hunter2"), "{traces}");
+    assert_eq!(inspect(&[&pid, "--format", "pprof"]).status.code(), Some(2));
+}
+
+#[test]
+fn panics_are_shown_with_their_place_and_saved_as_evidence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = start(folder.path());
+    let pid = running.pid().to_string();
+    let file = folder.path().join("evidence.json").to_string_lossy().into_owned();
+    let text = out(&inspect(&[&pid, "panics", "--save", &file]));
+    assert!(text.contains("active  string (text of 17 bytes #"), "{text}");
+    assert!(text.contains("\n  raised at   main.fails  ") && text.contains("main.go:23\n"), "{text}");
+    assert!(text.contains("\n  running     main.fails.func1  "), "{text}");
+    let grouped = out(&inspect(&[&pid, "panics", "--group"]));
+    assert!(grouped.contains("\n1 panic  active  string\n"), "{grouped}");
+
+    let kept = std::fs::read_to_string(&file).expect("it was written");
+    let evidence: Value = serde_json::from_str(&kept).expect("JSON");
+    assert_eq!((&evidence["schema"], &evidence["mode"]), (&1.into(), &"roots".into()));
+    assert_eq!(evidence["target"]["pid"], running.pid());
+    assert_eq!(evidence["report"]["goroutines"][0]["panics"][0]["raised_at"]["function"], "main.fails");
+    for key in ["program_sha256", "go_build_id", "started_at", "go_version"] {
+        assert!(evidence["target"][key].is_string(), "{key}: {kept}");
+    }
+    // As `sha256sum` has it of what the schema says.
+    let report = folder.path().join("report");
+    std::fs::write(&report, evidence["report"].to_string()).expect("it is writable");
+    let sum = Command::new("sha256sum").arg(&report).output().expect("sha256sum");
+    assert!(out(&sum).starts_with(evidence["sha256"].as_str().expect("a digest")), "{}", out(&sum));
+    let again = inspect(&[&pid, "panics", "--save", &file]);
+    assert_eq!(again.status.code(), Some(3));
+    assert!(err(&again).contains("hint: evidence is not written over"), "{}", err(&again));
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), kept);
+}
+
+#[test]
+fn one_stack_is_shown_in_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = start(folder.path());
+    let pid = running.pid().to_string();
+    let document = json(&[&pid, "goroutines", "--function", "main.hold", "--format", "json"]);
+    let id = document["goroutines"][0]["id"].to_string();
+    let text = out(&inspect(&[&pid, "stack", &id]));
+    assert!(text.contains("the program has no DWARF") && text.contains("\nbelow the stack pointer  "), "{text}");
+    assert!(text.contains("  (open-coded); closure in frame #") && text.contains("text of 15 bytes #"), "{text}");
+    let document = json(&[&pid, "stack", &id, "--format", "json"]);
+    let stack = &document["stack"];
+    assert_eq!(stack["used"].as_u64().zip(stack["dead"]["bytes"].as_u64()).map(|(a, b)| a + b), stack["size"].as_u64());
+    assert!(stack["dead"]["stale"][0]["call"]["function"].is_string(), "{stack}");
+    assert_eq!(document["goroutines"].as_array().map(Vec::len), Some(1));
+    assert!(!format!("{text}{document}").contains("nor this secret"));
+    for wrong in [&[&*pid, "stack"][..], &[&pid, "stack", "main"], &[&pid, "defers", "7"]] {
+        assert_eq!(inspect(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(inspect(&[&pid, "stack", "99999"]).status.code(), Some(3));
+}
+
+#[test]
+fn a_process_lives_on_when_the_one_that_inspects_it_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = start(folder.path());
+    let pid = running.pid().to_string();
+    let status = |name: &str| -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives").flatten();
+        let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+        texts.filter_map(|text| text.lines().find(|line| line.starts_with(name)).map(str::to_owned)).collect()
+    };
+    let start = std::time::Instant::now();
+    inspect(&[&pid, "goroutines"]);
+    let whole = start.elapsed();
+    let rounds = if std::env::var_os("RESIDUE_TEST_FULL").is_some() { 200 } else { 40 };
+    for round in 0..rounds {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
+        command.args(["inspect", &pid, "goroutines"]).stdout(std::process::Stdio::null());
+        let mut inspecting = command.spawn().expect("residue starts");
+        // Spread over all that it does.
+        std::thread::sleep(whole * (round * 7919 % rounds) / rounds);
+        inspecting.kill().expect("a process of ours");
+        inspecting.wait().expect("it ends");
+        let tracers = status("TracerPid:");
+        assert!(!tracers.is_empty() && tracers.iter().all(|line| line.ends_with("\t0")), "{tracers:?}");
+        let states = status("State:");
+        assert!(!states.iter().any(|state| state.contains("stop")), "{states:?}");
+    }
+    assert!(running.is_alive());
+    assert_eq!(inspect(&[&pid, "goroutines"]).status.code(), Some(0));
 }
 
 #[test]

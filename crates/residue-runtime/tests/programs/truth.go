@@ -6,10 +6,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -197,6 +199,15 @@ func main() {
 		for !spin {
 		}
 	})
+	for _, count := range []int{2, 20} {
+		labels := []string{"tenant", "acme"}
+		for i := 1; i < count; i++ {
+			labels = append(labels, fmt.Sprintf("key%02d", i), strings.Repeat("v", i))
+		}
+		start(func() {
+			pprof.Do(context.Background(), pprof.Labels(labels...), func(context.Context) { hold("labelled") })
+		})
+	}
 	told.Wait()
 	time.Sleep(50 * time.Millisecond)
 	fmt.Println("ready")

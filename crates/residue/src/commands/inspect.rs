@@ -1,11 +1,16 @@
 //! `residue inspect`: the Go runtime of a live process or a core.
 
+mod evidence;
 mod fds;
+mod filter;
 mod finalizers;
 mod heap;
 mod json;
 mod object;
+mod panics;
+mod pprof;
 pub(crate) mod rules;
+mod stack;
 mod text;
 mod why;
 
@@ -14,10 +19,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 use residue_gobin::{Basis, Binary};
+use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::{Heap, Layouts};
-use residue_runtime::{Options, Report};
+use residue_runtime::{Frame, Goroutine, Options, Report, StackView};
 use residue_target::{Kind, Target};
 
+use self::filter::Filter;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::terminal::Terminal;
@@ -30,6 +37,10 @@ Examples:
   residue inspect 812                        what its goroutines do, in short
   residue inspect 812 goroutines --group     equal stacks together
   residue inspect 812 defers                 what is deferred and not called yet, and panics
+  residue inspect 812 goroutines --reason 'chan receive' --min-wait 5m
+  residue inspect 812 goroutines --format pprof >stacks.pb.gz && go tool pprof -top stacks.pb.gz
+  residue inspect 812 panics --save panics.json
+  residue inspect 812 stack 17               one goroutine's variables, and what lies below its stack
   residue inspect 812 finalizers             what is to be called when objects die, and why it isn't
   residue inspect 812 why main.Session       what keeps these objects alive
   gcore 812 && residue inspect core.812      without stopping it for longer than the core takes
@@ -47,7 +58,8 @@ pub(crate) struct InspectArgs {
     #[arg(value_enum, default_value_t = View::Summary)]
     view: View,
 
-    /// What `why` and `object` are asked about: an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)
+    /// What `stack` is asked about: the number of a goroutine; and `why` and `object`: an address (0xc000012340), a type
+    /// (main.Session) or a descriptor (fd:17)
     #[arg(value_name = "WHAT")]
     what: Option<String>,
 
@@ -55,9 +67,12 @@ pub(crate) struct InspectArgs {
     #[arg(long)]
     retained: bool,
 
-    /// Show goroutines with equal stacks together
+    /// Show goroutines with equal stacks, or equal panics, together
     #[arg(long)]
     group: bool,
+
+    #[command(flatten)]
+    filter: Filter,
 
     /// Show the goroutines of the runtime itself too
     #[arg(long)]
@@ -71,7 +86,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_enum, default_value_t = FreezeMode::Roots)]
     freeze: FreezeMode,
 
-    /// The program of a core (default: the file that the core names)
+    /// Keep what is seen as evidence too: JSON with the identity of the program, the time and a digest. The file must not
+    /// be there yet
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    save: Option<PathBuf>,
+
+    /// The program of a core (default: the file that the core names, or another one of its build id)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     binary: Option<PathBuf>,
 
@@ -82,9 +102,16 @@ pub(crate) struct InspectArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum View {
+    /// All of it in short
     Summary,
+    /// Stacks and what they wait for
     Goroutines,
+    /// What is deferred and not called yet
     Defers,
+    /// Panics in progress, recovered ones too, and where they were raised
+    Panics,
+    /// One goroutine's stack: variables, where captured ones live, what is left below the stack pointer
+    Stack,
     /// Objects by type and size, garbage collections
     Heap,
     /// What is to be called when objects die, and what keeps it from being called
@@ -100,7 +127,7 @@ enum View {
 impl View {
     /// Whether the heap has to be read for it.
     fn needs_heap(self) -> bool {
-        !matches!(self, Self::Goroutines | Self::Defers)
+        !matches!(self, Self::Goroutines | Self::Defers | Self::Panics | Self::Stack)
     }
 }
 
@@ -127,6 +154,7 @@ enum Answer {
     Summary(fds::Table, Vec<residue_finding::Finding>),
     Retained(residue_runtime::heap::Retained),
     Profile(residue_runtime::heap::MemoryProfile),
+    Stack(StackView),
 }
 
 impl Answer {
@@ -143,6 +171,7 @@ struct Shown<'a> {
     target: &'a Target,
     binary: &'a Binary<'a>,
     report: &'a Report,
+    filter: &'a Filter,
     heap: Option<&'a Heap<'a>>,
     answer: &'a Answer,
     group: bool,
@@ -150,17 +179,39 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn goroutines(&self) -> impl Iterator<Item = &residue_runtime::Goroutine> {
+    fn goroutines(&self) -> impl Iterator<Item = &Goroutine> {
         let user = residue_runtime::Role::User;
-        self.report.goroutines.iter().filter(move |goroutine| self.system || goroutine.role == user)
+        // Who asks for some by what they are gets the runtime's own too.
+        let all = self.system || !self.filter.is_empty();
+        let shown = move |goroutine: &&Goroutine| {
+            (all || goroutine.role == user) && self.filter.matches(self.report, goroutine)
+        };
+        self.report.goroutines.iter().filter(shown)
+    }
+
+    /// What was stopped while it was read.
+    fn mode(&self) -> &'static str {
+        match (self.target.kind, self.report.frozen) {
+            (Kind::Core, _) => "core",
+            (Kind::Process(_), Some(_)) => "roots",
+            (Kind::Process(_), None) => "none",
+        }
     }
 
     /// What is known of how sure all this is, in a few words.
     fn how(&self) -> String {
+        let odd: usize = self.report.inconsistencies.values().sum();
+        let odd = odd + self.heap.map_or(0, |heap| heap.notes.values().sum());
+        let odd = match odd {
+            0 => "nothing odd".to_owned(),
+            odd => format!("{} odd, see the notes", plural(odd, "thing")),
+        };
         match (self.target.kind, self.report.frozen) {
-            (Kind::Core, _) => "core".to_owned(),
-            (Kind::Process(_), Some(frozen)) => format!("frozen for {:.1} ms", frozen.as_secs_f64() * 1000.0),
-            (Kind::Process(_), None) => "not frozen: what changed meanwhile may look odd".to_owned(),
+            (Kind::Core, _) => format!("core, {odd}"),
+            (Kind::Process(_), Some(frozen)) => {
+                format!("frozen for {:.1} ms (roots), {odd}", frozen.as_secs_f64() * 1000.0)
+            }
+            (Kind::Process(_), None) => format!("not frozen: what changed meanwhile may look odd; {odd}"),
         }
     }
 
@@ -173,12 +224,12 @@ impl Shown<'_> {
 }
 
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error> {
-    let takes_what = matches!(args.view, View::Why | View::Object);
+    let takes_what = matches!(args.view, View::Why | View::Object | View::Stack);
     if args.what.is_some() && !takes_what {
         return Err(Error::usage("this view takes nothing behind its name"));
     }
-    if args.format == Format::Pprof && args.view != View::Heap {
-        return Err(Error::usage("--format pprof is for the view `heap`"));
+    if args.format == Format::Pprof && !matches!(args.view, View::Heap | View::Goroutines) {
+        return Err(Error::usage("--format pprof is for the views `heap` and `goroutines`"));
     }
     if args.retained && args.view != View::Heap {
         return Err(Error::usage("--retained belongs to the view `heap`"));
@@ -186,16 +237,30 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
     }
+    let number = match (args.view, &args.what) {
+        (View::Stack, Some(what)) => Some(what.parse().map_err(|_| {
+            Error::usage(format!("{what:?} is not the number of a goroutine"))
+                .hint(format!("residue inspect {} goroutines shows the numbers", args.target))
+        })?),
+        (View::Stack, None) => {
+            return Err(Error::usage("`stack` needs the number of a goroutine")
+                .hint(format!("residue inspect {} goroutines shows the numbers", args.target)));
+        }
+        _ => None,
+    };
     let target = open(args)?;
     let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
     let options =
         Options { freeze: args.freeze == FreezeMode::Roots, key: key()?, reveal: args.reveal, now: target.now() };
     let failed = |error| match error {
         residue_runtime::Error::Target(error) => refused(&error),
-        error => Error::failed(error.to_string()),
+        error => missing(&target).into_iter().fold(Error::failed(error.to_string()), Error::hint),
     };
+    let stack = number.map(|id| residue_runtime::stack(&target, &binary, &options, id)).transpose().map_err(failed)?;
     let layouts = Layouts::of(&binary).map_err(failed)?;
-    let (report, mut heap) = if args.view.needs_heap() {
+    let (report, mut heap) = if let Some(view) = &stack {
+        (view.report.clone(), None)
+    } else if args.view.needs_heap() {
         let (report, heap) = Heap::read(&target, &binary, &layouts, &options).map_err(failed)?;
         (report, Some(heap))
     } else {
@@ -207,7 +272,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?),
         (Some(heap), View::Heap) if args.format == Format::Pprof => Answer::Profile(heap::profile(heap)?),
         (Some(heap), View::Heap) if args.retained => Answer::Retained(heap.retained()),
-        _ => Answer::None,
+        _ => stack.map_or(Answer::None, Answer::Stack),
     };
     let mut shown = Shown {
         answer: &Answer::None,
@@ -215,6 +280,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         binary: &binary,
         report: &report,
         heap: None,
+        filter: &args.filter,
         group: args.group,
         system: args.system,
     };
@@ -224,12 +290,15 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         answer = Answer::Summary(table, findings);
     }
     (shown.answer, shown.heap) = (&answer, heap.as_ref());
+    if let Some(path) = &args.save {
+        evidence::save(&shown, args.view, Path::new(&args.target), path)?;
+    }
     output::stdout(|out| match args.format {
         Format::Json => json::write(&shown, args.view, out),
         Format::Text => text::write(&shown, args.view, &args.target, out),
         Format::Pprof => match &answer {
-            Answer::Profile(profile) => heap::pprof(profile, out),
-            _ => Ok(()),
+            Answer::Profile(profile) => heap::pprof(profile, &shown.how(), out),
+            _ => pprof::write(&shown, out),
         },
     })?;
     if args.view == View::Summary && args.format == Format::Text {
@@ -239,6 +308,34 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         ));
     }
     Ok(Exit::Clean)
+}
+
+/// Where a panic was raised: the call that made the runtime unwind. The runtime's function stands on the stack for each panic,
+/// the last one first, until the deferred call that recovered from it has returned.
+fn raised_at<'r>(report: &'r Report, goroutine: &Goroutine, panic: usize) -> Option<&'r Frame> {
+    let is = |pc: &u64, name: &str| report.at(*pc).last().is_some_and(|frame| frame.function == name);
+    let unwinds = |pc: &u64| is(pc, "runtime.gopanic") || is(pc, "runtime.Goexit");
+    let at = goroutine.stack.iter().enumerate().filter(|(_, pc)| unwinds(pc)).nth(panic)?.0;
+    // What raises a panic for the program is the runtime's: faults, failed assertions, indices out of range.
+    let below = goroutine.stack[at + 1..].iter().flat_map(|pc| report.at(*pc));
+    below.into_iter().find(|frame| !frame.function.starts_with("runtime."))
+}
+
+/// What the core lacks, one sentence each.
+fn missing(target: &Target) -> Vec<String> {
+    let missing = target.missing();
+    let mut told = Vec::new();
+    if let Some(why) = &missing.damage {
+        told.push(format!("the core can't be unpacked to its end: {}", visible(why)));
+    }
+    if missing.cut_bytes > 0 {
+        let (cut, all) = (text::bytes(missing.cut_bytes), text::bytes(missing.stored_bytes));
+        told.push(format!("the core is cut off: {cut} of {all} of memory are missing"));
+    }
+    if missing.filtered {
+        told.push("the core has no memory that the program could write to: coredump_filter left it out".to_owned());
+    }
+    told
 }
 
 fn open(args: &InspectArgs) -> Result<Target, Error> {
@@ -260,7 +357,9 @@ fn refused(error: &residue_target::Error) -> Error {
         residue_target::Error::Permission { pid, needs } => message.hint(needs).hint(format!(
             "sudo residue inspect {pid}, or let its owner write a core: gcore {pid} && residue inspect core.{pid}"
         )),
-        residue_target::Error::NoProgram(_) => message.hint("--binary FILE names the program that the core is of"),
+        residue_target::Error::NoProgram(_) | residue_target::Error::OtherProgram(_) => {
+            message.hint("--binary FILE names the program that the core is of")
+        }
         residue_target::Error::NotACore(_) => {
             message.hint("`residue inspect` takes a process id or the file of a core")
         }

@@ -235,7 +235,7 @@ pub(super) fn profile(heap: &Heap<'_>) -> Result<MemoryProfile, Error> {
     Ok(profile)
 }
 
-pub(super) fn pprof(samples: &MemoryProfile, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn pprof(samples: &MemoryProfile, comment: &str, out: &mut dyn Write) -> io::Result<()> {
     let kinds =
         [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")];
     let mut profile = Profile::new(&kinds);
@@ -247,7 +247,7 @@ pub(super) fn pprof(samples: &MemoryProfile, out: &mut dyn Write) -> io::Result<
         profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), out)
+    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), comment, out)
 }
 
 /// 611 MB; multiples of 1,024.

@@ -1,12 +1,14 @@
 //! What was found, for programs: `docs/schema/inspect.schema.json` describes it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use residue_report::shown as masked;
 use residue_runtime::{Deferred, Frame, Goroutine, Panic, Role, Word};
 use residue_target::Kind;
 use serde::Serialize;
 
-use super::{Answer, Shown, View};
+use super::{Answer, Shown, View, missing, raised_at};
 
 /// Changes when what is there changes its meaning.
 const VERSION: u32 = 1;
@@ -21,12 +23,21 @@ struct Document<'a> {
     arch: &'static str,
     stripped: bool,
     layouts: Layouts<'a>,
+    /// `roots`, `none`, or `core`.
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    up_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     frozen_us: Option<u128>,
     counts: Counts,
-    inconsistencies: &'a std::collections::BTreeMap<&'static str, usize>,
+    /// What the core lacks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    inconsistencies: &'a BTreeMap<&'static str, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     goroutines: Option<Vec<GoroutineJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heap: Option<super::heap::HeapJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +90,12 @@ struct GoroutineJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deferred_cut: Option<&'static str>,
     panics: Vec<PanicJson<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, String>,
 }
 
 #[derive(Serialize)]
-struct FrameJson<'a> {
+pub(super) struct FrameJson<'a> {
     function: &'a str,
     file: &'a str,
     line: u32,
@@ -107,6 +120,8 @@ struct DeferredJson<'a> {
 struct PanicJson<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    raised_at: Option<FrameJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     value_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<WordJson<'a>>,
@@ -114,7 +129,7 @@ struct PanicJson<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-enum WordJson<'a> {
+pub(super) enum WordJson<'a> {
     Zero,
     Number,
     Func,
@@ -134,14 +149,21 @@ enum WordJson<'a> {
 }
 
 pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &document(shown, view)).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+/// All that the view shows.
+pub(super) fn document<'a>(shown: &'a Shown<'_>, view: View) -> impl Serialize + 'a {
     let all = &shown.report.goroutines;
     let listed = shown.goroutines().filter(|goroutine| {
         view == View::Goroutines
-            || !goroutine.deferred.is_empty()
-            || !goroutine.panics.is_empty()
-            || goroutine.in_deferred.is_some()
+            || view == View::Stack
+            || view == View::Panics && !goroutine.panics.is_empty()
+            || view == View::Defers
+                && (!goroutine.deferred.is_empty() || !goroutine.panics.is_empty() || goroutine.in_deferred.is_some())
     });
-    let document = Document {
+    Document {
         schema: VERSION,
         program: shown.target.program_path.to_string_lossy().into_owned(),
         pid: match shown.target.kind {
@@ -159,6 +181,8 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             },
             neighbour: shown.neighbour(),
         },
+        mode: shown.mode(),
+        up_seconds: shown.target.uptime().map(|up| up.as_secs()),
         frozen_us: shown.report.frozen.map(|frozen| frozen.as_micros()),
         counts: Counts {
             goroutines: all.len(),
@@ -166,7 +190,12 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             deferred: all.iter().map(|goroutine| goroutine.deferred.len()).sum(),
             panics: all.iter().map(|goroutine| goroutine.panics.len()).sum(),
         },
+        missing: missing(shown.target),
         inconsistencies: &shown.report.inconsistencies,
+        stack: match shown.answer {
+            Answer::Stack(view) => serde_json::to_value(super::stack::document(shown, view)).ok(),
+            _ => None,
+        },
         heap: shown.heap.map(|heap| super::heap::json(heap, view == View::Heap, shown.answer.retained())),
         finalizers: shown
             .heap
@@ -188,11 +217,9 @@ pub(super) fn write(shown: &Shown<'_>, view: View, out: &mut dyn Write) -> io::R
             Answer::Summary(_, findings) => Some(super::rules::json(findings)),
             _ => None,
         },
-        goroutines: matches!(view, View::Goroutines | View::Defers)
+        goroutines: matches!(view, View::Goroutines | View::Defers | View::Panics | View::Stack)
             .then(|| listed.map(|goroutine| goroutine_json(shown, goroutine)).collect()),
-    };
-    serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
-    out.write_all(b"\n")
+    }
 }
 
 fn goroutine_json<'a>(shown: &'a Shown<'_>, goroutine: &'a Goroutine) -> GoroutineJson<'a> {
@@ -222,11 +249,17 @@ fn goroutine_json<'a>(shown: &'a Shown<'_>, goroutine: &'a Goroutine) -> Gorouti
         phase: goroutine.phase.name(),
         deferred: goroutine.deferred.iter().map(|deferred| deferred_json(shown, goroutine, deferred)).collect(),
         deferred_cut: goroutine.deferred_cut,
-        panics: goroutine.panics.iter().map(panic_json).collect(),
+        panics: goroutine
+            .panics
+            .iter()
+            .enumerate()
+            .map(|(index, panic)| panic_json(shown, goroutine, index, panic))
+            .collect(),
+        labels: goroutine.labels.iter().map(|(key, value)| (&**key, masked(value))).collect(),
     }
 }
 
-fn frame_json(frame: &Frame) -> FrameJson<'_> {
+pub(super) fn frame_json(frame: &Frame) -> FrameJson<'_> {
     FrameJson {
         function: &frame.function,
         file: &frame.file,
@@ -247,8 +280,9 @@ fn deferred_json<'a>(shown: &'a Shown<'_>, goroutine: &Goroutine, deferred: &'a 
     }
 }
 
-fn panic_json(panic: &Panic) -> PanicJson<'_> {
+fn panic_json<'a>(shown: &'a Shown<'_>, goroutine: &Goroutine, index: usize, panic: &'a Panic) -> PanicJson<'a> {
     PanicJson {
+        raised_at: raised_at(shown.report, goroutine, index).map(frame_json),
         state: panic.state.name(),
         value_type: panic.value_type.as_deref(),
         text: panic.text.as_ref().map(word_json),
@@ -256,7 +290,7 @@ fn panic_json(panic: &Panic) -> PanicJson<'_> {
 }
 
 /// Texts and numbers are never revealed here: a file stays.
-fn word_json(word: &Word) -> WordJson<'_> {
+pub(super) fn word_json(word: &Word) -> WordJson<'_> {
     match word {
         Word::Zero => WordJson::Zero,
         Word::Number { .. } => WordJson::Number,

@@ -1,17 +1,17 @@
 //! What was found, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use residue_report::{plural, shown_name as visible};
+use residue_report::{plural, shown as masked, shown_name as visible};
 use residue_runtime::{Deferred, Frame, Goroutine, PanicState, Phase, Status, Word};
 use residue_target::Kind;
 
-use super::{Answer, Shown, View};
+use super::{Answer, Shown, View, missing};
 
 /// Numbers of goroutines listed for a group.
-const LISTED_MAX: usize = 8;
+pub(super) const LISTED_MAX: usize = 8;
 /// Kinds counted in a line of the summary.
 const LISTED_IN_LINE: usize = 5;
 /// Kinds of panic values listed in the summary.
@@ -25,6 +25,8 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
         View::Summary => summary(shown, out)?,
         View::Goroutines => goroutines(shown, out)?,
         View::Defers => defers(shown, out)?,
+        View::Panics => super::panics::write(shown, out)?,
+        View::Stack => {}
         View::Heap | View::Finalizers | View::Why | View::Fds | View::Object => {}
     }
     match shown.answer {
@@ -32,6 +34,7 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
         Answer::Why(why) => super::why::text(why, out)?,
         Answer::Object(object) => super::object::text(object, out)?,
         Answer::Fds(table) => super::fds::text(table, out)?,
+        Answer::Stack(view) => super::stack::write(shown, view, out)?,
         Answer::Summary(..) | Answer::Retained(_) | Answer::Profile(_) => {}
     }
     if let Some(heap) = shown.heap {
@@ -52,6 +55,9 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
             writeln!(out, "note: {what}: {}", grouped(*count))?;
         }
     }
+    for what in missing(shown.target) {
+        writeln!(out, "note: {what}")?;
+    }
     for (what, count) in &shown.report.inconsistencies {
         writeln!(out, "note: {what}: {}", grouped(*count))?;
     }
@@ -66,7 +72,8 @@ fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     };
     let stripped = if shown.binary.is_stripped() { " (stripped)" } else { "" };
     let (version, arch) = (visible(&shown.report.version), shown.binary.elf.arch.name());
-    writeln!(out, "{}{pid}  {version} linux/{arch}{stripped}  {}", visible(&name), shown.how())?;
+    let up = shown.target.uptime().map(|up| format!("  up {}", time(up))).unwrap_or_default();
+    writeln!(out, "{}{pid}  {version} linux/{arch}{stripped}{up}  {}", visible(&name), shown.how())?;
     if let Some(neighbour) = shown.neighbour() {
         writeln!(out, "note: this release of Go is not known; it is read as go{neighbour}, whose checks it passes")?;
     }
@@ -139,13 +146,15 @@ fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     if !shown.group {
         for goroutine in shown.goroutines() {
             writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
+            labels(&[goroutine], out)?;
             stack(shown, goroutine, out)?;
         }
         return Ok(());
     }
     let mut groups: BTreeMap<Key<'_>, Vec<&Goroutine>> = BTreeMap::new();
     for goroutine in shown.goroutines() {
-        let key = (&*goroutine.stack, goroutine.created_at, goroutine.status, goroutine.wait_reason.as_deref());
+        let reason = goroutine.wait_reason.as_deref();
+        let key = (&*goroutine.stack, goroutine.created_at, goroutine.status, reason);
         groups.entry(key).or_default().push(goroutine);
     }
     let mut groups: Vec<_> = groups.into_values().collect();
@@ -160,6 +169,7 @@ fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         let longest = longest.map(|longest| format!(", up to {}", time(longest))).unwrap_or_default();
         writeln!(out, "\n{}  {}{longest}", plural(group.len(), "goroutine"), what(group[0]))?;
         writeln!(out, "  {}", numbers.join(", "))?;
+        labels(&group, out)?;
         stack(shown, group[0], out)?;
     }
     Ok(())
@@ -168,8 +178,23 @@ fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// What goroutines of a group have in common: stack, where they were made, status, reason to wait.
 type Key<'g> = (&'g [u64], Option<u64>, Status, Option<&'g str>);
 
+/// The labels of goroutines, a value that is the same for all as it is. Labels can be written to profiles by anybody; what
+/// looks like a credential is hidden all the same.
+fn labels(goroutines: &[&Goroutine], out: &mut dyn Write) -> io::Result<()> {
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (key, value) in goroutines.iter().flat_map(|goroutine| goroutine.labels.iter()) {
+        values.entry(key).or_default().insert(value);
+    }
+    let told = values.iter().map(|(key, values)| match values.first() {
+        Some(value) if values.len() == 1 => format!("{}={}", visible(key), masked(value)),
+        _ => format!("{} ({} values)", visible(key), grouped(values.len())),
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { Ok(()) } else { writeln!(out, "  labels  {}", told.join("  ")) }
+}
+
 /// What a goroutine does, and for how long.
-fn state(goroutine: &Goroutine) -> String {
+pub(super) fn state(goroutine: &Goroutine) -> String {
     let mut text = what(goroutine);
     if let Some(waiting) = goroutine.waiting {
         text += &format!(", {}", time(waiting));
@@ -220,7 +245,7 @@ fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::R
     Ok(())
 }
 
-fn place(frame: &Frame) -> String {
+pub(super) fn place(frame: &Frame) -> String {
     if frame.line == 0 { "?".to_owned() } else { format!("{}:{}", visible(&frame.file), frame.line) }
 }
 
@@ -268,7 +293,7 @@ fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The function of a physical frame: the outermost of those at its instruction.
-fn frame_of<'s>(shown: &'s Shown<'_>, goroutine: &Goroutine, index: usize) -> Option<&'s Frame> {
+pub(super) fn frame_of<'s>(shown: &'s Shown<'_>, goroutine: &Goroutine, index: usize) -> Option<&'s Frame> {
     shown.report.at(*goroutine.stack.get(index)?).last()
 }
 
@@ -276,7 +301,7 @@ fn captured(shown: &Shown<'_>, deferred: &Deferred) -> String {
     deferred.words.iter().map(|found| word(shown, found)).collect::<Vec<_>>().join(", ")
 }
 
-fn word(shown: &Shown<'_>, word: &Word) -> String {
+pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
     match word {
         Word::Zero => "0".to_owned(),
         Word::Number { revealed: None } => "number".to_owned(),
@@ -321,5 +346,14 @@ pub(super) fn time(time: Duration) -> String {
         120..=7199 => format!("{} min", seconds / 60),
         7200..=172_799 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A size, in the unit that fits.
+pub(super) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", grouped((bytes / 1000) as usize)),
+        _ => format!("{} MB", grouped((bytes / 1_000_000) as usize)),
     }
 }
