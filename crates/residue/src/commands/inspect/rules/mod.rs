@@ -7,6 +7,8 @@ mod p301;
 mod p302;
 mod p303;
 mod p304;
+mod p305;
+mod p306;
 
 use std::io::{self, Write};
 
@@ -19,7 +21,7 @@ use serde::Serialize;
 use super::{Shown, fds};
 
 /// All of them, in order of their codes.
-pub(crate) const ALL: &[&RuleMeta] = &[&p301::META, &p302::META, &p303::META, &p304::META];
+pub(crate) const ALL: &[&RuleMeta] = &[&p301::META, &p302::META, &p303::META, &p304::META, &p305::META, &p306::META];
 
 #[derive(Serialize)]
 pub(super) struct FindingJson<'a> {
@@ -54,6 +56,8 @@ pub(super) fn find(shown: &Shown<'_>, heap: &mut Heap<'_>, table: &fds::Table) -
     p303::find(shown, &finalizers, &mut findings);
     let covered = p301::find(shown, heap, table, &mut findings);
     p304::find(shown, &finalizers, &covered, &mut findings);
+    p305::find(shown, &mut findings);
+    p306::find(shown, &mut findings);
     findings
 }
 
