@@ -48,7 +48,7 @@ const KEPT_MIN: u64 = 64;
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("P304"),
     name: "finalizers-kept-by-variable",
-    summary: "many objects that are to be cleaned up when they die are kept by a package variable",
+    summary: "many objects with finalizers or cleanups are kept by a package variable",
     family: Family::Process,
     cwe: &[772],
     severity: Severity::Note,

@@ -1,0 +1,3 @@
+module residue.example/bench/inspect
+
+go 1.26
