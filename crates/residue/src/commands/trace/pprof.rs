@@ -27,5 +27,5 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         profile.add(stack, &[opener.opened, leaked, opener.left()], &labels);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), out)
+    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), "residue trace", out)
 }

@@ -101,8 +101,9 @@ pub(super) fn find(shown: &Shown<'_>, findings: &mut Vec<Finding>) {
             found.notes.push(format!("{} behind it can't run", plural(behind, "deferred call")));
         }
         found.notes.push(format!("look at one: residue inspect TARGET stack {}", first.id));
-        found.help =
-            help("let the deferred call give up: a buffered channel, select with a default, a context with a deadline");
+        found.help = Some(help(
+            "let the deferred call give up: a buffered channel, select with a default, a context with a deadline",
+        ));
         found.holder = Some(holder(shown, &format!("goroutine {}", first.id), None));
         findings.push(found);
     }

@@ -90,7 +90,7 @@ pub(super) fn find(shown: &Shown<'_>, findings: &mut Vec<Finding>) {
             found.notes.push(format!("goroutine {} waits: {reason}", first.id));
         }
         found.notes.push("see them: residue inspect TARGET panics --group".to_owned());
-        found.help = help("let the function that recovers return: never wait in it");
+        found.help = Some(help("let the function that recovers return: never wait in it"));
         found.holder = Some(holder(shown, &format!("goroutine {}", first.id), None));
         findings.push(found);
     }
