@@ -60,7 +60,7 @@ const WAIT_MIN: Duration = Duration::from_mins(1);
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("P305"),
     name: "goroutines-stuck-in-deferred-call",
-    summary: "goroutines wait in a deferred call, and what they deferred before that waits with them",
+    summary: "goroutines wait in a deferred call, and others behind it",
     family: Family::Process,
     cwe: &[833, 772],
     severity: Severity::Warning,
