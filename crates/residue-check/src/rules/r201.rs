@@ -48,10 +48,12 @@
 //!
 //! ## Limits
 //!
-//! What goes into a package variable, a field of an object that others see, a channel, a goroutine, or a call that is not
-//! looked into is somebody else's from there on. Elements of slices and maps are not told apart: who takes one out may
-//! release it. Calls through interfaces and function values are not followed. A function with more paths than are looked
-//! at is named by `-v`, and may hold more. Rows and transactions that a cancelled context ends, or that of an HTTP request,
+//! What goes into a package variable, a field of an object that others see, a channel, or a call that is not looked into
+//! is somebody else's from there on. A goroutine is followed where it runs a literal and nobody else names the resource.
+//! Elements of slices and maps are not told apart: who takes one out may release it. Calls through interfaces are followed
+//! where no other module can implement them and few types do; of function values, those in unexported variables that only
+//! tests set. What is returned beside an error is lost only where all callers are in the package. A function with more
+//! paths than are looked at is named by `-v`, and may hold more. Rows and transactions that a cancelled context ends, or that of an HTTP request,
 //! count as released; rows end where `Next` says so. A response body that is read to its end and not closed is a note,
 //! and so is one that a test never looks at: it may be empty, and then nothing stays open. Examples that are not run are
 //! fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is
