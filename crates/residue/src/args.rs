@@ -171,7 +171,7 @@ pub(crate) struct LookArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "RESIDUE_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Keep results here for the next run (default: residue in $XDG_CACHE_HOME or ~/.cache); not in what is analysed
+    /// Keep results here for the next run (default: residue in `$XDG_CACHE_HOME` or ~/.cache); not in what is analysed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "RESIDUE_CACHE_DIR", hide_env = true)]
     pub(crate) cache_dir: Option<PathBuf>,
 
@@ -268,7 +268,7 @@ pub(crate) enum CacheCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CacheDirArgs {
-    /// The directory (default: residue in $XDG_CACHE_HOME or ~/.cache)
+    /// The directory (default: residue in `$XDG_CACHE_HOME` or ~/.cache)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "RESIDUE_CACHE_DIR", hide_env = true)]
     pub(crate) cache_dir: Option<PathBuf>,
 }

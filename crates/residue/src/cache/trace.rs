@@ -140,7 +140,7 @@ impl Stamp {
     /// Adds the stamp to a digest.
     pub(crate) fn add(self, digester: &mut Digester) {
         let Self { dev, ino, len, modified, changed } = self;
-        digester.number(dev).number(ino).number(len).number(modified as u64).number(changed as u64);
+        digester.number(dev).number(ino).number(len).number(modified.cast_unsigned()).number(changed.cast_unsigned());
     }
 }
 
@@ -262,8 +262,8 @@ struct TracedPath {
 }
 
 impl TracedPath {
-    /// Whether all answers are still the same; if so, the stamp to know it by the next time.
-    fn holds(&self, path: &Path, now: i64) -> Option<Option<Stamp>> {
+    /// Whether all answers are still the same, and the stamp to know it by the next time.
+    fn holds(&self, path: &Path, now: i64) -> (bool, Option<Stamp>) {
         let metadata = std::fs::metadata(path);
         let looked_into = self.answers.iter().any(|(question, _)| matches!(question, Question::Read | Question::List));
         let stamp = metadata.as_ref().ok().filter(|_| looked_into).and_then(|metadata| Stamp::of(metadata, now));
@@ -273,7 +273,7 @@ impl TracedPath {
             Question::Metadata => *answer == Answer::of(&metadata, Answer::std_metadata),
             _ => *answer == Answer::ask(*question, path),
         };
-        self.answers.iter().all(still).then_some(stamp)
+        (self.answers.iter().all(still), stamp)
     }
 }
 
@@ -294,6 +294,7 @@ impl Trace {
         let whole = self.paths()?;
         let stamps: Vec<Option<Stamp>> = (self.paths.par_iter().zip(&whole))
             .map(|(traced, path)| traced.holds(Path::new(path), now))
+            .map(|(same, stamp)| same.then_some(stamp))
             .collect::<Option<_>>()?;
         let mut other = false;
         for (traced, stamp) in self.paths.iter_mut().zip(stamps) {

@@ -49,7 +49,7 @@ fn show(args: CacheDirArgs) -> Result<Exit, Error> {
 }
 
 fn shown(path: &Path) -> String {
-    residue_report::shown(&path.display().to_string()).to_string()
+    residue_report::shown(&path.display().to_string())
 }
 
 fn amount(usage: Usage) -> String {

@@ -78,7 +78,9 @@ fn snapshot(tracer: &mut Tracer<'_>, ledger: &Ledger) -> Result<(), Error> {
     let mut open = Vec::new();
     tracer.live(&mut open);
     let mut now = ledger.clone();
-    open.into_iter().for_each(|event| now.apply(event));
+    for event in open {
+        now.apply(event);
+    }
     let mut text = Vec::new();
     // Writing to memory cannot fail.
     let _ = super::text::summary(&now.report(), &mut text);
