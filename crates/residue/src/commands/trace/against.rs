@@ -9,8 +9,9 @@ use residue_finding::AcquireSite;
 use residue_report::{plural, shown_name as visible};
 use serde::Deserialize;
 
-use super::text::{grouped, path};
+use super::text::path;
 use crate::error::Error;
+use crate::figures::grouped;
 
 /// A report of `check` is not larger.
 const BYTES_MAX: u64 = 256 << 20;

@@ -7,6 +7,7 @@ use residue_fd::{Opener, Report};
 use residue_report::shown_name as visible;
 
 use super::time::age;
+use crate::figures::grouped;
 
 /// Openers listed, beside leaks.
 const ROWS_MAX: usize = 20;
@@ -86,17 +87,4 @@ fn cut(line: &str) -> String {
         return line.to_owned();
     }
     line.chars().take(WIDTH_MAX - 1).chain(['…']).collect()
-}
-
-/// A number with its thousands set apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
