@@ -485,6 +485,7 @@ struct sweep {
 	u32 parent;
 	u32 first;
 	u32 kind;
+	u32 execed;
 };
 
 static long sweep(u32 index, struct sweep *sweep)
@@ -497,7 +498,9 @@ static long sweep(u32 index, struct sweep *sweep)
 		if (!file)
 			return 0;
 		if (sweep->kind == SWEEP_END) {
-			count(COUNT_UNKNOWN_ENDED);
+			/* What a fork has of its parent's, and never ran a program with, is no news. */
+			if (sweep->execed)
+				count(COUNT_UNKNOWN_ENDED);
 		} else if (sweep->kind == SWEEP_RANGE) {
 			count(COUNT_UNKNOWN_CLOSES);
 		} else if (sweep->parent) {
@@ -541,7 +544,7 @@ INLINE void sweep_from(struct task_struct *task, struct table *table, u32 first,
 	u32 end = fdt->max_fds;
 	if (last < end)
 		end = last + 1;
-	struct sweep what = {table->id, table->parent, first, kind};
+	struct sweep what = {table->id, table->parent, first, kind, table->flags & TABLE_EXECED};
 	if (first < end)
 		bpf_loop(end - first, sweep, &what, 0);
 }
