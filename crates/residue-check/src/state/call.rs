@@ -330,8 +330,11 @@ impl<'a> Exec<'a> {
             return;
         }
         let mut errors = args.iter().zip(&ops.args).filter(|&(&arg, _)| *self.cx.info().type_of(arg) == error);
+        // Of other errors, as far as the name says so: `errors.Wrapf(err, …)` is none only where `err` is.
+        let name = self.cx.called_text(function.expr);
+        let wraps = name.rsplit('.').next().is_some_and(|name| name.starts_with("Wrap"));
         if let (Some((_, &given)), None) = (errors.next(), errors.next())
-            && self.is_error(given)
+            && (self.is_error(given) || wraps && self.is_nil(state, given) == Some(false))
         {
             let single = !matches!(self.cx.info().type_of(function.expr), Type::Tuple(_));
             state.temps.set((ops.place, result as u32 + 1), given);
