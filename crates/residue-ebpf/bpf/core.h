@@ -62,7 +62,12 @@ struct fdtable {
 	struct file **fd;
 } CORE;
 
+typedef struct {
+	s32 counter;
+} CORE atomic_t;
+
 struct files_struct {
+	atomic_t count;
 	struct fdtable *fdt;
 } CORE;
 
@@ -73,10 +78,6 @@ struct thread_info {
 struct thread_struct {
 	u64 fsbase; /* x86 */
 } CORE;
-
-typedef struct {
-	s32 counter;
-} CORE atomic_t;
 
 struct signal_struct {
 	atomic_t live;

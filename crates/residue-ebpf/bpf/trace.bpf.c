@@ -32,8 +32,11 @@ const volatile s32 cgroup_level;	    /* so deep below the root */
 
 /* A thread that is about to get a table of its own. */
 struct parting {
+	u64 files;
 	u32 table;
 	u32 image;
+	u32 sharers; /* threads that stay */
+	u32 pad;
 };
 
 MAP(tables, BPF_MAP_TYPE_HASH, TABLES_MAX, u64, struct table);
@@ -581,7 +584,8 @@ int call_begins(u64 *ctx)
 	u32 flags = action == ACTION_UNSHARE ? 0 : REGS_ARG2(regs);
 	if (action == ACTION_UNSHARE || flags & 2) { /* CLOSE_RANGE_UNSHARE */
 		u32 tid = task->pid;
-		struct parting parting = {table->id, table->image};
+		struct files_struct *files = task->files;
+		struct parting parting = {(u64)files, table->id, table->image, files->count.counter - 1, 0};
 		bpf_map_update_elem(&pending, &tid, &parting, BPF_ANY);
 	} else if (!(flags & 4)) { /* CLOSE_RANGE_CLOEXEC */
 		sweep_from(task, table, REGS_ARG0(regs), REGS_ARG1(regs), SWEEP_RANGE);
@@ -600,6 +604,14 @@ INLINE void parted(struct task_struct *task, u64 files)
 	bpf_map_delete_elem(&pending, &tid);
 	if (bpf_map_lookup_elem(&tables, &files))
 		return;
+	/* From here on the process's end is no end of the table that the others have: its threads are counted. */
+	struct table *others = bpf_map_lookup_elem(&tables, &parting.files);
+	if (others && others->flags & TABLE_PARTED) {
+		__sync_fetch_and_add(&others->sharers, -1);
+	} else if (others) {
+		others->sharers = parting.sharers;
+		others->flags |= TABLE_PARTED;
+	}
 	struct table *table = new_table(files, task->tgid, parting.table, parting.image, TABLE_EXECED | TABLE_PARTED);
 	if (table)
 		sweep_from(task, table, 0, ~0U, SWEEP_EXEC);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::schema;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,6 +57,9 @@ fn report(args: &[&str], command: &[&str]) -> (String, Value) {
     let text = String::from_utf8(output.stdout).expect("text");
     let at = text.find("{\n").unwrap_or_else(|| panic!("no report: {text}\n{said}"));
     let report = serde_json::from_str(&text[at..]).expect("JSON");
+    let schema = include_str!("../../../docs/schema/trace.schema.json");
+    let mistakes = schema::mistakes(&serde_json::from_str(schema).expect("the schema is JSON"), &report);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
     (text[..at].to_owned(), report)
 }
 

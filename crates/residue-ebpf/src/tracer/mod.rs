@@ -114,6 +114,8 @@ pub struct Tracer<'a> {
     /// Descriptors by site that were found to be closed when the kernel's tables were walked.
     ghosts: BTreeMap<u32, u64>,
     ghosts_total: u64,
+    /// Descriptors by site that were open when a process ended and the kernel's program didn't see it end.
+    ended: BTreeMap<u32, u64>,
 }
 
 impl<'a> Tracer<'a> {
@@ -176,6 +178,7 @@ impl<'a> Tracer<'a> {
             told_losses: Losses::default(),
             ghosts: BTreeMap::new(),
             ghosts_total: 0,
+            ended: BTreeMap::new(),
         })
     }
 
@@ -255,6 +258,7 @@ impl<'a> Tracer<'a> {
         let begun = sys::now_ns();
         self.walk(0)?;
         let walk = self.state.get(&0, 0).map_err(kernel("the state"))?.walk;
+        self.end_tables();
         let running: BTreeSet<u32> = self.tables.iter().flatten().map(|(_, table)| table.id).collect();
         let gone: Vec<(layout::Slot, layout::Live)> = self
             .live
@@ -274,6 +278,28 @@ impl<'a> Tracer<'a> {
         Ok(())
     }
 
+    /// Ends the tables of processes that are gone. The kernel's program does so at the last thread's end, but where threads
+    /// had tables of their own that one need not have been of this.
+    fn end_tables(&mut self) {
+        let gone = |table: &layout::Table| !std::path::Path::new(&format!("/proc/{}", table.tgid)).exists();
+        let gone: BTreeMap<u32, u64> =
+            self.tables.iter().flatten().filter(|(_, table)| gone(table)).map(|(key, table)| (table.id, key)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let left: Vec<(layout::Slot, layout::Live)> =
+            self.live.iter().flatten().filter(|(slot, _)| gone.contains_key(&slot.table)).collect();
+        for (slot, live) in left {
+            if self.live.remove(&slot).is_ok() && live.flags & layout::LIVE_INHERITED == 0 {
+                *self.ended.entry(live.site).or_default() += 1;
+            }
+        }
+        for key in gone.values() {
+            // Its entry may have gone meanwhile.
+            let _ = self.tables.remove(key);
+        }
+    }
+
     /// Waits until something happens to a process, a signal comes, or so long.
     pub fn wait(&self, timeout: std::time::Duration) {
         use std::os::fd::AsFd as _;
@@ -291,6 +317,7 @@ impl<'a> Tracer<'a> {
         for site in 0..=state.sites {
             let mut tally = self.tallies.get(&site, 0).map_err(kernel("counts"))?;
             tally.closed += self.ghosts.get(&site).copied().unwrap_or(0);
+            tally.ended += self.ended.get(&site).copied().unwrap_or(0);
             if self.told_tallies.get(&site) != Some(&tally) && tally != layout::Tally::default() {
                 self.told_tallies.insert(site, tally);
                 let layout::Tally { opened, closed, ended, last_ns } = tally;

@@ -19,6 +19,7 @@ func take(dir string, body []byte) error {
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	if _, err := f.Write(body); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ func take(dir string, body []byte) error {
 		return err
 	}
 	if _, err := f.Write(body); err != nil {
+		f.Close()
 		return err
 	}
 	report = append(report, func() string { return "stored " + f.Name() })
