@@ -140,6 +140,10 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
         ..Summary::default()
     };
+    // That a dependency's invariants hold is not for callers to doubt, as with the standard library's.
+    if !cx.pkg.package.analyse {
+        summary.panics = None;
+    }
     summary.recovers = quick.recovers && Exec::new(cx, unit.function).is_some_and(|mut exec| exec.recovers());
     let worth = quick.acquires || quick.releases || quick.defers || quick.exits;
     let exec = worth.then(|| Exec::new(cx, unit.function)).flatten().map(|mut exec| {
