@@ -1,7 +1,7 @@
 //! Which functions of packages that are only imported are looked into.
 //!
 //! Imports are read without bodies. What a call into one of them does is known from a model, or else not at all. Before
-//! packages are analysed, [`open`] asks for the bodies of those functions whose summary could matter to a package that
+//! packages are analysed, [`Opening::open`] asks for the bodies of those functions whose summary could matter to a package that
 //! imports theirs: functions it names that take or give something a model tracks, something that holds or could be such
 //! a thing, or a function; and those whose text recovers or ends the process. What their bodies name is asked for in
 //! turn, a few times. Nothing here runs rules: these functions are summed up, callees first, like all others.
@@ -9,14 +9,16 @@
 //! Names are compared, not uses: a little more is read than is called, and nothing has to be typed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use residue_project::{Origin, Package, PackageId, Project};
 use residue_syntax::ast::{Decl, File, IdentId, Span};
-use residue_types::{ObjId, Object, Objects, PkgId, Program, Type};
+use residue_types::{Declarations, ObjId, Object, Objects, Program, Type};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::Models;
+use crate::reuse::is_same;
 
 /// How often what is read is asked what it calls in turn.
 const ROUNDS_MAX: usize = 3;
@@ -38,22 +40,77 @@ pub(crate) struct Opened {
     pub(crate) left: usize,
 }
 
-/// Reads the bodies that matter. None where there are none.
-pub(crate) fn open(program: &Program, models: &Models) -> Option<Opened> {
-    let project = program.project();
-    let candidates = Candidates::new(program, models);
+/// What of an opening is of use to the next one.
+#[derive(Default)]
+pub(crate) struct Opening {
+    /// The declarations that decide what can be asked for.
+    ground: Vec<(PackageId, Option<Arc<Declarations>>)>,
+    candidates: Arc<Candidates>,
+    /// The version of the project that asked last.
+    project: Option<Arc<Project>>,
+    /// By package that is analysed, what it asked for.
+    asked: BTreeMap<PackageId, Arc<Asked>>,
+    opened: Option<Arc<Opened>>,
+}
+
+/// What packages ask for, and the bytes that it has; in order, so that a limit is met at the same function each time.
+type Asked = BTreeSet<(PackageId, ObjId, u64)>;
+
+impl Opening {
+    /// Reads the bodies that matter. None where there are none.
+    pub(crate) fn open(&mut self, program: &Program, models: &Models) -> Option<Arc<Opened>> {
+        let project = program.project();
+        let search = Search::new(program, models);
+        let reachable = reachable(project);
+        let ground = search.packages.iter().chain(&reachable);
+        let ground: Vec<_> = ground.map(|&id| (id, program.declared(program.id(id)).cloned())).collect();
+        let address = |declared: &Option<Arc<Declarations>>| declared.as_ref().map(Arc::as_ptr);
+        let same = self.project.is_some()
+            && ground.len() == self.ground.len()
+            && ground.iter().zip(&self.ground).all(|((a, x), (b, y))| a == b && address(x) == address(y));
+        if !same {
+            *self = Self { ground, candidates: Arc::new(search.all(reachable)), ..Self::default() };
+        }
+        let roots: Vec<(PackageId, &Package)> = project.roots().collect();
+        let asked = roots.par_iter().map(|&(id, package)| {
+            let before = self.project.as_ref().and_then(|before| before.packages.get(id.index()));
+            let known = self.asked.get(&id);
+            if let Some(known) = known.filter(|_| before.is_some_and(|before| is_same(package, before))) {
+                return (id, Arc::clone(known));
+            }
+            let asked = self.candidates.asked_by(program, id);
+            (id, known.filter(|known| ***known == asked).cloned().unwrap_or_else(|| Arc::new(asked)))
+        });
+        let asked: BTreeMap<PackageId, Arc<Asked>> = asked.collect();
+        let all = |asked: &BTreeMap<PackageId, Arc<Asked>>| -> Asked {
+            asked.values().flat_map(|asked| asked.iter().copied()).collect()
+        };
+        let very_same = asked.len() == self.asked.len()
+            && asked.iter().zip(&self.asked).all(|((a, x), (b, y))| a == b && Arc::ptr_eq(x, y));
+        let as_before = self.project.is_some() && (very_same || all(&asked) == all(&self.asked));
+        let opened = if as_before {
+            self.opened.as_ref().map(|known| Opened {
+                program: program.with_packages_of(&known.program, known.packages.iter().copied()),
+                packages: known.packages.clone(),
+                left: known.left,
+            })
+        } else {
+            open(program, &self.candidates, all(&asked))
+        };
+        (self.asked, self.project, self.opened) = (asked, Some(Arc::clone(project)), opened.map(Arc::new));
+        self.opened.clone()
+    }
+}
+
+/// Reads the bodies that are asked for, and those that these ask for in turn.
+fn open(program: &Program, candidates: &Candidates, mut asked: Asked) -> Option<Opened> {
     let mut wanted: BTreeMap<PackageId, BTreeSet<ObjId>> = BTreeMap::new();
     let mut opened: Option<Program> = None;
     let (mut count, mut bytes, mut left) = (0, 0, 0);
-    let mut asking: Vec<PackageId> = project.roots().map(|(id, _)| id).collect();
-    for _ in 0..ROUNDS_MAX {
+    for round in 1..=ROUNDS_MAX {
         let now = opened.as_ref().unwrap_or(program);
-        let asked: Vec<Vec<(ObjId, u64)>> = asking.par_iter().map(|&id| candidates.asked_by(now, id)).collect();
-        // In order, so that a limit is met at the same function each time.
-        let asked: BTreeSet<(ObjId, u64)> = asked.into_iter().flatten().collect();
         let mut grown = BTreeSet::new();
-        for (function, size) in asked {
-            let id = PackageId(function.pkg.0);
+        for (id, function, size) in asked {
             if wanted.get(&id).is_some_and(|known| known.contains(&function)) {
                 continue;
             }
@@ -69,63 +126,72 @@ pub(crate) fn open(program: &Program, models: &Models) -> Option<Opened> {
             break;
         }
         let more = wanted.iter().filter(|(id, _)| grown.contains(id)).map(|(id, all)| (*id, all.clone())).collect();
-        opened = Some(now.with_bodies(&more));
-        asking = grown.into_iter().collect();
+        let next = now.with_bodies(&more);
+        asked = Asked::new();
+        if round < ROUNDS_MAX {
+            let grown: Vec<PackageId> = grown.into_iter().collect();
+            let more: Vec<Asked> = grown.par_iter().map(|&id| candidates.asked_by(&next, id)).collect();
+            asked.extend(more.into_iter().flatten());
+        }
+        opened = Some(next);
     }
     Some(Opened { program: opened?, packages: wanted.into_keys().collect(), left })
 }
 
 /// Functions by their names, each with the bytes that it has.
-type ByName<'a> = FxHashMap<&'a str, Vec<(ObjId, u64)>>;
+type ByName = FxHashMap<&'static str, Vec<(ObjId, u64)>>;
 
-/// What can be asked for.
-struct Candidates<'a> {
-    program: &'a Program,
-    models: &'a Models,
-    /// The declared types that models track.
-    tracked: FxHashSet<ObjId>,
-    /// One value of each, as it is held.
-    samples: Vec<Type>,
-    /// By package, the functions whose summary could matter, by name.
-    by_package: FxHashMap<PackageId, ByName<'a>>,
+/// What can be asked for: by package, the functions whose summary could matter, by name.
+#[derive(Default)]
+struct Candidates {
+    by_package: FxHashMap<PackageId, ByName>,
 }
 
-impl<'a> Candidates<'a> {
+/// Looks for what can be asked for.
+struct Search<'a> {
+    program: &'a Program,
+    models: &'a Models,
+    /// The declared types that models track, and the packages that models speak of.
+    tracked: FxHashSet<ObjId>,
+    packages: BTreeSet<PackageId>,
+    /// One value of each, as it is held.
+    samples: Vec<Type>,
+}
+
+impl<'a> Search<'a> {
     fn new(program: &'a Program, models: &'a Models) -> Self {
         let project = program.project();
         let mut by_path: FxHashMap<&str, PackageId> = FxHashMap::default();
         for (id, package) in project.packages() {
             by_path.entry(&*package.import_path).or_insert(id);
         }
-        let mut this = Self {
-            program,
-            models,
-            tracked: FxHashSet::default(),
-            samples: Vec::new(),
-            by_package: FxHashMap::default(),
-        };
+        let mut this =
+            Self { program, models, tracked: FxHashSet::default(), packages: BTreeSet::new(), samples: Vec::new() };
         for wanted in models.resources().flat_map(|(_, resource)| &resource.types) {
-            let declared = by_path.get(&*wanted.package).and_then(|id| program.declarations(PkgId(id.0)));
+            let Some(&id) = by_path.get(&*wanted.package) else { continue };
+            this.packages.insert(id);
             let name = residue_types::Symbol::new(&wanted.name);
-            if let Some(id) = declared.and_then(|declared| declared.lookup(name))
+            if let Some(id) = program.declarations(program.id(id)).and_then(|declared| declared.lookup(name))
                 && this.tracked.insert(id)
             {
                 let ty = Type::Named(id);
                 this.samples.push(if wanted.pointer { Type::Pointer(ty.into()) } else { ty });
             }
         }
-        let reachable = reachable(project);
-        let found = reachable.into_par_iter().map(|id| (id, this.candidates(id)));
-        let found = found.filter(|(_, found)| !found.is_empty()).collect();
-        this.by_package = found;
         this
     }
 
+    /// All that these packages have.
+    fn all(&self, packages: Vec<PackageId>) -> Candidates {
+        let found = packages.into_par_iter().map(|id| (id, self.candidates(id)));
+        Candidates { by_package: found.filter(|(_, found)| !found.is_empty()).collect() }
+    }
+
     /// The functions of a package whose summary could matter.
-    fn candidates(&self, id: PackageId) -> ByName<'a> {
+    fn candidates(&self, id: PackageId) -> ByName {
         let mut found = ByName::default();
         let package = &self.program.project().packages[id.index()];
-        let pkg = PkgId(id.0);
+        let pkg = self.program.id(id);
         let Some(declared) = self.program.declarations(pkg) else { return found };
         let spans: Vec<FxHashMap<IdentId, Span>> = package.files.iter().map(|file| functions(&file.file)).collect();
         let mut known = FxHashMap::default();
@@ -190,21 +256,24 @@ impl<'a> Candidates<'a> {
         known.insert(ty.clone(), matters);
         matters
     }
+}
 
+impl Candidates {
     /// The candidates that a package names, of those that it imports; and of its own, where it was itself asked for.
-    fn asked_by(&self, program: &Program, id: PackageId) -> Vec<(ObjId, u64)> {
+    fn asked_by(&self, program: &Program, id: PackageId) -> Asked {
         let package = &program.project().packages[id.index()];
         let own = (!package.analyse).then_some(id);
         let imported = package.imports.values().flatten().copied().chain(own);
         let from: BTreeSet<PackageId> = imported.filter(|id| self.by_package.contains_key(id)).collect();
+        let mut asked = Asked::new();
         if from.is_empty() {
-            return Vec::new();
+            return asked;
         }
         let names = named(package);
-        let mut asked = Vec::new();
         for id in from {
             let Some(candidates) = self.by_package.get(&id) else { continue };
-            asked.extend(names.iter().filter_map(|name| candidates.get(name)).flatten());
+            let functions = names.iter().filter_map(|name| candidates.get(name)).flatten();
+            asked.extend(functions.map(|&(function, size)| (id, function, size)));
         }
         asked
     }

@@ -5,22 +5,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use residue_cache::{Digest, Store};
+use residue_cache::Digest;
 use residue_finding::{Diagnostic, Finding, Outcome, Position, RuleCode, RuleMeta, Severity, Suppressed, SuppressedBy};
 use residue_project::{Package, PackageId, Project};
 use residue_types::{PkgId, Program};
 use rustc_hash::FxHashMap;
 
 use crate::context::PackageCx;
-use crate::demand::{self, Opened};
+use crate::demand::{Opened, Opening};
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
-use crate::reuse::{AskedShape, Kept, Keys, Reuse, Reused};
+use crate::reuse::{AskedShape, Found, Kept, Keys, Memory, RestsOn, Reuse, Reused};
 use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
 use crate::state::dispatch::Hierarchy;
-use crate::state::summary::{Learnt, Summaries};
+use crate::state::summary::{Extent, Learnt, Summaries};
 use crate::state::{self, Analysis, Executed};
 use crate::suppress::{self, Directive};
 
@@ -42,23 +42,26 @@ pub fn check_with(
 ) -> (Outcome, Reused) {
     let on: BTreeSet<RuleCode> = rules.iter().map(|rule| rule.code).collect();
     let rules = rules::RULES.iter().copied().filter(|rule| on.contains(&rule.meta().code)).collect();
-    let summaries = Summaries::new(program.project().packages.len());
+    let summaries = Summaries::new(program.ids_end());
     // On the pool's threads, whose stacks are made for it, also where there is but one package.
     rayon::scope(|_| {
         program.declare(program.project().packages().map(|(id, _)| id));
-        let opened = demand::open(program, models);
+        let opened = match reuse.and_then(|reuse| reuse.memory) {
+            Some(memory) => memory.opening().open(program, models),
+            None => Opening::default().open(program, models),
+        };
         let program = opened.as_ref().map_or(program, |opened| &opened.program);
-        let hierarchy = Hierarchy::new(program);
-        Run { program, models, rules, on, summaries, opened: opened.as_ref(), hierarchy }.all(reuse)
+        let (hierarchy, imported) = (Hierarchy::new(program), imported(program.project()));
+        Run { program, models, rules, on, summaries, opened: opened.as_deref(), hierarchy, imported }.all(reuse)
     })
 }
 
 /// What looking at one package gives, before it is known what is above its functions.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Look {
     /// By file, what was found there, and what is one only if something above recovers.
     pub(crate) files: Vec<(Vec<Finding>, Vec<Pending>)>,
-    pub(crate) calls: Calls,
+    pub(crate) calls: Arc<Calls>,
     pub(crate) bodies: usize,
     pub(crate) executed: usize,
     pub(crate) given_up: usize,
@@ -74,9 +77,11 @@ struct Part {
 
 /// Where what is found in a package is kept.
 struct Keep<'a> {
-    store: &'a dyn Store,
+    reuse: &'a Reuse<'a>,
     keys: &'a Keys<'a>,
     key: Digest,
+    /// The digest of what decides where calls through interfaces lead.
+    methods: Digest,
 }
 
 /// What all packages share.
@@ -92,6 +97,25 @@ struct Run<'a> {
     /// What is looked into besides.
     opened: Option<&'a Opened>,
     hierarchy: Hierarchy,
+    /// By import path, the packages that are not analysed.
+    imported: FxHashMap<&'a str, Vec<PackageId>>,
+}
+
+/// What one package gave, and whether that was known.
+struct Done {
+    look: Arc<Look>,
+    /// None where a rule failed.
+    learnt: Option<Arc<Learnt>>,
+    taken: bool,
+}
+
+/// By import path, the packages that are not analysed.
+fn imported(project: &Project) -> FxHashMap<&str, Vec<PackageId>> {
+    let mut imported: FxHashMap<&str, Vec<PackageId>> = FxHashMap::default();
+    for (id, package) in project.packages().filter(|(_, package)| !package.analyse) {
+        imported.entry(&*package.import_path).or_default().push(id);
+    }
+    imported
 }
 
 /// The packages that are wanted, by how many others they have to wait for, as indices among those wanted.
@@ -182,51 +206,59 @@ impl Run<'_> {
     fn all(&self, reuse: Option<&Reuse<'_>>) -> (Outcome, Reused) {
         let project = self.program.project();
         let roots: Vec<(PackageId, &Package)> = project.roots().collect();
-        let keys = reuse.map(|reuse| (reuse.store, Keys::new(project, reuse.base, &self.on)));
+        let keys = reuse.map(|reuse| (reuse, Keys::new(self.program, reuse, &self.on)));
+        let methods = keys.as_ref().map(|(_, keys)| keys.analysed());
+        let keys = keys.as_ref().zip(methods);
         let mut reused = Reused::default();
         let mut outcome = Outcome::default();
         // Callees before callers: what is learnt of a package is known to those that import it.
         let asked = self.opened.into_iter().flat_map(|opened| &opened.packages).map(|&id| (id, &project[id]));
         let all: Vec<(PackageId, &Package)> = roots.iter().copied().chain(asked).collect();
-        let mut looks: Vec<Look> = all.iter().map(|_| Look::default()).collect();
-        for level in levels(project, &all.iter().map(|(id, _)| *id).collect::<Vec<_>>()) {
-            let look = |i: usize| {
+        let mut looks: Vec<Arc<Look>> = vec![Arc::default(); all.len()];
+        let watch = reuse.and_then(|reuse| reuse.watch);
+        let levels = levels(project, &all.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+        // The level at which all that is waited for most was looked at.
+        let first = |i: &usize| watch.is_some_and(|watch| watch.first.contains(&all[*i].0));
+        let early = levels.iter().rposition(|level| level.iter().any(first));
+        for (depth, level) in levels.iter().enumerate() {
+            let look = |&i: &usize| {
                 let (id, package) = all[i];
-                let keep = keys.as_ref().map(|(store, keys)| Keep { store: *store, keys, key: keys.of(id) });
-                match keep.as_ref().and_then(|keep| self.kept(id, keep)) {
-                    Some((look, learnt)) => (i, look, Some(learnt), true),
-                    None => {
-                        let (look, learnt) = self.guarded(id, package, keep.as_ref());
-                        (i, look, learnt, false)
-                    }
-                }
+                let keep = keys.map(|((reuse, keys), methods)| Keep { reuse, keys, key: keys.of(id), methods });
+                Some((i, self.one(id, package, keep.as_ref())?))
             };
-            let done: Vec<_> = level.into_par_iter().with_max_len(1).map(look).collect();
-            for (i, look, learnt, taken) in done {
+            let done: Option<Vec<_>> = level.par_iter().with_max_len(1).map(look).collect();
+            let Some(done) = done else { return (Outcome::default(), Reused { stopped: 1, ..reused }) };
+            for (i, Done { look, learnt, taken }) in done {
                 let is_root = i < roots.len();
                 reused.taken += u64::from(is_root && taken);
                 reused.analysed += u64::from(is_root && !taken);
                 looks[i] = look;
                 match learnt {
-                    Some(learnt) => self.learn(all[i].0, learnt),
+                    Some(learnt) => self.learn(all[i].0, &learnt),
                     None => reused.failed += 1,
                 }
+            }
+            if let Some((watch, memory)) = watch.zip(reuse.and_then(|reuse| reuse.memory))
+                && early == Some(depth)
+                && depth + 1 < levels.len()
+            {
+                (watch.tell)(self.early(&roots, &looks, memory, first));
             }
         }
         for look in looks.drain(roots.len()..) {
             outcome.summary.opened += look.bodies;
-            outcome.summary.diagnostics.extend(look.diagnostics);
+            outcome.summary.diagnostics.extend(look.diagnostics.iter().cloned());
         }
         outcome.summary.diagnostics.extend(self.opened.and_then(left));
-        let shields = Shields::new(&looks.iter().map(|look| &look.calls).collect::<Vec<_>>());
-        for look in &mut looks {
+        let shields = Shields::new(&looks.iter().map(|look| &*look.calls).collect::<Vec<_>>());
+        for look in &looks {
             outcome.summary.bodies += look.bodies;
             outcome.summary.executed += look.executed;
             outcome.summary.given_up += look.given_up;
-            outcome.summary.diagnostics.append(&mut look.diagnostics);
+            outcome.summary.diagnostics.extend(look.diagnostics.iter().cloned());
         }
         let parts: Vec<Part> =
-            roots.iter().zip(looks).map(|(&(_, package), look)| self.settle(package, look, &shields)).collect();
+            roots.iter().zip(&looks).map(|(&(_, package), look)| self.settle(package, look, &shields)).collect();
 
         outcome.summary.packages = roots.len();
         let mut files = BTreeSet::new();
@@ -242,19 +274,113 @@ impl Run<'_> {
         (outcome, reused)
     }
 
+    /// What is in the packages that are waited for most, when these were looked at and others were not.
+    fn early(
+        &self,
+        roots: &[(PackageId, &Package)],
+        looks: &[Arc<Look>],
+        memory: &Memory,
+        first: impl Fn(&usize) -> bool,
+    ) -> Outcome {
+        let calls = roots.iter().zip(looks).filter_map(|((id, package), look)| {
+            // Of a package that was looked at, each file was.
+            let looked = look.files.len() == package.files.len();
+            if looked { Some(Arc::clone(&look.calls)) } else { memory.last(*id).map(|(calls, _)| calls) }
+        });
+        let calls: Vec<Arc<Calls>> = calls.collect();
+        let shields = Shields::new(&calls.iter().map(|calls| &**calls).collect::<Vec<_>>());
+        let mut outcome = Outcome::default();
+        for i in (0..roots.len()).filter(first) {
+            let part = self.settle(roots[i].1, &looks[i], &shields);
+            outcome.findings.extend(part.findings);
+            outcome.suppressed.extend(part.suppressed);
+        }
+        outcome.finish();
+        outcome
+    }
+
+    /// What one package gives. None where nobody wants to know any more.
+    fn one(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> Option<Done> {
+        if let Some((look, learnt)) = keep.and_then(|keep| self.known(id, package, keep)) {
+            return Some(Done { look, learnt: Some(learnt), taken: true });
+        }
+        if keep.and_then(|keep| keep.reuse.watch).is_some_and(|watch| (watch.stop)()) {
+            return None;
+        }
+        let (look, learnt) = self.guarded(id, package, keep);
+        let look = Arc::new(look);
+        let learnt = learnt.map(|(learnt, rests_on)| self.remember(id, package, keep, &look, learnt, rests_on));
+        Some(Done { look, learnt, taken: false })
+    }
+
     /// What was found in a package before, if all that it depends on is as it was.
-    fn kept(&self, id: PackageId, keep: &Keep<'_>) -> Option<(Look, Learnt)> {
-        let kept = Kept::decode(&keep.store.get(keep.key)?)?;
-        kept.asked.holds(keep.keys, self.program, PkgId(id.0), &self.summaries, &self.hierarchy)?;
-        kept.open(self.models)
+    fn known(&self, id: PackageId, package: &Package, keep: &Keep<'_>) -> Option<(Arc<Look>, Arc<Learnt>)> {
+        let found = keep.reuse.memory.and_then(|memory| memory.found(id, &package.files));
+        if let Some(found) = &found
+            && self.holds(&found.rests_on, keep)
+        {
+            return Some((Arc::clone(&found.look), Arc::clone(&found.learnt)));
+        }
+        let kept = Kept::decode(&keep.reuse.store.get(keep.key)?)?;
+        let asked = kept.asked.holds(keep.keys, self.program, id, &self.summaries, &self.hierarchy)?;
+        let rests_on = || self.rests_on(asked, kept.asked.asked_methods().then_some(keep.methods));
+        if let Some(Found { look, learnt, .. }) = found {
+            // It was found in the same package, and what it asked has the same answers.
+            let learnt = self.remember(id, package, Some(keep), &look, learnt, rests_on());
+            return Some((look, learnt));
+        }
+        let rests_on = rests_on();
+        let (look, learnt) = kept.open(self.models)?;
+        let look = Arc::new(look);
+        let learnt = self.remember(id, package, Some(keep), &look, Arc::new(learnt), rests_on);
+        Some((look, learnt))
+    }
+
+    /// Whether all that was told of other packages would be told again.
+    fn holds(&self, rests_on: &RestsOn, keep: &Keep<'_>) -> bool {
+        let same = |(package, extent, known): &(PkgId, Extent, Option<Arc<Learnt>>)| {
+            self.summaries.extent(*package) == *extent
+                && self.summaries.of(*package).map(Arc::as_ptr) == known.as_ref().map(Arc::as_ptr)
+        };
+        rests_on.methods.is_none_or(|methods| methods == keep.methods) && rests_on.packages.iter().all(same)
+    }
+
+    /// What is known at present of packages that were asked about.
+    fn rests_on(&self, packages: impl IntoIterator<Item = PkgId>, methods: Option<Digest>) -> RestsOn {
+        let summaries = &self.summaries;
+        let packages = packages.into_iter().map(|id| (id, summaries.extent(id), summaries.of(id).cloned()));
+        RestsOn { packages: packages.collect(), methods }
+    }
+
+    /// Has what was found in a package at hand for the next time. Where nothing else is known of its functions than
+    /// before, gives what was known before: those that rest on it know it again.
+    fn remember(
+        &self,
+        id: PackageId,
+        package: &Package,
+        keep: Option<&Keep<'_>>,
+        look: &Arc<Look>,
+        learnt: Arc<Learnt>,
+        rests_on: RestsOn,
+    ) -> Arc<Learnt> {
+        let Some(memory) = keep.and_then(|keep| keep.reuse.memory) else { return learnt };
+        let before = memory.last(id).map(|(_, before)| before).filter(|before| **before == *learnt);
+        let learnt = before.unwrap_or(learnt);
+        memory.set_found(id, &package.files, Found { look: Arc::clone(look), learnt: Arc::clone(&learnt), rests_on });
+        learnt
     }
 
     /// Looks at a package. One on which a rule panics is reported as not analysed; the others are.
-    fn guarded(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> (Look, Option<Learnt>) {
+    fn guarded(
+        &self,
+        id: PackageId,
+        package: &Package,
+        keep: Option<&Keep<'_>>,
+    ) -> (Look, Option<(Arc<Learnt>, RestsOn)>) {
         // Nothing but the result outlives the closure.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let (look, learnt) = self.look(id, package, keep);
-            (look, Some(learnt))
+            let (look, learnt, rests_on) = self.look(id, package, keep);
+            (look, Some((learnt, rests_on)))
         }));
         result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -270,7 +396,7 @@ impl Run<'_> {
         })
     }
 
-    fn look(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> (Look, Learnt) {
+    fn look(&self, id: PackageId, package: &Package, keep: Option<&Keep<'_>>) -> (Look, Arc<Learnt>, RestsOn) {
         let bodies = self.program.bodies(id);
         let cx = PackageCx::new(package, &bodies, self.models, &self.summaries, &self.hierarchy);
         let analysis = state::analyse(&cx);
@@ -281,18 +407,21 @@ impl Run<'_> {
             Look { bodies: analysis.bodies, ..Look::default() }
         };
         let learnt = cx.learnt();
+        let asked = cx.asked();
         if let Some(keep) = keep
-            && let Some(asked) = AskedShape::of(&cx.asked(), keep.keys, self.program, PkgId(id.0), &self.summaries)
+            && let Some(asked) = AskedShape::of(&asked, keep.keys, self.program, id, &self.summaries)
             && let Some(bytes) = Kept::new(asked, &look, &learnt).encode()
         {
-            keep.store.put(keep.key, &bytes);
+            keep.reuse.store.put(keep.key, &bytes);
         }
-        (look, learnt)
+        let methods = keep.filter(|_| !asked.methods.is_empty()).map(|keep| keep.methods);
+        let rests_on = self.rests_on(asked.packages.keys().copied(), methods);
+        (look, Arc::new(learnt), rests_on)
     }
 
     fn look_at_files(&self, cx: &PackageCx<'_>, analysis: &Analysis<'_>) -> Look {
         let mut look = Look {
-            calls: reach::calls(cx, analysis),
+            calls: Arc::new(reach::calls(cx, analysis)),
             bodies: analysis.bodies,
             executed: analysis.executed.len(),
             given_up: analysis.executed.iter().filter(|executed| executed.exec.events.gave_up.is_some()).count(),
@@ -313,10 +442,11 @@ impl Run<'_> {
     }
 
     /// Decides what is pending, and sorts out suppressions.
-    fn settle(&self, package: &Package, look: Look, shields: &Shields) -> Part {
+    fn settle(&self, package: &Package, look: &Look, shields: &Shields) -> Part {
         let mut part = Part::default();
-        for (index, (mut found, pending)) in look.files.into_iter().enumerate() {
-            found.extend(pending.into_iter().filter_map(|p| p.settle(|function| shields.above(function).cloned())));
+        for (index, (found, pending)) in look.files.iter().enumerate() {
+            let mut found = found.clone();
+            found.extend(pending.iter().cloned().filter_map(|p| p.settle(|function| shields.above(function).cloned())));
             self.hold_back(SourceCx { package, index }, found, &mut part);
         }
         part
@@ -324,16 +454,13 @@ impl Run<'_> {
 
     /// Files what is known of a package's functions, under all names that the package has: importers see it without the
     /// files of its tests.
-    fn learn(&self, id: PackageId, learnt: Learnt) {
-        let learnt = Arc::new(learnt);
-        let project = self.program.project();
-        let others = project.packages().filter(|(other, package)| {
-            *other != id && !package.analyse && package.import_path == project[id].import_path
-        });
-        for (other, _) in others {
-            self.summaries.set(PkgId(other.0), Arc::clone(&learnt), project[id].analyse);
+    fn learn(&self, id: PackageId, learnt: &Arc<Learnt>) {
+        let package = &self.program.project()[id];
+        let variants = self.imported.get(&*package.import_path).into_iter().flatten().filter(|other| **other != id);
+        for &other in variants {
+            self.summaries.set(self.program.id(other), Arc::clone(learnt), package.analyse);
         }
-        self.summaries.set(PkgId(id.0), learnt, project[id].analyse);
+        self.summaries.set(self.program.id(id), Arc::clone(learnt), package.analyse);
     }
 
     fn runs(&self, rule: RuleCode) -> bool {
@@ -420,7 +547,7 @@ mod tests {
         let project = load(&fs, &Config::new("/m")).expect("the module loads");
         let program = Program::new(Arc::new(project));
         let models = Models::new();
-        let (on, summaries) = (BTreeSet::from([META.code]), Summaries::new(program.project().packages.len()));
+        let (on, summaries) = (BTreeSet::from([META.code]), Summaries::new(program.ids_end()));
         let run = Run {
             program: &program,
             models: &models,
@@ -429,6 +556,7 @@ mod tests {
             summaries,
             opened: None,
             hierarchy: Hierarchy::default(),
+            imported: imported(program.project()),
         };
         let (outcome, _) = run.all(None);
         assert_eq!(outcome.findings.len(), 1);

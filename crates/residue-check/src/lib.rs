@@ -23,4 +23,5 @@ mod value;
 pub use context::with_oracle;
 pub use engine::{check, check_with};
 pub use model::{ModelError, Models};
-pub use reuse::{Reuse, Reused};
+pub use reuse::{Memory, Reuse, Reused, Watch};
+pub use suppress::suppression;

@@ -9,7 +9,9 @@
 //! `//nolint:sqlclosecheck`, `//nolint:govet` and `//nolint:lostcancel`, `#nosec G118`. They speak of the same lines, and
 //! are never reported as unused. `//nolint` alone and other linters' names hold nothing back.
 
-use residue_finding::{Date, Finding, RuleCode, Span};
+use std::sync::Arc;
+
+use residue_finding::{Date, Edit, Finding, RuleCode, Span};
 use residue_syntax::ast::File;
 
 /// What opens a directive.
@@ -177,10 +179,43 @@ pub(crate) fn applies<'d>(directives: &'d mut [Directive], finding: &Finding) ->
     None
 }
 
+/// The comment that holds a finding back, as an edit of its file's text: on a line of its own above, else at the end of the
+/// line. None where neither would be read as one that is about this finding: inside a literal that goes over lines.
+pub fn suppression(text: &Arc<[u8]>, finding: &Finding) -> Option<Edit> {
+    let at = finding.site.span.start as usize;
+    let start = text.get(..at)?.iter().rposition(|&byte| byte == b'\n').map_or(0, |before| before + 1);
+    let rest = text.get(at..)?;
+    let end = at + rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+    let end = if text.get(..end)?.ends_with(b"\r") { end - 1 } else { end };
+    let indent: String =
+        text.get(start..at)?.iter().map_while(|&b| matches!(b, b' ' | b'\t').then_some(char::from(b))).collect();
+    let newline = if text.get(end) == Some(&b'\r') { "\r\n" } else { "\n" };
+    let comment = format!("{MARKER}ignore {} -- why", finding.rule);
+    // Above a declaration it would speak of all of it.
+    let above = (start, format!("{indent}{comment}{newline}"), 1);
+    let behind = (end, format!(" {comment}"), 0);
+    let candidates = if indent.is_empty() { [behind, above] } else { [above, behind] };
+    candidates.into_iter().find_map(|(offset, replacement, lines)| {
+        let changed = [text.get(..offset)?, replacement.as_bytes(), text.get(offset..)?].concat();
+        let mut moved = finding.clone();
+        moved.site.start.line += lines;
+        moved.site.end.line += lines;
+        let tree = residue_syntax::parse(changed.into(), residue_syntax::Bodies::Keep).file;
+        let mut directives = directives(&tree, |_| true);
+        // The new one, not another that is there already.
+        directives.retain(|directive| {
+            let inserted = offset as u32..=(offset + replacement.len()) as u32;
+            inserted.contains(&directive.span.start) && directive.until.is_none()
+        });
+        applies(&mut directives, &moved)?;
+        let span = Span { start: offset as u32, end: offset as u32 };
+        Some(Edit { path: finding.site.path.clone(), span, replacement })
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use residue_finding::{Confidence, Family, Position, RuleMeta, Severity, Site};
     use residue_syntax::{Bodies, parse};
 
     use super::*;
@@ -245,6 +280,53 @@ mod tests {
                 "`until=2027-02-30` ends nowhere: expected a day such as 2027-01-31",
                 "`until=` ends nowhere: expected a day such as 2027-01-31",
             ]
+        );
+    }
+
+    #[test]
+    fn a_suppression_can_be_made_for_a_place() {
+        static META: RuleMeta = RuleMeta {
+            code: RuleCode::new("R201"),
+            name: "test",
+            summary: "test",
+            family: Family::Resources,
+            cwe: &[],
+            severity: Severity::Warning,
+            confidence: Confidence::High,
+            default_on: true,
+            joins: &[],
+            docs: "",
+        };
+        let suppressed = |src: &str| {
+            let at = src.find("open").expect("it is there") as u32;
+            let line = src[..at as usize].matches('\n').count() as u32 + 1;
+            let start = Position { line, column: 1 };
+            let site = Site { span: Span { start: at, end: at + 4 }, start, end: start, ..Site::default() };
+            let edit = suppression(&Arc::from(src.as_bytes()), &Finding::new(&META, "left", site))?;
+            let mut text = src.to_owned();
+            text.replace_range(std::ops::Range::<usize>::from(edit.span), &edit.replacement);
+            Some(text)
+        };
+        let comment = "//residue:ignore R201 -- why";
+        for (src, want) in [
+            (
+                "package p\nfunc f() {\n\tx := open()\n}\n",
+                format!("package p\nfunc f() {{\n\t{comment}\n\tx := open()\n}}\n"),
+            ),
+            (
+                "package p\r\nfunc f() {\r\n\topen()\r\n}",
+                format!("package p\r\nfunc f() {{\r\n\t{comment}\r\n\topen()\r\n}}"),
+            ),
+            ("package p\nvar x = open()", format!("package p\nvar x = open() {comment}")),
+            // A line of its own would be part of the literal, and so would what comes after the call.
+            ("package p\nvar x = f(`\n  `, open())\n", format!("package p\nvar x = f(`\n  `, open()) {comment}\n")),
+        ] {
+            assert_eq!(suppressed(src).as_deref(), Some(&*want), "{src}");
+        }
+        assert_eq!(suppressed("package p\nvar x = f(`\n  `, open(), `\n`)\n"), None);
+        assert_eq!(
+            suppressed("package p\nfunc f() {\n\topen() // but why\n}\n").map(|it| it.contains("//residue")),
+            Some(true)
         );
     }
 }

@@ -56,7 +56,7 @@ fn run_with(tree: &Tree, store: &dyn Store, config: &Config, rules: &[&RuleMeta]
     let models = models();
     let project = tree.load(config, models);
     let roots = project.roots().count() as u64;
-    let reuse = Reuse { store, base: Digest::of(b"this program") };
+    let reuse = Reuse { store, base: Digest::of(b"this program"), memory: None, watch: None };
     let program = Program::undeclared(Arc::clone(&project));
     let (outcome, reused) = check_with(&program, models, rules, Some(&reuse));
     assert_eq!((reused.taken + reused.analysed, reused.failed), (roots, 0));
@@ -198,7 +198,8 @@ fn what_is_damaged_is_an_error_to_nobody() {
     for at in 0..60 {
         // A store checks what it gives; were one not to, there would be other findings, but no panic.
         let program = Program::undeclared(tree.load(&config(), models));
-        let reuse = Reuse { store: &Damaging(&store, at * 47), base: Digest::of(b"this program") };
+        let reuse =
+            Reuse { store: &Damaging(&store, at * 47), base: Digest::of(b"this program"), memory: None, watch: None };
         check_with(&program, models, rules::ALL, Some(&reuse));
     }
 }

@@ -134,8 +134,7 @@ const MUTED: Value = Value(u32::MAX);
 
 impl<'a> Lower<'a> {
     fn new(bodies: &'a Bodies<'a>, file: usize, cfg: &'a Cfg) -> Self {
-        let package = &bodies.program().project().packages[bodies.package().index()];
-        let version = package.files[file].go_version;
+        let version = bodies.sources()[file].go_version;
         Self {
             bodies,
             tree: bodies.syntax(file),

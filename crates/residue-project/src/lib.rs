@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod constraint;
 mod diagnostic;
+mod edit;
 pub mod fs;
 mod glob;
 mod guard;

@@ -9,7 +9,7 @@ use residue_syntax::ast::{Decl, Expr, File, GenKind, Spec};
 use residue_syntax::{Bodies, literal, parse};
 
 use crate::build::BuildSet;
-use crate::cache::{Key, ParseCache};
+use crate::cache::{Key, ParseCache, Trust};
 use crate::constraint::{Constraints, Expr as Constraint};
 use crate::fs::{FileSystem, Kind};
 use crate::glob::Globs;
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     return Outcome::Unwanted { constrained: true };
                 }
                 match self.known(&path, request) {
-                    Some(known) => self.select(known),
+                    Some((known, _)) => self.select(known),
                     None => self.parse(&name, path, src, request),
                 }
             })
@@ -128,7 +128,8 @@ impl Reader<'_> {
         }
         let path = dir.join(&file.name);
         let shown = self.reporter.display(&path);
-        if let Some(known) = self.known(&shown, request) {
+        let known = self.known(&shown, request);
+        if let Some((known, Trust::Full)) = known {
             return self.select(known);
         }
         let severity = Self::severity(request);
@@ -152,7 +153,15 @@ impl Reader<'_> {
             return Outcome::Broken;
         }
         match self.fs.read(&path) {
-            Ok(src) => self.parse(&file.name, shown, src.into(), request),
+            Ok(src) => match known {
+                Some((known, _)) if *src == **known.file.file.src() => {
+                    if let Some(cache) = self.cache {
+                        cache.insert(Key::new(&shown, request), &known);
+                    }
+                    self.select(known)
+                }
+                _ => self.parse(&file.name, shown, src.into(), request),
+            },
             Err(error) => {
                 self.reporter.unreadable(severity, &path, &error);
                 Outcome::Broken
@@ -176,8 +185,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A file that was parsed for another build set.
-    fn known(&self, path: &Arc<str>, request: &Request<'_>) -> Option<Arc<ReadFile>> {
+    /// A file that was parsed before, or for another build set.
+    fn known(&self, path: &Arc<str>, request: &Request<'_>) -> Option<(Arc<ReadFile>, Trust)> {
         self.cache?.get(&Key::new(path, request))
     }
 
@@ -312,7 +321,7 @@ fn package_name(outcomes: &[Outcome]) -> String {
 }
 
 /// What a file imports, with places; malformed literals are left to the syntax errors.
-fn imports(file: &File, path: &Arc<str>) -> Vec<(Arc<str>, Place)> {
+pub(crate) fn imports(file: &File, path: &Arc<str>) -> Vec<(Arc<str>, Place)> {
     let mut imports = Vec::new();
     for decl in file.list(file.top_decls()) {
         let Decl::Gen { kind: GenKind::Import, specs, .. } = file.decl(decl) else { break };
@@ -333,7 +342,7 @@ fn imports(file: &File, path: &Arc<str>) -> Vec<(Arc<str>, Place)> {
 }
 
 /// Whether a comment before the package clause says that the file is generated, as `go/ast.IsGenerated` has it.
-fn is_generated(file: &File) -> bool {
+pub(crate) fn is_generated(file: &File) -> bool {
     let before = file.comments().iter().take_while(|comment| comment.span.start < file.package_pos());
     before.into_iter().any(|comment| {
         let text = file.text(comment.span);

@@ -73,7 +73,7 @@ impl Graph {
         let mut graph = Self::default();
         let mut code: Vec<(usize, Node)> = Vec::new();
         let mut known: FxHashMap<ObjId, Ref> = FxHashMap::default();
-        let sources = &bodies.program.project().packages[bodies.pkg.index()].files;
+        let sources = bodies.sources();
         let mut files: Vec<usize> = (0..bodies.file_count()).collect();
         // As the go command gives files to the compiler.
         files.sort_by_key(|&file| (sources[file].cgo, sources[file].test));

@@ -9,7 +9,7 @@ use crate::symbol::Symbol;
 use crate::types::Type;
 use crate::universe::Builtin;
 
-/// A package: its index in [`residue_project::Project::packages`].
+/// A package: its number in a [`crate::Program`], which is that of [`crate::Program::id`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct PkgId(pub u32);
 
@@ -24,7 +24,7 @@ impl PkgId {
     /// `_Ctype_int`, `_Cconst_X`, `_Cvar_X`.
     pub const CGO: Self = Self(u32::MAX - 4);
 
-    /// The index; out of range for the special ones.
+    /// The number as an index; out of range for the special ones.
     pub fn index(self) -> usize {
         self.0 as usize
     }

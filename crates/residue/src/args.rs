@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Cache(CacheArgs),
     /// Look at the configuration
     Config(ConfigArgs),
+    /// Serve an editor: findings while you type (LSP on stdin and stdout)
+    #[command(after_help = LSP_AFTER_HELP)]
+    Lsp(Box<LspArgs>),
     /// List the rules
     Rules(RulesArgs),
     /// Say what a rule finds, why that leaks and how to fix it
@@ -101,9 +104,20 @@ Examples:
   RESIDUE_CACHE_DIR=/ci/cache residue check   in CI, kept from job to job
 
 Exit codes: 0 done, 2 wrong usage, 3 the directory cannot be read or written.";
+const LSP_AFTER_HELP: &str = "\
+An editor starts this. Each directory that it has open is analysed as `residue check` would in it:
+the same flags, RESIDUE_* variables, .residue.toml, baseline and suppressions count; buffers that
+are not saved are read in the place of their files. Patterns are those of each directory.
+
+Examples:
+  residue lsp                   what an editor is to start; docs/editor.md has the settings of several
+  residue lsp --tests ./...     look at tests too
+
+Exit codes: 0 the editor ended it in order, 1 it went without a word, 2 wrong usage, 3 what it said
+could not be read.";
 
 /// What is looked for and at, the same for every command that analyses.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LookArgs {
     /// Directories, with everything below them, or Go package patterns (default: ./...)
     #[arg(value_name = "PATTERN", value_hint = ValueHint::DirPath)]
@@ -221,6 +235,16 @@ pub(crate) struct CheckArgs {
     /// Say where the time went and what was missing
     #[arg(long, help_heading = "What is said")]
     pub(crate) stats: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LspArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+
+    /// Talk on stdin and stdout; there is no other way, editors say it all the same
+    #[arg(long)]
+    pub(crate) stdio: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub(crate) mod debug;
 pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod lsp;
 pub(crate) mod rules;
 #[cfg(target_os = "linux")]
 pub(crate) mod trace;

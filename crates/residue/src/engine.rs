@@ -74,6 +74,16 @@ pub(crate) struct LookedAt {
     pub(crate) packages: BTreeSet<String>,
 }
 
+impl LookedAt {
+    /// Adds the root packages of a project.
+    pub(crate) fn add(&mut self, project: &Project) {
+        for (_, package) in project.roots() {
+            self.files.extend(package.files.iter().map(|file| file.path.to_string()));
+            self.packages.insert(package.import_path.to_string());
+        }
+    }
+}
+
 /// Loads, types and checks what the settings name, as far as that is not known from an earlier run.
 pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> Result<Run, Error> {
     let mut clock = Clock::start();
@@ -102,7 +112,7 @@ pub(crate) fn check(settings: &Settings, cache: &Cache, progress: &Progress) -> 
         models,
         progress,
         fs: if kept.is_some() { &recorder } else { &OsFileSystem },
-        reuse: kept.map(|(store, base, _)| Reuse { store, base }),
+        reuse: kept.map(|(store, base, _)| Reuse { store, base, memory: None, watch: None }),
         cache: (builds.len() > 1).then(ParseCache::default),
         clock,
         totals: Totals::default(),
@@ -152,9 +162,7 @@ impl Build<'_> {
     fn check(&mut self, platform: Option<&Platform>, config: Config) -> Result<Part, Error> {
         self.progress.phase("reading packages");
         let config = Config { stubs: self.models.stubs(), ..config };
-        let project = residue_project::load_with(self.fs, &config, self.cache.as_ref());
-        let project = Arc::new(project.map_err(|error| load_error(&error))?);
-        nothing_named(&project)?;
+        let project = Arc::new(load(&config, self.fs, self.cache.as_ref())?);
         self.clock.phase("loading and parsing");
 
         let program = Program::undeclared(Arc::clone(&project));
@@ -165,32 +173,43 @@ impl Build<'_> {
         }
 
         self.progress.phase("checking");
-        let (mut outcome, reused) =
+        let (outcome, reused) =
             residue_check::check_with(&program, &self.models, &self.settings.rules, self.reuse.as_ref());
         self.clock.phase(if self.reuse.is_none() { "types of bodies, rules" } else { "types, rules" });
 
-        let (left_out, diagnostics) = diagnostics(&project);
-        let summary = &mut outcome.summary;
-        let Target { goos, goarch, tags, .. } = project.target.clone();
-        summary.platforms.push(Platform { goos, goarch, tags }.to_string());
-        summary.disabled.clone_from(&self.settings.disabled);
-        summary.diagnostics.extend(diagnostics);
-        summary.missing.extend(missing(&project));
-        outcome.finish();
         self.totals.add(&project);
         self.reused += reused;
-        self.sources.add(&outcome, &project);
-        let files: BTreeSet<String> =
-            project.roots().flat_map(|(_, package)| package.files.iter().map(|file| file.path.to_string())).collect();
-        self.looked_at.files.extend(files.iter().cloned());
-        self.looked_at.packages.extend(project.roots().map(|(_, package)| package.import_path.to_string()));
-        Ok(Part {
-            platform: platform.map(ToString::to_string).unwrap_or_default(),
-            outcome,
-            packages: project.roots().map(|(_, package)| package.to_string()).collect(),
-            files,
-            left_out,
-        })
+        let part = part(platform, outcome, &project, self.settings);
+        self.sources.add(&part.outcome, &project);
+        self.looked_at.add(&project);
+        Ok(part)
+    }
+}
+
+/// Loads one build.
+pub(crate) fn load(config: &Config, fs: &dyn FileSystem, cache: Option<&ParseCache>) -> Result<Project, Error> {
+    let project = residue_project::load_with(fs, config, cache).map_err(|error| load_error(&error))?;
+    nothing_named(&project)?;
+    Ok(project)
+}
+
+/// What checking one build gave, with what loading it said.
+pub(crate) fn part(platform: Option<&Platform>, mut outcome: Outcome, project: &Project, settings: &Settings) -> Part {
+    let (left_out, diagnostics) = diagnostics(project);
+    let summary = &mut outcome.summary;
+    let Target { goos, goarch, tags, .. } = project.target.clone();
+    summary.platforms.push(Platform { goos, goarch, tags }.to_string());
+    summary.disabled.clone_from(&settings.disabled);
+    summary.diagnostics.extend(diagnostics);
+    summary.missing.extend(missing(project));
+    outcome.finish();
+    let files = project.roots().flat_map(|(_, package)| package.files.iter().map(|file| file.path.to_string()));
+    Part {
+        platform: platform.map(ToString::to_string).unwrap_or_default(),
+        outcome,
+        packages: project.roots().map(|(_, package)| package.to_string()).collect(),
+        files: files.collect(),
+        left_out,
     }
 }
 
@@ -221,7 +240,7 @@ pub(crate) fn models(texts: &[(String, String)]) -> Result<Models, Error> {
 }
 
 /// What to load for a build, without the declarations of models.
-fn config(settings: &Settings, platform: Option<&Platform>) -> Config {
+pub(crate) fn config(settings: &Settings, platform: Option<&Platform>) -> Config {
     let tags = platform.map(|platform| platform.tags.as_slice()).unwrap_or_default();
     Config {
         patterns: settings.patterns.clone(),
@@ -400,7 +419,7 @@ impl Clock {
 /// The files that the outcome speaks of, by the path they are shown under.
 #[derive(Default)]
 pub(crate) struct AnalysedSources {
-    by_path: BTreeMap<String, Arc<[u8]>>,
+    pub(crate) by_path: BTreeMap<String, Arc<[u8]>>,
 }
 
 impl AnalysedSources {
@@ -413,7 +432,7 @@ impl AnalysedSources {
     }
 
     /// Keeps the files that an outcome speaks of; all others may be forgotten with their project.
-    fn add(&mut self, outcome: &Outcome, project: &Project) {
+    pub(crate) fn add(&mut self, outcome: &Outcome, project: &Project) {
         let held = outcome.suppressed.iter().map(|suppressed| &suppressed.finding);
         let paths = outcome.findings.iter().chain(held).flat_map(|finding| {
             let steps = finding.steps.iter().map(|step| &step.site.path);

@@ -82,6 +82,11 @@ impl Error {
         &self.message
     }
 
+    /// The message with its hints, a line each.
+    pub(crate) fn said(&self) -> String {
+        self.hints.iter().fold(self.message.clone(), |said, hint| format!("{said}\nhint: {hint}"))
+    }
+
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod figures;
 mod gate;
+mod lsp;
 mod markdown;
 mod output;
 mod paths;
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> Exit {
         Command::Baseline(args) => commands::baseline::run(args, &terminal),
         Command::Cache(args) => commands::cache::run(args, &terminal),
         Command::Config(args) => commands::config::run(args, &terminal),
+        Command::Lsp(args) => commands::lsp::run(*args),
         Command::Rules(args) => commands::rules::run(&args, &terminal),
         Command::Explain(args) => commands::explain::run(&args, &terminal),
         Command::Debug(args) => commands::debug::run(&args),

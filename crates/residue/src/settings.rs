@@ -69,6 +69,11 @@ impl Settings {
     pub(crate) fn resolve(args: CheckArgs) -> Result<Self, Error> {
         let dir = std::env::current_dir()
             .map_err(|error| Error::failed(format!("cannot tell the working directory: {error}")))?;
+        Self::resolve_in(args, dir)
+    }
+
+    /// The same for a run in another directory than the working directory.
+    pub(crate) fn resolve_in(args: CheckArgs, dir: PathBuf) -> Result<Self, Error> {
         let look = args.look;
         let start = start(&look.patterns, &dir);
         let config = match &look.config {

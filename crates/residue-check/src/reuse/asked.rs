@@ -1,6 +1,7 @@
 //! What the analysis of a package asked about others, and whether it would be told the same again.
 
 use residue_cache::Digest;
+use residue_project::PackageId;
 use residue_types::{ObjId, Objects as _, PkgId, Program, Symbol, Type};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ impl AskedShape {
         asked: &Asked,
         keys: &Keys<'_>,
         program: &Program,
-        own: PkgId,
+        own: PackageId,
         summaries: &Summaries,
     ) -> Option<Self> {
         let mut names = Names { keys, own, list: Vec::new(), numbers: FxHashMap::default() };
@@ -94,15 +95,15 @@ impl AskedShape {
         Some(Self { names: names.list, extents, functions, methods })
     }
 
-    /// Whether all answers are the same for a package that is about to be looked at.
+    /// Whether all answers are the same for a package that is about to be looked at: the packages that were asked, then.
     pub(crate) fn holds(
         &self,
         keys: &Keys<'_>,
         program: &Program,
-        own: PkgId,
+        own: PackageId,
         summaries: &Summaries,
         hierarchy: &Hierarchy,
-    ) -> Option<()> {
+    ) -> Option<Vec<PkgId>> {
         let packages: Vec<PkgId> = self.names.iter().map(|name| keys.named(own, name)).collect::<Option<_>>()?;
         let package = |number: u32| packages.get(number as usize).copied();
         for (number, extent) in &self.extents {
@@ -122,7 +123,7 @@ impl AskedShape {
                 }
                 None => residue_types::error_type(),
             };
-            let found = hierarchy.methods(program, own, *in_test, &interface, Symbol::new(method));
+            let found = hierarchy.methods(program, program.id(own), *in_test, &interface, Symbol::new(method));
             let same = match (&found, leads_to) {
                 (Some(found), Some(known)) => {
                     let same = |(id, (number, name)): (&ObjId, &(u32, String))| {
@@ -137,14 +138,19 @@ impl AskedShape {
                 return None;
             }
         }
-        Some(())
+        self.extents.iter().map(|(number, _)| package(*number)).collect()
+    }
+
+    /// Whether it was asked where calls through interfaces lead.
+    pub(crate) fn asked_methods(&self) -> bool {
+        !self.methods.is_empty()
     }
 }
 
 /// Gives packages numbers.
 struct Names<'a> {
     keys: &'a Keys<'a>,
-    own: PkgId,
+    own: PackageId,
     list: Vec<String>,
     numbers: FxHashMap<PkgId, u32>,
 }

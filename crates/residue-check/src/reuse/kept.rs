@@ -90,7 +90,7 @@ impl LookShape {
         });
         Some(Look {
             files: files.collect::<Option<_>>()?,
-            calls: self.calls.open(),
+            calls: Arc::new(self.calls.open()),
             bodies: self.bodies,
             executed: self.executed,
             given_up: self.given_up,

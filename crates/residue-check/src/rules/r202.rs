@@ -100,6 +100,7 @@ impl Rule for R202 {
 }
 
 /// A finding that holds if something above the function recovers.
+#[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) finding: Finding,
     pub(crate) function: Key,

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use residue_project::{PackageId, Variant};
+use residue_project::Variant;
 use residue_types::{ObjId, ObjKind, Objects, PkgId, Program, SelectionKind, Symbol, Type};
 use rustc_hash::FxHashMap;
 
@@ -35,7 +35,7 @@ impl Hierarchy {
         for (id, package) in project.packages() {
             let is_seen =
                 package.analyse || (package.variant == Variant::Plain && analysed.contains(&*package.import_path));
-            let pkg = PkgId(id.0);
+            let pkg = program.id(id);
             let Some(declared) = program.declarations(pkg).filter(|_| is_seen) else { continue };
             for (index, object) in declared.objects().enumerate() {
                 let ObjKind::Type(name) = &object.kind else { continue };
@@ -59,7 +59,7 @@ impl Hierarchy {
     /// Whether nobody but the code that is analysed can implement an interface.
     pub(crate) fn is_closed(program: &Program, recv: &Type) -> bool {
         let Some(origin) = recv.origin() else { return false };
-        let Some(declaring) = program.project().packages.get(origin.pkg.index()) else { return false };
+        let Some(declaring) = program.package(origin.pkg) else { return false };
         program.object(origin).is_some_and(|object| !object.name.is_exported())
             || &*declaring.name == "main"
             || declaring.import_path.split('/').any(|part| part == "internal")
@@ -75,16 +75,15 @@ impl Hierarchy {
         recv: &Type,
         name: Symbol,
     ) -> Option<Vec<ObjId>> {
-        let project = program.project();
         let (Type::Named(_), Type::Interface(interface)) = (recv, program.underlying(recv)) else { return None };
         let declaring_types = self.by_method.get(&name)?;
         if declaring_types.len() > NAMESAKES_MAX {
             return None;
         }
-        let own_path = &*project[PackageId(from.0)].import_path;
+        let own_path = program.package_path(from);
         let mut methods = Vec::new();
         for &ty in declaring_types.iter().chain(&self.embedding) {
-            let package = &project[PackageId(ty.pkg.0)];
+            let package = program.package(ty.pkg)?;
             // Each type once: of this package as it is here, of others as they are imported.
             let is_here = ty.pkg == from;
             if !is_here && (package.variant != Variant::Plain || &*package.import_path == own_path) {
@@ -112,7 +111,8 @@ impl Hierarchy {
                 // An embedded interface: whatever is in it.
                 _ => return None,
             }
-            methods.sort_unstable();
+            // As they come in the project: numbers of packages depend on what it was before.
+            methods.sort_unstable_by_key(|method: &ObjId| (program.package_id(method.pkg), method.index));
             methods.dedup();
             if methods.len() > IMPLEMENTATIONS_MAX {
                 return None;

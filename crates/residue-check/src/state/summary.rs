@@ -167,6 +167,11 @@ impl Summaries {
         self.known(package)?.by_name.get(name).map(|summary| &**summary)
     }
 
+    /// What is known of a package's functions, by their full names.
+    pub(crate) fn of(&self, package: PkgId) -> Option<&Arc<Learnt>> {
+        Some(&self.known(package)?.by_name)
+    }
+
     /// How much is known of a package's functions.
     pub(crate) fn extent(&self, package: PkgId) -> Extent {
         match self.known(package) {

@@ -1,6 +1,7 @@
 //! Loading whole trees from memory.
 
 mod bad_input;
+mod edits;
 mod modules;
 mod packages;
 mod patterns;

@@ -61,7 +61,7 @@ impl Checker<'_> {
         match path {
             "unsafe" => PkgId::UNSAFE,
             "C" => PkgId::CGO,
-            _ => self.package.import(path).map_or(PkgId::MISSING, |p| PkgId(p.0)),
+            _ => self.package.import(path).map_or(PkgId::MISSING, |p| self.program.id(p)),
         }
     }
 
@@ -70,8 +70,11 @@ impl Checker<'_> {
         match pkg {
             PkgId::UNSAFE => return Symbol::new("unsafe"),
             PkgId::CGO => return Symbol::new("C"),
-            PkgId::MISSING => {}
-            _ => return Symbol::new(&self.program.project().packages[pkg.index()].name),
+            _ => {
+                if let Some(package) = self.program.package(pkg) {
+                    return Symbol::new(&package.name);
+                }
+            }
         }
         let mut parts = path.rsplit('/');
         let last = parts.next().unwrap_or(path);

@@ -114,8 +114,13 @@ enum Entity {
 }
 
 impl<'p> Checker<'p> {
-    fn new(program: &'p Program, pkg: PkgId, declared: Option<&'p Declarations>, cgo: Option<&'p File>) -> Self {
-        let package = &program.project().packages[pkg.index()];
+    fn new(
+        program: &'p Program,
+        package: &'p Package,
+        pkg: PkgId,
+        declared: Option<&'p Declarations>,
+        cgo: Option<&'p File>,
+    ) -> Self {
         let symbols = match declared {
             Some(declared) if declared.symbols.len() == package.files.len() => Cow::Borrowed(&declared.symbols[..]),
             _ => {
@@ -149,11 +154,11 @@ impl<'p> Checker<'p> {
 
     /// Types the package-level declarations of `pkg`. Its imports must have been declared.
     pub(crate) fn declare(program: &'p Program, pkg: PkgId) -> Declarations {
+        let Some(package) = program.package(pkg) else { return Declarations::default() };
         with_stack(|| {
-            let files = &program.project().packages[pkg.index()].files;
-            let preambles = files.iter().filter(|f| f.cgo).map(|f| &f.file);
+            let preambles = package.files.iter().filter(|f| f.cgo).map(|f| &f.file);
             let stub = cgo::stub(preambles).map(|go| parse(Arc::from(go.into_bytes()), Keep::Skip).file);
-            let checker = Checker::new(program, pkg, None, stub.as_ref());
+            let checker = Checker::new(program, package, pkg, None, stub.as_ref());
             checker.collect();
             for index in 0..checker.sources.borrow().len() {
                 checker.ensure(ObjId { pkg, index: index as u32 });
@@ -174,9 +179,12 @@ impl<'p> Checker<'p> {
     /// Types the bodies of a declared package.
     pub(crate) fn check_bodies(program: &'p Program, pkg: PkgId) -> Bodies<'p> {
         static EMPTY: std::sync::LazyLock<Declarations> = std::sync::LazyLock::new(Declarations::default);
+        let Some(package) = program.package(pkg) else {
+            return Bodies { program, pkg, first_local: 0, locals: Vec::new(), files: Vec::new() };
+        };
         with_stack(|| {
             let declared = program.declarations(pkg).unwrap_or(&EMPTY);
-            let checker = Self::new(program, pkg, Some(declared), None);
+            let checker = Self::new(program, package, pkg, Some(declared), None);
             let mut files = Vec::new();
             for (i, source) in checker.package.files.iter().enumerate() {
                 checker.info.replace(Recorder::new(source.file.expr_count(), source.file.ident_count()));

@@ -73,7 +73,7 @@ pub(super) fn report(
 }
 
 /// Starts the threads that analysis runs on.
-fn start_threads(jobs: Option<u16>) -> Result<(), Error> {
+pub(crate) fn start_threads(jobs: Option<u16>) -> Result<(), Error> {
     /// Deep types and expressions are walked by recursion; only what is used of a stack costs memory.
     const STACK_BYTES: usize = 16 << 20;
     // None is one for each processor.
