@@ -70,6 +70,21 @@ fn an_ignore_is_a_code_action_that_holds() {
 }
 
 #[test]
+fn a_fix_is_a_code_action_that_settles_it() {
+    let text = leaks(&["One"]);
+    let dir = module(&[("a.go", &text)]);
+    let mut client = Client::start(dir.path(), capabilities());
+    client.open("a.go", &text);
+    let diagnostic = client.settled("a.go").remove(0);
+    let actions = client.actions("a.go", &diagnostic);
+    let fix = actions.iter().find(|it| it["isPreferred"] == true).expect("there is one");
+    for edit in fix["edit"]["documentChanges"][0]["edits"].as_array().expect("edits").iter().rev() {
+        client.change("a.go", json!([{"range": edit["range"], "text": edit["newText"]}]));
+    }
+    assert_eq!(client.settled("a.go"), [] as [Value; 0], "{fix}");
+}
+
+#[test]
 fn positions_are_in_the_units_agreed_on() {
     let text = "package data\n\nimport \"os\"\n\nfunc F() { s := \"𝒳ä日\"; f, _ := os.Open(s); f.Stat() }\n";
     let line = text.lines().nth(4).expect("a line");
