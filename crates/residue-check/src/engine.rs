@@ -15,12 +15,12 @@ use crate::context::PackageCx;
 use crate::demand::{Opened, Opening};
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
-use crate::reuse::{AskedShape, Found, Kept, Keys, Memory, RestsOn, Reuse, Reused};
+use crate::reuse::{AskedShape, Found, Kept, Keys, Memory, RestsOn, Reuse, Reused, Told};
 use crate::rules::r202::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
 use crate::state::dispatch::Hierarchy;
-use crate::state::summary::{Extent, Learnt, Summaries};
+use crate::state::summary::{Learnt, Summaries};
 use crate::state::{self, Analysis, Executed};
 use crate::suppress::{self, Directive};
 
@@ -202,6 +202,23 @@ fn left(opened: &Opened) -> Option<Diagnostic> {
     })
 }
 
+/// Has what was found in a package at hand for the next time. Where nothing else is known of its functions than
+/// before, gives what was known before: those that rest on it know it again.
+fn remember(
+    id: PackageId,
+    package: &Package,
+    keep: Option<&Keep<'_>>,
+    look: &Arc<Look>,
+    learnt: Arc<Learnt>,
+    rests_on: RestsOn,
+) -> Arc<Learnt> {
+    let Some(memory) = keep.and_then(|keep| keep.reuse.memory) else { return learnt };
+    let before = memory.last(id).map(|(_, before)| before).filter(|before| **before == *learnt);
+    let learnt = before.unwrap_or(learnt);
+    memory.set_found(id, &package.files, Found { look: Arc::clone(look), learnt: Arc::clone(&learnt), rests_on });
+    learnt
+}
+
 impl Run<'_> {
     fn all(&self, reuse: Option<&Reuse<'_>>) -> (Outcome, Reused) {
         let project = self.program.project();
@@ -309,7 +326,7 @@ impl Run<'_> {
         }
         let (look, learnt) = self.guarded(id, package, keep);
         let look = Arc::new(look);
-        let learnt = learnt.map(|(learnt, rests_on)| self.remember(id, package, keep, &look, learnt, rests_on));
+        let learnt = learnt.map(|(learnt, rests_on)| remember(id, package, keep, &look, learnt, rests_on));
         Some(Done { look, learnt, taken: false })
     }
 
@@ -326,19 +343,19 @@ impl Run<'_> {
         let rests_on = || self.rests_on(asked, kept.asked.asked_methods().then_some(keep.methods));
         if let Some(Found { look, learnt, .. }) = found {
             // It was found in the same package, and what it asked has the same answers.
-            let learnt = self.remember(id, package, Some(keep), &look, learnt, rests_on());
+            let learnt = remember(id, package, Some(keep), &look, learnt, rests_on());
             return Some((look, learnt));
         }
         let rests_on = rests_on();
         let (look, learnt) = kept.open(self.models)?;
         let look = Arc::new(look);
-        let learnt = self.remember(id, package, Some(keep), &look, Arc::new(learnt), rests_on);
+        let learnt = remember(id, package, Some(keep), &look, Arc::new(learnt), rests_on);
         Some((look, learnt))
     }
 
     /// Whether all that was told of other packages would be told again.
     fn holds(&self, rests_on: &RestsOn, keep: &Keep<'_>) -> bool {
-        let same = |(package, extent, known): &(PkgId, Extent, Option<Arc<Learnt>>)| {
+        let same = |(package, extent, known): &Told| {
             self.summaries.extent(*package) == *extent
                 && self.summaries.of(*package).map(Arc::as_ptr) == known.as_ref().map(Arc::as_ptr)
         };
@@ -350,24 +367,6 @@ impl Run<'_> {
         let summaries = &self.summaries;
         let packages = packages.into_iter().map(|id| (id, summaries.extent(id), summaries.of(id).cloned()));
         RestsOn { packages: packages.collect(), methods }
-    }
-
-    /// Has what was found in a package at hand for the next time. Where nothing else is known of its functions than
-    /// before, gives what was known before: those that rest on it know it again.
-    fn remember(
-        &self,
-        id: PackageId,
-        package: &Package,
-        keep: Option<&Keep<'_>>,
-        look: &Arc<Look>,
-        learnt: Arc<Learnt>,
-        rests_on: RestsOn,
-    ) -> Arc<Learnt> {
-        let Some(memory) = keep.and_then(|keep| keep.reuse.memory) else { return learnt };
-        let before = memory.last(id).map(|(_, before)| before).filter(|before| **before == *learnt);
-        let learnt = before.unwrap_or(learnt);
-        memory.set_found(id, &package.files, Found { look: Arc::clone(look), learnt: Arc::clone(&learnt), rests_on });
-        learnt
     }
 
     /// Looks at a package. One on which a rule panics is reported as not analysed; the others are.

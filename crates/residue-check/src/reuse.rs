@@ -20,7 +20,7 @@ pub(crate) use asked::AskedShape;
 pub(crate) use kept::Kept;
 pub(crate) use key::Keys;
 pub use memory::Memory;
-pub(crate) use memory::{Found, RestsOn, is_same};
+pub(crate) use memory::{Found, RestsOn, Told, is_same};
 
 /// Where to find what is known from earlier runs, and to leave what this one finds.
 #[derive(Clone, Copy)]

@@ -63,11 +63,14 @@ pub(crate) struct Found {
     pub(crate) rests_on: RestsOn,
 }
 
+/// What was known of a package: how much, and what.
+pub(crate) type Told = (PkgId, Extent, Option<Arc<Learnt>>);
+
 /// What the look at a package was told of others.
 #[derive(Clone)]
 pub(crate) struct RestsOn {
     /// What was known of the packages that it asked about.
-    pub(crate) packages: Arc<[(PkgId, Extent, Option<Arc<Learnt>>)]>,
+    pub(crate) packages: Arc<[Told]>,
     /// If it asked where calls through interfaces lead, the digest of all that decides that.
     pub(crate) methods: Option<Digest>,
 }

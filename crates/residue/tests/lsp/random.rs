@@ -50,8 +50,8 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "internal/sink/sink.go",
         &[
-            "package sink\n\nimport \"os\"\n\ntype Sink interface{ Take(f *os.File) }\n\nfunc Run(s Sink, p string) error {\n\tf, err := os.Open(p)\n\tif err != nil {\n\t\treturn err\n\t}\n\ts.Take(f)\n\treturn nil\n}\n",
-            "package sink\n\nimport \"os\"\n\ntype Sink interface {\n\tTake(f *os.File)\n\tName() string\n}\n\nfunc Run(s Sink, p string) error {\n\tf, err := os.Open(p)\n\tif err != nil {\n\t\treturn err\n\t}\n\ts.Take(f)\n\treturn nil\n}\n",
+            "package sink\n\nimport (\n\t\"os\"\n\n\t\"example.com/m/impl\"\n)\n\nvar Default Sink = impl.A{}\n\ntype Sink interface{ Take(f *os.File) }\n\nfunc Run(s Sink, p string) error {\n\tf, err := os.Open(p)\n\tif err != nil {\n\t\treturn err\n\t}\n\ts.Take(f)\n\treturn nil\n}\n",
+            "package sink\n\nimport (\n\t\"os\"\n\n\t\"example.com/m/impl\"\n)\n\nvar Default Sink = impl.A{}\n\ntype Sink interface {\n\tTake(f *os.File)\n\tName() string\n}\n\nfunc Run(s Sink, p string) error {\n\tf, err := os.Open(p)\n\tif err != nil {\n\t\treturn err\n\t}\n\ts.Take(f)\n\treturn nil\n}\n",
         ],
     ),
     (
@@ -81,6 +81,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("vendor/modules.txt", &["# example.com/dep v1.0.0\n## explicit; go 1.21\nexample.com/dep\n"]),
     ("go.mod", &["module example.com/m\n\ngo 1.27\n\nrequire example.com/dep v1.0.0\n"]),
 ];
+
+const ROUNDS: usize = 60;
 
 /// The last of them stay as they are.
 const FIXED: usize = 2;
@@ -140,8 +142,8 @@ fn what_is_shown_after_edits_is_what_check_finds() {
     let dir = module(&files);
     let mut client = Client::start(dir.path(), capabilities());
     let mut open: BTreeSet<&str> = BTreeSet::new();
-    let mut seen = 0;
-    for round in 0..60 {
+    let (mut seen, mut rounds_with) = (0, BTreeMap::new());
+    for round in 0..ROUNDS {
         for _ in 0..=random.below(4) {
             let (path, versions) = FILES[random.below(FILES.len() - FIXED)];
             let mut text = versions[random.below(versions.len())].to_owned();
@@ -180,6 +182,12 @@ fn what_is_shown_after_edits_is_what_check_finds() {
         let want = checked(&texts);
         assert_eq!(shown(&client), want, "round {round}: {texts:#?}");
         seen += want.len();
+        for path in want.iter().map(|(path, ..)| path.clone()).collect::<BTreeSet<_>>() {
+            *rounds_with.entry(path).or_insert(0) += 1;
+        }
+    }
+    for path in ["mid/mid.go", "internal/sink/sink.go", "uses/uses.go"] {
+        assert!((1..ROUNDS).contains(&rounds_with[path]), "what others do makes a difference: {rounds_with:?}");
     }
     assert!(seen > 20, "the edits make a difference: {seen}");
     assert!(!client.heard.iter().any(|it| it["method"] == "window/showMessage"), "{:?}", client.heard);
