@@ -924,7 +924,7 @@ impl<'a> FileCx<'a> {
 
     /// Whether a call of a function whose result holds a resource gives something to release, in the same sense.
     pub(crate) fn really_gives(self, call: ExprId, kind: ResourceId) -> bool {
-        !(self.models().ends_when_cancelled(kind) && self.is_cancelled(call))
+        !(self.is_cancelled(call) && self.models().ends_when_cancelled(kind))
     }
 
     /// Whether a constant among the arguments, or among those of the call that made an argument, says that there is none.

@@ -7,27 +7,20 @@
     reason = "a test runs programs, and fails where it can't go on"
 )]
 
+mod common;
+
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::{Numbers, start, used_words};
 use residue_gobin::{Binary, Elf};
 use residue_runtime::Options;
 use residue_runtime::heap::{Heap, Layouts};
 use residue_target::Target;
-use residue_testkit::go::{Running, releases};
 
 /// Memory that this process may ever have used: the core is mapped, what is read of it isn't large.
 const MEMORY_KB_MAX: u64 = 1_500_000;
-
-fn start(name: &str, folder: &Path) -> Running {
-    let program = folder.join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.go"));
-    let go = releases().pop().unwrap();
-    go.build(&source, &["-ldflags=-s -w"], &program);
-    Running::start(&mut Command::new(&program))
-}
 
 fn options(freeze: bool) -> Options {
     Options { freeze, key: [1; 32], reveal: false, now: None }
@@ -83,22 +76,6 @@ fn a_heap_that_never_holds_still_is_read_again_and_again() {
     assert!(running.is_alive());
 }
 
-/// A small generator of pseudo-random numbers (splitmix64), so that a failure can be had again.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-}
-
 #[test]
 fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
     let folder = tempfile::tempdir().unwrap();
@@ -116,14 +93,7 @@ fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
     let mut headers = vec![0; 1 << 20];
     let len = file.read_at(&mut headers, 0).unwrap();
     let elf = Elf::parse(&headers[..len]).unwrap();
-    let mut used = Vec::new();
-    for segment in elf.segments().iter().filter(|segment| segment.writable && segment.size < 128 << 20) {
-        let mut bytes = vec![0; segment.size as usize];
-        if file.read_exact_at(&mut bytes, segment.offset).is_ok() {
-            let words = bytes.chunks_exact(8).enumerate().filter(|(_, word)| word.iter().any(|byte| *byte != 0));
-            used.extend(words.map(|(index, word)| (segment.offset + 8 * index as u64, word.to_vec())));
-        }
-    }
+    let used = used_words(&file, &elf);
     assert!(used.len() > 1_000, "{} words are in use", used.len());
     let mut numbers = Numbers(11);
     let (mut read, mut refused) = (0, 0);

@@ -7,24 +7,19 @@
     reason = "a test runs programs, and fails where it can't go on"
 )]
 
+mod common;
+
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::{Numbers, start, used_words};
 use residue_gobin::{Binary, Elf};
 use residue_runtime::{Options, Report, Role, inspect};
 use residue_target::Target;
-use residue_testkit::go::{Running, releases};
-
-fn start(name: &str, folder: &Path) -> Running {
-    let program = folder.join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.go"));
-    let go = releases().pop().unwrap();
-    go.build(&source, &["-ldflags=-s -w"], &program);
-    Running::start(&mut Command::new(&program))
-}
+use residue_testkit::go::Running;
 
 fn options(freeze: bool) -> Options {
     Options { freeze, key: [1; 32], reveal: false, now: None }
@@ -113,22 +108,6 @@ fn check_frozen(report: &Report) {
     }
 }
 
-/// A small generator of pseudo-random numbers (splitmix64), so that a failure can be had again.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-}
-
 fn core_of(running: &Running, folder: &Path) -> PathBuf {
     let pid = running.pid().to_string();
     let made = Command::new("gcore").arg("-o").arg(folder.join("core")).arg(&pid).output();
@@ -160,14 +139,7 @@ fn broken_cores_are_read_as_far_as_they_go() {
     let mut headers = vec![0; 1 << 20];
     file.read_exact_at(&mut headers, 0).unwrap();
     let elf = Elf::parse(&headers).unwrap();
-    let mut used = Vec::new();
-    for segment in elf.segments().iter().filter(|segment| segment.writable && segment.size < 128 << 20) {
-        let mut bytes = vec![0; segment.size as usize];
-        if file.read_exact_at(&mut bytes, segment.offset).is_ok() {
-            let words = bytes.chunks_exact(8).enumerate().filter(|(_, word)| word.iter().any(|byte| *byte != 0));
-            used.extend(words.map(|(index, word)| (segment.offset + 8 * index as u64, word.to_vec())));
-        }
-    }
+    let used = used_words(&file, &elf);
     assert!(used.len() > 1_000, "{} words are in use", used.len());
     let mut numbers = Numbers(3);
     let (mut read, mut refused) = (0, 0);

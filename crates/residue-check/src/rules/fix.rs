@@ -11,6 +11,7 @@ use residue_syntax::ast::{AssignOp, BinaryOp, Expr, ExprId, File, Span as Range,
 use residue_types::{Basic, ObjId, Objects as _, Type};
 
 use crate::context::{Enclosing, FileCx};
+use crate::rules::r201;
 use crate::source::SourceCx;
 use crate::state::exec::Exec;
 use crate::state::store::{SiteId, Status};
@@ -182,11 +183,7 @@ fn deferred(cx: FileCx<'_>, release: &Release) -> Option<Edit> {
     if !indent.trim().is_empty() {
         return None;
     }
-    let gives_error = match cx.info().type_of(release.acquired) {
-        Type::Tuple(types) => types.contains(&residue_types::error_type()),
-        _ => false,
-    };
-    let after = if gives_error { check_after(cx, release, acquiring)? } else { acquiring };
+    let after = if r201::gives_error(cx, release.acquired) { check_after(cx, release, acquiring)? } else { acquiring };
     let end = tree.stmt_span(after).end;
     let line = line(tree, end);
     let rest = tree.text(Range::new(end, line.end));

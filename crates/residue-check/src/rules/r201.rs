@@ -517,7 +517,7 @@ fn mitigation<'a>(cx: FileCx<'_>, resource: &'a Resource, leak: &Leak) -> Option
 }
 
 /// Whether a call gives an error beside its value.
-fn gives_error(cx: FileCx<'_>, call: ExprId) -> bool {
+pub(super) fn gives_error(cx: FileCx<'_>, call: ExprId) -> bool {
     matches!(cx.info().type_of(call), Type::Tuple(types) if types.contains(&residue_types::error_type()))
 }
 

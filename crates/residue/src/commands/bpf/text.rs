@@ -194,7 +194,7 @@ fn maps(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
             map_type_name(map.map_type),
             visible(&map.name),
             format!("{}/{}", map.key_size, map.value_size),
-            grouped(map.max_entries.into()),
+            grouped(map.max_entries),
             map.memory.map(bytes).unwrap_or_default(),
             kept(shown, ObjectId::map(map.id)),
         ]
@@ -386,7 +386,7 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
     match object.kind {
         Kind::Map => {
             let Some(map) = inventory.maps.get(&object.id) else { return Ok(()) };
-            let entries = grouped(map.max_entries.into());
+            let entries = grouped(map.max_entries);
             line(
                 "size",
                 format!("{entries} entries at most, keys of {} B, values of {} B", map.key_size, map.value_size),
@@ -414,7 +414,7 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
             let size = |size: Option<u32>, what| size.map(|size| format!("{} {what}", bytes(size.into())));
             let sizes = [size(program.translated_bytes, "translated"), size(program.jited_bytes, "machine code")];
             line("code", sizes.into_iter().flatten().collect::<Vec<_>>().join(" · "))?;
-            let verified = program.verified_instructions.map(|count| grouped(count.into()));
+            let verified = program.verified_instructions.map(grouped);
             line("verified", verified.map(|count| format!("{count} instructions")).unwrap_or_default())?;
             if let Some(each) = program.run_time_ns.checked_div(program.runs) {
                 line("ran", format!("{} times, {} ns each", grouped(program.runs), grouped(each)))?;

@@ -8,8 +8,8 @@ use residue_runtime::heap::{Heap, Holder};
 use residue_target::{Descriptor, Target};
 use serde::Serialize;
 
-use super::text::grouped;
 use crate::error::Error;
+use crate::figures::grouped;
 
 /// Descriptors of one kind and holder that are listed one by one.
 const LISTED_MAX: usize = 4;

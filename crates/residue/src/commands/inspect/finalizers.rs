@@ -8,7 +8,7 @@ use residue_runtime::heap::{Finalizers, Group, Heap, NoteKind, Runner, State};
 use serde::Serialize;
 
 use super::Shown;
-use super::text::{grouped, time};
+use crate::figures::{grouped, time};
 
 #[derive(Serialize)]
 pub(super) struct FinalizersJson {

@@ -8,8 +8,8 @@ use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::{Heap, MemoryProfile, Retained, Summary};
 use serde::Serialize;
 
-use super::text::{grouped, time};
 use crate::error::Error;
+use crate::figures::{grouped, time};
 
 /// Types that are listed for people; JSON has all.
 const LISTED_MAX: usize = 30;

@@ -8,8 +8,9 @@ use residue_runtime::{Captured, FrameView, Lives, Slot, StackView};
 use serde::Serialize;
 
 use super::json::{FrameJson, WordJson, frame_json, word_json};
-use super::text::{bytes, frame_of, grouped, place, state, word};
+use super::text::{bytes, frame_of, place, state, word};
 use super::{Shown, json};
+use crate::figures::grouped;
 
 /// Return addresses of returned calls that the text lists.
 const STALE_LISTED: usize = 24;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::time::Duration;
 
 use residue_report::{plural, shown as masked, shown_name as visible};
 use residue_runtime::{Deferred, Frame, Goroutine, PanicState, Phase, Status, Word};
 use residue_target::Kind;
 
 use super::{Answer, Shown, View, missing};
+use crate::figures::{grouped, time};
 
 /// Numbers of goroutines listed for a group.
 pub(super) const LISTED_MAX: usize = 8;
@@ -322,30 +322,6 @@ pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
         Word::Slice { len, capacity } => {
             format!("slice of {} (room for {})", grouped(*len as usize), grouped(*capacity as usize))
         }
-    }
-}
-
-/// 1234567 as `1,234,567`.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-pub(super) fn time(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0 => format!("{} ms", time.as_millis()),
-        1..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

@@ -7,8 +7,8 @@ use residue_runtime::heap::{Heap, Holding, RetentionPath, Step, Why};
 use serde::Serialize;
 
 use super::heap::bytes;
-use super::text::grouped;
 use crate::error::Error;
+use crate::figures::grouped;
 
 /// Types that are proposed to who asked for one that there isn't.
 const PROPOSED_MAX: usize = 5;

@@ -44,8 +44,8 @@ use residue_finding::{Confidence, Family, Finding, Join, RuleCode, RuleMeta, Sev
 use residue_runtime::heap::Heap;
 
 use super::{finding, help, holder};
-use crate::commands::inspect::text::grouped;
 use crate::commands::inspect::{Shown, fds, why};
+use crate::figures::grouped;
 
 /// Descriptors that one container keeps, before that is worth a word.
 const DESCRIPTORS_MIN: u64 = 64;

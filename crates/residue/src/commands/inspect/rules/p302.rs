@@ -44,7 +44,7 @@ use residue_runtime::heap::Finalizers;
 
 use super::{finding, help, holder};
 use crate::commands::inspect::Shown;
-use crate::commands::inspect::text::time;
+use crate::figures::time;
 
 /// A function that is called when objects die may take as long.
 const BLOCKED_MIN: Duration = Duration::from_secs(10);

@@ -37,7 +37,7 @@ use residue_runtime::heap::{Finalizers, NoteKind, State};
 
 use super::{finding, help, holder};
 use crate::commands::inspect::Shown;
-use crate::commands::inspect::text::grouped;
+use crate::figures::grouped;
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("P303"),

@@ -40,7 +40,7 @@ use residue_runtime::heap::{Finalizers, NoteKind};
 
 use super::{finding, help, holder};
 use crate::commands::inspect::Shown;
-use crate::commands::inspect::text::grouped;
+use crate::figures::grouped;
 
 /// Objects with finalizers that package variables keep, before that is worth a word.
 const KEPT_MIN: u64 = 64;

@@ -50,7 +50,8 @@ use residue_runtime::{Goroutine, Phase, Role, Status};
 
 use super::{finding, help, holder};
 use crate::commands::inspect::Shown;
-use crate::commands::inspect::text::{frame_of, place, time};
+use crate::commands::inspect::text::{frame_of, place};
+use crate::figures::time;
 
 /// Goroutines in the same deferred call, before that is worth a word.
 const GOROUTINES_MIN: usize = 8;
