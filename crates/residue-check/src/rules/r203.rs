@@ -216,7 +216,8 @@ fn is_list(cx: FileCx<'_>, expr: ExprId) -> bool {
         return true;
     }
     let Some(var) = cx.variable(expr) else { return false };
-    let Some(site) = cx.pkg.bodies.object(var).and_then(|object| object.site) else { return false };
+    let object = cx.pkg.bodies.object(var).filter(|_| var.pkg == cx.pkg.bodies.package());
+    let Some(site) = object.and_then(|object| object.site) else { return false };
     if site.file as usize != cx.index {
         return cx
             .package_value(site)

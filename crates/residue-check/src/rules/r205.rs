@@ -191,18 +191,25 @@ fn two_owners(cx: FileCx<'_>, call: ExprId) -> Option<Finding> {
         let harmless = release.guarded || (how == "finalizer" && release.sets_field);
         if harmless { None } else { Some((method, release.kind?)) }
     });
-    let (method, kind) = other?;
-    let method = bodies.object(method)?;
-    let site = method.site?;
-    let file = cx.pkg.file(site.file as usize);
-    let (what, place) = (format!("`{}`", method.name.as_str()), file.site(file.tree().ident_span(site.ident)));
+    let (id, kind) = other?;
+    let method = bodies.object(id)?;
+    let what = format!("`{}`", method.name.as_str());
+    // Where it is in another package is no part of what is known of that.
+    let place = method.site.filter(|_| id.pkg == bodies.package()).map(|site| {
+        let file = cx.pkg.file(site.file as usize);
+        file.site(file.tree().ident_span(site.ident))
+    });
     let resource = cx.models().resource(kind);
     let harm = resource.twice.as_ref()?;
     let field: Vec<&str> = path.iter().map(|name| name.as_str()).collect();
     let message = format!("`{}` has two owners: {what} and the {how} both release it", field.join("."));
     let mut finding = Finding::new(&META, message, cx.site_of(call));
     finding.label = format!("the {how} releases it");
-    finding.step(StepRole::Released, place, format!("{what} releases it too, and leaves the {how} as it is"));
+    let too = format!("{what} releases it too, and leaves the {how} as it is");
+    match place {
+        Some(place) => finding.step(StepRole::Released, place, too),
+        None => finding.notes.push(too),
+    }
     finding.notes.push(harm.clone());
     finding
         .notes
