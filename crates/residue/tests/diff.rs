@@ -260,7 +260,16 @@ fn nothing_that_a_repository_names_is_run() {
     std::fs::remove_file(&canary).expect("it is there");
     let output = run(dir.path(), &["check", "--diff", "main"]);
     assert_eq!(code(&output), 3, "{}", err(&output));
-    assert!(err(&output).contains("git cannot tell what changed"), "{}", err(&output));
+    assert!(err(&output).contains("git cannot tell what changed: fatal: "), "{}", err(&output));
+    // Nor by a git that doesn't know that it is not to.
+    let old = tempfile::tempdir().expect("a directory for the test");
+    let path = std::env::var("PATH").expect("there is one");
+    let script = format!("#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nPATH='{path}'\nexec git \"$@\"\n");
+    write(old.path(), "git", &script);
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(old.path().join("git"), executable).expect("it is ours");
+    let output = residue(dir.path()).args(["check", "--diff", "main"]).env("PATH", old.path()).output();
+    assert_eq!(code(&output.expect("the program starts")), 3);
     let sprung = std::fs::read_to_string(&canary).unwrap_or_default();
     assert!(sprung.is_empty(), "{sprung}");
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,10 +27,12 @@ const SETTINGS: &[&str] = &[
     "diff.external=",
     "gc.auto=0",
     "maintenance.auto=false",
-    // No transport: what a partial clone lacks is not fetched.
-    "protocol.allow=never",
     "submodule.recurse=false",
 ];
+
+/// The only protocol that may be used: one that can't be. In the environment it wins over `protocol.*.allow` of the
+/// repository, and versions of git that do not know `GIT_NO_LAZY_FETCH` fetch nothing that a partial clone lacks.
+const PROTOCOL: &str = "/";
 
 /// What changed in the working tree since the commit from which the revision and HEAD went apart.
 pub(super) fn since(revision: &str, root: &Path) -> Result<Change, Error> {
@@ -68,7 +70,13 @@ pub(super) fn since(revision: &str, root: &Path) -> Result<Change, Error> {
             commit
         }
     };
-    let mut files = git.diff(&base)?;
+    let mut files = git.diff(&base).map_err(|what| {
+        let hint = format!(
+            "`git diff --merge-base {revision}` in {} may say more, and fetches what a partial clone lacks",
+            root.display()
+        );
+        Error::failed(format!("git cannot tell what changed: {what}")).hint(hint)
+    })?;
     files.extend(git.new_files()?);
     change.files = Some(files);
     Ok(change)
@@ -115,7 +123,7 @@ impl Git {
             command.env(format!("GIT_CONFIG_KEY_{at}"), name).env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
         command.env("GIT_CONFIG_COUNT", (known + self.filters.len()).to_string());
-        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_PROTOCOL_FROM_USER", "0");
+        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", PROTOCOL);
         command.env("LC_ALL", "C").env_remove("GIT_EXTERNAL_DIFF");
         // `core.worktree` would have it look elsewhere.
         let mut work_tree = OsString::from("--work-tree=");
@@ -131,13 +139,13 @@ impl Git {
             return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        match said.lines().find(|line| !line.trim().is_empty()) {
+        match complaint(&said) {
             None => Ok(None),
             Some(line) => {
                 // A container often runs as somebody else than who checked the tree out.
                 let owned = line.contains("dubious ownership");
                 let hint = format!("`git config --global --add safe.directory {}` trusts it", self.root.display());
-                Err(Error::failed(format!("git: {}", line.trim())).maybe_hint(owned.then_some(hint)))
+                Err(Error::failed(format!("git: {line}")).maybe_hint(owned.then_some(hint)))
             }
         }
     }
@@ -154,8 +162,8 @@ impl Git {
         Ok(commit.filter(|commit| commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())))
     }
 
-    /// What differs between a commit and the working tree.
-    fn diff(&self, commit: &str) -> Result<BTreeMap<PathBuf, Lines>, Error> {
+    /// What differs between a commit and the working tree; or why that can't be told.
+    fn diff(&self, commit: &str) -> Result<BTreeMap<PathBuf, Lines>, String> {
         let args = [
             "diff",
             "--no-ext-diff",
@@ -174,31 +182,29 @@ impl Git {
             commit,
             "--",
         ];
-        let failed = |what: String| {
-            let hint = format!("`git diff {commit}` in {} may say more", self.root.display());
-            Error::failed(format!("git cannot tell what changed: {what}")).hint(hint)
+        let said = |error: std::io::Error| error.to_string();
+        let mut child = self.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(said)?;
+        let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err("no output".to_owned());
         };
-        let mut child = self
-            .command(&args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| failed(error.to_string()))?;
-        let mut output =
-            BufReader::new(child.stdout.take().ok_or_else(|| failed("no output".to_owned()))?.take(BYTES_MAX));
+        // Both at once: git waits for whoever does not read.
+        let errors = std::thread::spawn(move || first_of(errors));
+        let mut output = BufReader::new(output.take(BYTES_MAX));
         let patch = patch::read(&mut output);
         let whole = output.get_ref().limit() > 0;
         // Closes the pipe, so that git ends even where reading stopped early.
         drop(output);
-        let status = child.wait().map_err(|error| failed(error.to_string()))?;
-        let patch = patch.map_err(|error| failed(error.to_string()))?;
+        let status = child.wait().map_err(said)?;
+        let errors = errors.join().unwrap_or_default();
         if !whole {
-            return Err(failed(format!("the change is larger than {} GiB", BYTES_MAX >> 30)));
+            return Err(format!("the change is larger than {} GiB", BYTES_MAX >> 30));
         }
-        if !status.success() {
-            return Err(failed(status.to_string()));
+        let patch = patch.map_err(said);
+        // A patch that is cut off is so because git failed.
+        if !status.success() && (patch.is_ok() || complaint(&errors).is_some()) {
+            return Err(complaint(&errors).map_or_else(|| status.to_string(), str::to_owned));
         }
-        Ok(below(&self.root, patch))
+        Ok(below(&self.root, patch?))
     }
 
     /// Files that are new as a whole: those that nobody has added yet and that are not ignored, and those that git compares
@@ -214,6 +220,22 @@ impl Git {
         }
         Ok(files)
     }
+}
+
+/// The line by which git says why it failed, which need not be its first: it warns on the way.
+fn complaint(said: &str) -> Option<&str> {
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fails = |line: &&str| line.starts_with("fatal:") || line.starts_with("error:");
+    lines().find(fails).or_else(|| lines().next())
+}
+
+/// The beginning of a text; the rest is read and forgotten.
+fn first_of(mut input: impl Read) -> String {
+    let mut first = Vec::new();
+    // Where reading fails, that is all there is.
+    let _ = input.by_ref().take(64 << 10).read_to_end(&mut first);
+    let _ = std::io::copy(&mut input, &mut std::io::sink());
+    String::from_utf8_lossy(&first).into_owned()
 }
 
 /// Git on PATH. Relative entries of it would have the analysed tree supply the program.
