@@ -3,7 +3,7 @@
 //! Each entry is one file, named by its key. It opens with a magic number and the digest of key and content, so that an
 //! entry that was cut off, damaged, renamed, or written by another version of this format is no entry. Files are made
 //! whole under another name and then renamed, so that runs at the same time see an entry as it was or as it is, and
-//! nothing has to be locked. Links are not followed, and what belongs to another user is not believed.
+//! nothing has to be locked. Links are not followed, and what belongs to another user is neither believed nor dropped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -196,7 +196,7 @@ impl DiskStore {
     }
 
     /// The entries in the directory; `unfinished` gets what is on its way to become one. Other files are nobody's
-    /// business.
+    /// business, nor are those of other users: each answers for their own.
     fn list(&self, mut unfinished: impl FnMut(PathBuf)) -> io::Result<Vec<Listed>> {
         let mut entries = Vec::new();
         let found = match fs::read_dir(&self.dir) {
@@ -210,12 +210,10 @@ impl DiskStore {
             if !key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
                 continue;
             }
+            let Some(metadata) = entry.metadata().ok().filter(|it| it.is_file() && is_ours(it)) else { continue };
             if rest.starts_with('.') && Path::new(rest).extension().is_some_and(|extension| extension == "new") {
                 unfinished(entry.path());
-            } else if rest.is_empty()
-                && let Ok(metadata) = entry.metadata()
-                && metadata.is_file()
-            {
+            } else if rest.is_empty() {
                 entries.push(Listed {
                     path: entry.path(),
                     bytes: metadata.len().next_multiple_of(BLOCK_BYTES).max(BLOCK_BYTES),

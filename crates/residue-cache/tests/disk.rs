@@ -161,6 +161,34 @@ fn what_a_killed_run_left_goes_and_other_files_stay() {
     assert_eq!(store.clear().expect("nothing is fine"), Usage::default());
 }
 
+#[cfg(unix)]
+#[test]
+fn what_belongs_to_others_is_neither_read_nor_dropped_nor_in_the_way() {
+    let dir = temporary();
+    let store = DiskStore::new(dir.path(), 4096);
+    for number in 0..4 {
+        store.put(key(number), b"found");
+    }
+    let unfinished = dir.path().join(format!("{}.theirs.new", key(0)));
+    fs::write(&unfinished, b"resid").expect("it is writable");
+    // Not a file, and of a name that would be removed.
+    fs::create_dir(dir.path().join(format!("{}.dir.new", key(0)))).expect("it is writable");
+    set_used(&unfinished, Duration::from_secs(7200));
+    // Only root can give files away; others see the rest.
+    let theirs = [file(dir.path(), 0), file(dir.path(), 1), unfinished];
+    let given = theirs.iter().all(|path| std::os::unix::fs::chown(path, Some(65_534), None).is_ok());
+    store.trim();
+    assert_eq!(store.trouble(), None);
+    if given {
+        assert!(theirs.iter().all(|path| path.exists()));
+        assert_eq!([0, 1].map(|number| store.get(key(number))), [None, None]);
+        assert_eq!(store.usage().expect("it can be listed").entries, 0, "two blocks were too many");
+    }
+    assert_eq!(store.trouble(), None);
+    store.clear().expect("what is ours can be removed");
+    assert!(dir.path().exists());
+}
+
 #[test]
 fn writers_and_readers_at_the_same_time_see_whole_entries() {
     let dir = temporary();
