@@ -51,7 +51,9 @@ pub(super) fn since(revision: &str, root: &Path) -> Result<Change, Error> {
     let shallow = git.text(&["rev-parse", "--is-shallow-repository"])?.as_deref() == Some("true");
     let Some(commit) = git.commit(revision)? else {
         let hint = if shallow {
-            format!("this is a shallow clone; `git fetch --depth=1 origin {revision}` gets it")
+            // A clone of one branch has a name for that branch only.
+            let name = revision.strip_prefix("origin/").unwrap_or(revision);
+            format!("this is a shallow clone; `git fetch --depth=1 origin {name}` gets it as FETCH_HEAD")
         } else {
             "`git branch --all` and `git tag` list what there is".to_owned()
         };
