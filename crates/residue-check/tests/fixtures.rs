@@ -204,6 +204,28 @@ fn broken_code_is_analysed_as_far_as_it_goes() {
 }
 
 #[test]
+fn variables_that_live_through_a_long_function_are_too_much_and_that_is_said() {
+    let models = Models::embedded().expect("the embedded models are right");
+    let mut source = "package p\n\nimport \"os\"\n\nfunc leaks() {\n\tg, _ := os.Open(\"x\")\n\tg.Stat()\n}\n\n\
+                      func long(next func() int) (sum int) {\n\tdefer leaks()\n"
+        .to_owned();
+    // Each pair of a block and a variable would be more than is kept.
+    let variables = 3000;
+    for i in 0..variables {
+        let _ = writeln!(source, "\tv{i} := next()\n\tif v{i} < 0 {{\n\t\treturn {i}\n\t}}");
+    }
+    for i in 0..variables {
+        let _ = writeln!(source, "\tsum += v{i}");
+    }
+    source.push_str("\treturn sum\n}\n");
+    let outcome = check(&program(&[("p.go", &source)]), &models, rules::ALL);
+    let found: Vec<_> = outcome.findings.iter().map(|found| (found.rule.to_string(), found.site.start.line)).collect();
+    assert_eq!(found, [("R201".to_owned(), 6)]);
+    let said: Vec<_> = outcome.summary.diagnostics.iter().map(|said| &*said.message).collect();
+    assert_eq!(said, ["`m.long` has more paths than are looked at: findings in it may be missing"]);
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let models = Models::embedded().expect("the embedded models are right");
     let files: Vec<(String, String)> = (0..40)
