@@ -17,7 +17,12 @@ impl Exec<'_> {
     pub(super) fn started(&mut self, state: &mut State, call: &ir::Call, place: Place) {
         let roles = self.cx.roles(call.expr);
         let function = Function { expr: call.expr, id: None, method: "", roles, summary: None };
-        self.acquires(state, &function, None, &Operands { place, fun: None, recv: None, args: Vec::new() });
+        self.acquires(
+            state,
+            &function,
+            None,
+            &Operands { place, fun: None, recv: None, args: Vec::new(), spread: false },
+        );
     }
 
     pub(super) fn acquires(

@@ -20,6 +20,8 @@ pub(super) struct Operands {
     pub(super) fun: Option<Sym>,
     pub(super) recv: Option<Sym>,
     pub(super) args: Vec<Sym>,
+    /// Whether the last argument is the slice of a variadic parameter, not an element of it.
+    pub(super) spread: bool,
 }
 
 impl Operands {
@@ -98,7 +100,7 @@ impl<'a> Exec<'a> {
 
     /// A call of a function literal.
     fn literal(&mut self, state: State, lit: ExprId, ops: &Operands) -> Vec<State> {
-        self.inline(state, lit, ops.place, &ops.args).unwrap_or_else(|mut state| {
+        self.inline(state, lit, ops).unwrap_or_else(|mut state| {
             if let Some(fun) = ops.fun {
                 self.escape(&mut state, fun, Escape::Stored);
                 self.havoc(&mut state, fun, ops.place);
@@ -130,15 +132,15 @@ impl<'a> Exec<'a> {
             Builtin::Panic => {
                 if self.deferring > 0 {
                     // A deferred call that panics, perhaps again: the ones below it still run.
-                    state.panicking = true;
+                    state.panics = state.panics.saturating_add(1);
                     state.unwinds = true;
                     return vec![state];
                 }
                 self.panic(&state, place, &Why::Here("panic"));
                 return Vec::new();
             }
-            Builtin::Recover if state.panicking && self.directly_deferred => {
-                state.panicking = false;
+            Builtin::Recover if state.panics > 0 && self.directly_deferred => {
+                state.panics -= 1;
                 let sym = self.new_value(&mut state, place);
                 state.facts.set(sym, Fact::NotNil);
                 sym
@@ -242,8 +244,8 @@ impl<'a> Exec<'a> {
         if !self.expectations(&mut state, function, ops) {
             return Vec::new();
         }
-        if state.panicking && self.directly_deferred && summary.as_ref().is_some_and(|summary| summary.recovers) {
-            state.panicking = false;
+        if state.panics > 0 && self.directly_deferred && summary.as_ref().is_some_and(|summary| summary.recovers) {
+            state.panics -= 1;
         }
         self.uses_after_release(&state, function, ops);
         self.finalizers(&mut state, function, ops);

@@ -17,6 +17,7 @@ use residue_syntax::ast::{BinaryOp, ExprId, UnaryOp};
 use residue_types::{Builtin, Callee, ObjId, Objects, Type};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::call::Operands;
 use super::events::{Events, Exit, Origin, Site, Why};
 use super::objects::star;
 use super::prepared::Prepared;
@@ -55,6 +56,8 @@ pub(super) enum Flow {
     Fork(Vec<State>),
     Stop,
     Return(Vec<Sym>),
+    /// What a deferred call runs panics.
+    Unwind,
 }
 
 /// A frame that waits for a function literal it called.
@@ -149,9 +152,9 @@ impl<'a> Exec<'a> {
         self.deferring = 1;
         self.directly_deferred = true;
         let mut state = State::default();
-        state.panicking = true;
+        state.panics = 1;
         let exits = self.run(0, state);
-        exits.iter().any(|exit| !exit.state.panicking)
+        exits.iter().any(|exit| exit.state.panics == 0)
     }
 
     /// Executes the whole function. Parameters that `tracked` names are resources of the caller.
@@ -231,8 +234,12 @@ impl<'a> Exec<'a> {
                 if seen.len() > WIDEN_AFTER && !self.widen(body, block, &mut widened[block.index()], &mut state) {
                     continue;
                 }
-                if seen.len() > VISITS_MAX || self.steps > STEPS_MAX {
+                if seen.len() > VISITS_MAX {
                     self.events.gave_up = Some("ways into one place");
+                    continue;
+                }
+                if self.steps > STEPS_MAX {
+                    self.events.gave_up = Some("paths");
                     continue;
                 }
                 for (to, mut state) in self.block(body, ir, block, state, &mut exits) {
@@ -383,12 +390,21 @@ impl<'a> Exec<'a> {
                 match self.step(body, ir, value, &mut state) {
                     Flow::Next => {}
                     Flow::Fork(states) => {
-                        work.extend(states.into_iter().rev().map(|state| (state, at)));
+                        let (unwinding, going_on): (Vec<State>, Vec<State>) =
+                            states.into_iter().partition(|state| state.unwinds);
+                        for state in unwinding {
+                            self.unwind(ir, ir.instr(value).at, state, exits);
+                        }
+                        work.extend(going_on.into_iter().rev().map(|state| (state, at)));
                         break;
                     }
                     Flow::Stop => break,
                     Flow::Return(results) => {
                         self.return_(ir, ir.instr(value).at, state, &results, exits);
+                        break;
+                    }
+                    Flow::Unwind => {
+                        self.unwind(ir, ir.instr(value).at, state, exits);
                         break;
                     }
                 }
@@ -427,22 +443,10 @@ impl<'a> Exec<'a> {
     }
 
     /// Executes a function literal that is called here. The state back where that is not done: too deep, or recursive.
-    pub(super) fn inline(
-        &mut self,
-        mut state: State,
-        lit: ExprId,
-        place: Place,
-        args: &[Sym],
-    ) -> Result<Vec<State>, Box<State>> {
+    pub(super) fn inline(&mut self, mut state: State, lit: ExprId, ops: &Operands) -> Result<Vec<State>, Box<State>> {
         let Some(body) = self.loaded(Parent::Expr(lit)) else { return Err(Box::new(state)) };
+        self.set_params(&mut state, lit, ops);
         let ir = Rc::clone(self.ir(body));
-        for (i, param) in ir.params.iter().enumerate() {
-            if let Some(param) = *param {
-                let arg = args.get(i).copied();
-                let arg = arg.unwrap_or_else(|| self.syms.of(Def::Var(param)));
-                state.env.set(param, arg);
-            }
-        }
         self.frames.push(Frame { defers: state.defers.take() });
         let exits = self.run(body, state);
         let frame = self.frames.pop();
@@ -450,10 +454,38 @@ impl<'a> Exec<'a> {
         for exit in exits {
             let mut state = exit.state;
             state.defers = frame.as_ref().and_then(|frame| frame.defers.clone());
-            Self::set_results(&mut state, place, &exit.results);
+            Self::set_results(&mut state, ops.place, &exit.results);
             states.push(state);
         }
         Ok(self.joined(body, ir.cfg.exit(), states))
+    }
+
+    /// Gives the parameters of a function literal what it is called with.
+    pub(super) fn set_params(&mut self, state: &mut State, lit: ExprId, ops: &Operands) {
+        let Some(body) = self.load(Parent::Expr(lit)) else { return };
+        let ir = Rc::clone(self.ir(body));
+        let variadic = !ops.spread && self.cx.signature(Parent::Expr(lit)).is_some_and(|of| of.variadic);
+        for (i, param) in ir.params.iter().enumerate() {
+            let Some(param) = *param else { continue };
+            let arg = match ops.args.get(i) {
+                _ if variadic && i + 1 == ir.params.len() => self.packed(state, ops, i),
+                Some(&arg) => arg,
+                None => self.syms.of(Def::Var(param)),
+            };
+            state.env.set(param, arg);
+        }
+    }
+
+    /// The slice that a variadic parameter gets, of the arguments from `first` on.
+    fn packed(&mut self, state: &mut State, ops: &Operands, first: usize) -> Sym {
+        let slice = self.syms.of(Def::Alloc(ops.place));
+        self.refresh(state, ops.place);
+        for (i, &arg) in ops.args.iter().enumerate().skip(first) {
+            if self.carries(state, arg) {
+                state.fields.set((slice, Field::Element(i as u32)), arg);
+            }
+        }
+        slice
     }
 
     /// Files the results of a call.
@@ -559,7 +591,7 @@ impl<'a> Exec<'a> {
                 let args = self.temps(state, body, ir.values(call.args));
                 if Deferred::depth(state.defers.as_ref()) >= DEFERS_MAX {
                     self.events.gave_up = Some("deferred calls");
-                } else if !Deferred::has(state.defers.as_ref(), place, &args, recv) {
+                } else if !Deferred::has(state.defers.as_ref(), place, (fun, recv, &args)) {
                     let below = state.defers.take();
                     state.defers = Some(Rc::new(Deferred::new(place, id, (fun, recv, args), below)));
                 }
@@ -577,7 +609,7 @@ impl<'a> Exec<'a> {
         let fun = call.fun.map(|fun| self.temp(state, body, fun));
         let recv = call.recv.map(|recv| self.temp(state, body, recv));
         let args = self.temps(state, body, ir.values(call.args));
-        let operands = super::call::Operands { place, fun, recv, args };
+        let operands = Operands { place, fun, recv, args, spread: call.spread };
         let was_direct = std::mem::replace(&mut self.directly_deferred, false);
         let direct = was_direct && is_recover(call);
         self.directly_deferred = direct;
@@ -587,7 +619,7 @@ impl<'a> Exec<'a> {
             0 => Flow::Stop,
             1 => {
                 *state = states.remove(0);
-                if std::mem::take(&mut state.unwinds) { Flow::Return(Vec::new()) } else { Flow::Next }
+                if state.unwinds { Flow::Unwind } else { Flow::Next }
             }
             _ => Flow::Fork(states),
         }

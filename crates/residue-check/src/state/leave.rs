@@ -22,7 +22,7 @@ impl Exec<'_> {
             self.events.gave_up = Some("returns");
             return;
         }
-        for mut state in self.run_defers(state) {
+        for mut state in self.run_defers(state, false) {
             let results = results_of(ir, &state, results);
             if self.frames.is_empty() && self.deferring == 0 {
                 if let Some(failed) = self.beside_error(ir, &mut state, &results) {
@@ -73,18 +73,35 @@ impl Exec<'_> {
         }
     }
 
-    /// Runs the deferred calls of the current frame.
-    fn run_defers(&mut self, state: State) -> Vec<State> {
+    /// A panic in what a deferred call runs leaves a frame: its own deferred calls run, and may end it.
+    pub(super) fn unwind(&mut self, ir: &ir::Body, at: At, state: State, exits: &mut Vec<Exit>) {
+        for state in self.run_defers(state, true) {
+            // How the function itself is left by a panic is seen where the panic begins.
+            if !self.frames.is_empty() || self.deferring > 0 {
+                let results = results_of(ir, &state, &[]);
+                exits.push(Exit { state, results, at });
+            }
+        }
+    }
+
+    /// Runs the deferred calls of the current frame, which the newest panic leaves or which returns. Says of each state
+    /// whether a panic leaves the frame in the end.
+    fn run_defers(&mut self, state: State, unwinding: bool) -> Vec<State> {
         let mut done = Vec::new();
-        let mut work = vec![state];
+        // With each state, how many panics there are where its frame is being left by one.
+        let level = unwinding.then_some(state.panics);
+        let mut work = vec![(state, level)];
         let was_direct = self.directly_deferred;
         self.deferring += 1;
-        while let Some(mut state) = work.pop() {
+        while let Some((mut state, level)) = work.pop() {
+            let unwinds = level.is_some_and(|level| state.panics >= level);
             let Some(deferred) = state.defers.take() else {
+                state.unwinds = unwinds;
                 done.push(state);
                 continue;
             };
             state.defers.clone_from(&deferred.below);
+            state.unwinds = false;
             let ir = Rc::clone(self.ir(deferred.body));
             let call = ir.call(deferred.call);
             let operands = super::call::Operands {
@@ -92,14 +109,24 @@ impl Exec<'_> {
                 fun: deferred.fun,
                 recv: deferred.recv,
                 args: deferred.args.clone(),
+                spread: call.spread,
             };
+            // What a frame defers ends the panic that leaves this frame; where it returns, not that of one further up.
             // `defer recover()` recovers only in a function that is itself deferred.
-            self.directly_deferred = was_direct || !is_recover(call);
-            let below = state.defers.take();
+            self.directly_deferred = if is_recover(call) { was_direct } else { unwinds };
+            let (below, panics) = (state.defers.take(), state.panics);
             for mut state in self.apply(state, call, operands) {
                 state.defers.clone_from(&below);
-                state.unwinds = false;
-                work.push(state);
+                let level = match state.unwinds {
+                    false => level,
+                    true if unwinds => {
+                        // The new panic takes the place of the one before.
+                        state.panics = panics;
+                        level
+                    }
+                    true => Some(state.panics),
+                };
+                work.push((state, level));
             }
             if work.len() + done.len() > KINDS_MAX * 4 {
                 self.events.gave_up = Some("deferred calls");
@@ -113,7 +140,7 @@ impl Exec<'_> {
 
     /// What happens where an instruction panics, if anything here depends on it.
     pub(super) fn panic(&mut self, state: &State, place: Place, why: &Why) {
-        if self.deferring > 0 || state.panicking {
+        if self.deferring > 0 || state.panics > 0 {
             return;
         }
         let has_open = state.open().any(|site| self.kind(site).is_some());
@@ -134,9 +161,9 @@ impl Exec<'_> {
             frame = frame.saturating_sub(1);
             for mut state in states {
                 state.defers.clone_from(&defers);
-                state.panicking = true;
-                for state in self.run_defers(state) {
-                    if state.panicking {
+                state.panics = 1;
+                for state in self.run_defers(state, true) {
+                    if state.panics > 0 {
                         next.push(state);
                     } else if frame == 0 {
                         self.recovered(state, place, why);

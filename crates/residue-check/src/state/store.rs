@@ -142,12 +142,11 @@ impl Deferred {
     }
 
     /// Whether the stack has this very call already: a defer in a loop.
-    pub(crate) fn has(stack: Option<&Rc<Self>>, place: Place, args: &[Sym], recv: Option<Sym>) -> bool {
+    pub(crate) fn has(stack: Option<&Rc<Self>>, place: Place, operands: (Option<Sym>, Option<Sym>, &[Sym])) -> bool {
         let mut at = stack;
         while let Some(deferred) = at {
             if (deferred.body, deferred.value) == (place.body, place.value)
-                && deferred.args == args
-                && deferred.recv == recv
+                && (deferred.fun, deferred.recv, &deferred.args[..]) == operands
             {
                 return true;
             }
@@ -205,13 +204,13 @@ pub(crate) struct State {
     /// By [`SiteId`]; those beyond the end are absent.
     resources: Vec<Resource>,
     pub(crate) defers: Option<Rc<Deferred>>,
-    /// Whether a panic unwinds the stack.
-    pub(crate) panicking: bool,
+    /// Panics under way: the one that unwinds the function, and those of deferred calls that it runs.
+    pub(crate) panics: u8,
     /// Calls made so far that undo or write something which the end of the process does not, by the digest of their text.
     pub(crate) outlived: Map<u64, ()>,
     /// Whether a deferred call gave the HTTP request that the function handles a status.
     pub(crate) answered: bool,
-    /// Whether a deferred call just panicked: its frame is to be left.
+    /// Whether the newest of them was made by what a deferred call runs, and unwinds its frames.
     pub(crate) unwinds: bool,
     pub(crate) trail: Option<Rc<Trail>>,
 }
@@ -304,7 +303,8 @@ impl State {
 
     fn property(&self, hasher: &mut FxHasher) {
         let known = self.resources.iter().rposition(|r| *r != Resource::default()).map_or(0, |last| last + 1);
-        (&self.resources[..known], self.panicking, self.answered, self.defers.as_ref().map(|d| d.hash)).hash(hasher);
+        (&self.resources[..known], self.panics, self.unwinds, self.answered, self.defers.as_ref().map(|d| d.hash))
+            .hash(hasher);
     }
 
     /// Drops what this state knows and another doesn't. `phi` gives the symbol of a variable that holds different
