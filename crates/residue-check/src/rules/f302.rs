@@ -55,8 +55,9 @@
 //!
 //! ## Limits
 //!
-//! A function that is used as a value may be deferred by whoever gets it, and so may an exported function by other
-//! packages: their own call of `recover` is not reported. Function values are not followed.
+//! A function that is used as a value may be deferred by whoever gets it, and so may a method or an exported function by
+//! other packages: their own call of `recover` is not reported, only `defer recover()` is. Function values are not
+//! followed.
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 use residue_flow::Parent;
@@ -235,8 +236,9 @@ fn deferred(cx: FileCx<'_>, function: Parent, call: &ir::Call, out: &mut Vec<Fin
     if is_recover(call) {
         let in_vain = match function {
             Parent::Expr(lit) => matches!(use_of_literal(cx, lit), Use::Called(_)),
+            // Who writes a function to be deferred calls recover in it.
             Parent::Decl(decl) => {
-                uses_of_private(cx, decl).is_some_and(|uses| uses.iter().all(|u| u.how == How::Called))
+                cx.declared(decl).is_some_and(|id| uses(cx, id).iter().all(|use_| use_.how == How::Called))
             }
             _ => false,
         };
