@@ -204,6 +204,38 @@ fn broken_code_is_analysed_as_far_as_it_goes() {
 }
 
 #[test]
+fn steps_speak_of_the_resource_that_is_left() {
+    let said = |body: &str| -> (String, Vec<String>) {
+        let head = "package p\n\nimport (\n\t\"context\"\n\t\"database/sql\"\n\t\"net\"\n\t\"os\"\n)\n\n\
+                    var _ context.Context\nvar _ *sql.DB\nvar _ net.Conn\n\n";
+        let outcome = run("p.go", &format!("{head}{body}"));
+        let [finding] = &outcome.findings[..] else { panic!("one finding: {:?}", outcome.findings) };
+        (finding.message.clone(), finding.steps.iter().map(|step| step.message.clone()).collect())
+    };
+    // Several are they.
+    let rows = "func f(db *sql.DB) error {\n\trows, err := db.Query(\"q\")\n\tif err != nil {\n\t\treturn err\n\t}\n\
+                \treturn rows.Err()\n}\n";
+    let (message, steps) = said(rows);
+    assert_eq!(message, "the rows are never closed");
+    assert_eq!(steps.last().map(String::as_str), Some("returns here, and they are not closed"));
+    // The loop never comes to an end, and each round but the last hands it on.
+    let accept = "func f(ctx context.Context, l net.Listener) error {\n\tfor {\n\t\tc, err := l.Accept()\n\
+                  \t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif ctx.Err() != nil {\n\
+                  \t\t\treturn ctx.Err()\n\t\t}\n\t\tgo serve(c)\n\t}\n}\n\n\
+                  func serve(c net.Conn) {\n\tdefer c.Close()\n\tc.Write(nil)\n}\n";
+    let (message, steps) = said(accept);
+    assert_eq!(message, "the connection is not closed on every path");
+    assert!(steps.iter().all(|step| !step.contains("used here")), "{steps:?}");
+    // What the variable holds later is another file.
+    let second = "func f(a, b string) error {\n\tf, err := os.Open(a)\n\tif err != nil {\n\t\treturn err\n\t}\n\
+                  \tdefer func() { f.Close() }()\n\tif f, err = os.Open(b); err != nil {\n\t\treturn err\n\t}\n\
+                  \t_, err = f.Stat()\n\treturn err\n}\n";
+    let (message, steps) = said(second);
+    assert_eq!(message, "the file is never closed");
+    assert!(steps.iter().all(|step| !step.contains("used here")), "{steps:?}");
+}
+
+#[test]
 fn variables_that_live_through_a_long_function_are_too_much_and_that_is_said() {
     let models = Models::embedded().expect("the embedded models are right");
     let mut source = "package p\n\nimport \"os\"\n\nfunc leaks() {\n\tg, _ := os.Open(\"x\")\n\tg.Stat()\n}\n\n\

@@ -74,7 +74,7 @@ use residue_types::{Callee, ObjId, Objects, Type};
 use crate::context::{Enclosing, FileCx};
 use crate::model::Resource;
 use crate::rules::fix::{self, Release};
-use crate::rules::{Rule, path};
+use crate::rules::{Rule, path, r203};
 use crate::state::events::{Exit, Origin};
 use crate::state::exec::Exec;
 use crate::state::store::{self, SiteId, Status, Trail};
@@ -411,10 +411,11 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     let dropped = Targets::of(cx, call, result).value == Target::Dropped;
     let called = cx.called_text(call);
     let be = be(name);
+    let (it, them) = if be == "are" { ("they", "them") } else { ("it", "it") };
     // On another path it is released, or goes to somebody who may.
     let elsewhere = site.released.is_some() || handed_on(exec, leak.site);
     let message = match (dropped, elsewhere) {
-        (true, _) => format!("the {name} that {called} returns {be} dropped: it can never be {verb}"),
+        (true, _) => format!("the {name} that {called} returns {be} dropped: {it} can never be {verb}"),
         (false, false) => format!("the {name} {be} never {verb}"),
         (false, true) => format!("the {name} {be} not {verb} on every path"),
     };
@@ -436,7 +437,7 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     match leak.at {
         Some(_) if leak.overwritten.is_some() => {
             let span = leak.overwritten.map(|place| path::span(exec, place)).unwrap_or_default();
-            finding.step(StepRole::Left, cx.site(span), format!("overwritten here, and it {be} not {verb}"));
+            finding.step(StepRole::Left, cx.site(span), format!("overwritten here, and {it} {be} not {verb}"));
         }
         Some(at) => {
             let span = cx.span_of(at);
@@ -445,11 +446,11 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
                 Who::Goroutine => "the goroutine returns here",
                 Who::Callers => "returned here beside an error that is not nil; no caller looks at it then",
             };
-            finding.step(StepRole::Left, cx.site(span), format!("{what}, and it {be} not {verb}"));
+            finding.step(StepRole::Left, cx.site(span), format!("{what}, and {it} {be} not {verb}"));
         }
         None => {
             let round = cx.loop_around(call).map_or(span, |stmt| cx.loop_head(stmt));
-            finding.step(StepRole::Left, cx.site(round), "the next round loses it".to_owned());
+            finding.step(StepRole::Left, cx.site(round), format!("the next round loses {them}"));
         }
     }
     match mitigation(cx, resource, leak) {
@@ -462,11 +463,11 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     let help = match leak.at {
         // A deferred release would take it away from whoever has it on the other paths.
         Some(_) if leak.who == Who::Goroutine => {
-            format!("have the goroutine defer its release: it {be} {verb} on some paths")
+            format!("have the goroutine defer the release: {it} {be} {verb} on some paths")
         }
         Some(at) if handed_on(exec, leak.site) && leak.overwritten.is_none() => {
             let line = cx.tree().line_col(cx.span_of(at).start).line;
-            format!("have it {verb} before the return in line {line}")
+            format!("have {them} {verb} before the return in line {line}")
         }
         at => advice(exec, leak.site, at.is_none()),
     };
@@ -478,12 +479,17 @@ fn report(exec: &Exec<'_>, leak: &Leak) -> Finding {
     finding
 }
 
-/// The last call or other use of the variable that a resource is in: from there on nobody can know of it.
+/// The last call or other use of the variable that a resource is in: from there on nobody can know of it. None where
+/// the variable is set to something else in between.
 fn last_use(cx: FileCx<'_>, call: ExprId, result: usize) -> Option<ExprId> {
     let tree = cx.tree();
     let Target::Variable(var) = Targets::of(cx, call, result).value else { return None };
-    let after = tree.expr_span(call).end;
-    let mut at = *cx.uses(var).iter().rev().find(|&&use_| tree.expr_span(use_).start > after)?;
+    let span = tree.expr_span(call);
+    let later = |&&use_: &&ExprId| tree.expr_span(use_).start > span.end;
+    if cx.uses(var).iter().filter(later).any(|&use_| r203::is_set(cx, use_)) {
+        return None;
+    }
+    let mut at = *cx.uses(var).iter().rev().find(later)?;
     while let Some(Parent::Expr(up)) = cx.parents().of_expr(at)
         && matches!(tree.expr(up), Expr::Selector { .. } | Expr::Call { .. } | Expr::Paren(_))
     {
@@ -495,9 +501,10 @@ fn last_use(cx: FileCx<'_>, call: ExprId, result: usize) -> Option<ExprId> {
     Some(at)
 }
 
-/// Whether some return gives the resource to the caller, or leaves it with somebody who keeps it.
+/// Whether some path gives the resource to the caller, or leaves it with somebody who keeps it.
 fn handed_on(exec: &Exec<'_>, site: SiteId) -> bool {
-    exec.events.exits.iter().any(|exit| matches!(exit.state.status(site), Status::Escaped(_)))
+    exec.events.sites[site.0 as usize].handed_on
+        || exec.events.exits.iter().any(|exit| matches!(exit.state.status(site), Status::Escaped(_)))
 }
 
 /// The verb that goes with a resource's name.

@@ -488,7 +488,7 @@ fn only_steps(cx: FileCx<'_>, kind: ResourceId, selector: ExprId) -> bool {
 }
 
 /// Whether an expression is a target of an assignment.
-fn is_set(cx: FileCx<'_>, use_: ExprId) -> bool {
+pub(super) fn is_set(cx: FileCx<'_>, use_: ExprId) -> bool {
     let Some(Parent::Stmt(stmt)) = cx.parents().of_expr(use_) else { return false };
     matches!(cx.tree().stmt(stmt), Stmt::Assign { lhs, .. } if cx.tree().list(lhs).any(|target| target == use_))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Site {
     pub(crate) error: Option<Sym>,
     /// Where some path releases it.
     pub(crate) released: Option<Place>,
+    /// Whether some path leaves it with somebody else before it ends, if it does.
+    pub(crate) handed_on: bool,
     /// The kind as which it is released, where a second release of such harms.
     pub(crate) twice: Option<ResourceId>,
 }

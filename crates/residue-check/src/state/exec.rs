@@ -192,7 +192,7 @@ impl<'a> Exec<'a> {
             return None;
         }
         let site = SiteId(self.events.sites.len() as u16);
-        self.events.sites.push(Site { origin, kind, sym, error, released: None, twice: None });
+        self.events.sites.push(Site { origin, kind, sym, error, released: None, handed_on: false, twice: None });
         self.site_by_sym.insert(sym, site);
         if let Some(error) = error {
             self.sites_by_error.entry(error).or_default().push(site);

@@ -284,7 +284,10 @@ impl Exec<'_> {
             }
             if let Some(site) = self.site_of(sym) {
                 match state.status(site) {
-                    Status::Open => state.resource_mut(site).status = Status::Escaped(how),
+                    Status::Open => {
+                        state.resource_mut(site).status = Status::Escaped(how);
+                        self.events.sites[site.0 as usize].handed_on |= how != Escape::Returned;
+                    }
                     Status::Failed => _ = self.events.used_failed.insert(site),
                     _ => {}
                 }
