@@ -848,7 +848,7 @@ impl<'a> FileCx<'a> {
             {
                 points.insert(call, point);
             }
-            walk::evaluated(tree, cfg, node, &mut |expr, _| {
+            walk::evaluated(tree, cfg, node, &mut |expr| {
                 if matches!(tree.expr(expr), Expr::Call { .. } | Expr::Ident(_) | Expr::FuncLit { .. }) {
                     points.entry(expr).or_insert(point);
                 }

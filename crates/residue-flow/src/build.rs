@@ -36,36 +36,6 @@ pub trait Oracle {
     fn constant_bool(&self, expr: ExprId) -> Option<bool>;
 }
 
-/// Guesses from the spelling alone: `panic`, `true` and `false` mean what they mean where nobody shadows them.
-#[derive(Clone, Copy, Debug)]
-pub struct Syntactic<'a>(pub &'a File);
-
-impl Syntactic<'_> {
-    fn spelled(&self, expr: ExprId) -> Option<&str> {
-        match self.0.expr(expr) {
-            Expr::Ident(ident) => Some(self.0.ident_text(ident)),
-            _ => None,
-        }
-    }
-}
-
-impl Oracle for Syntactic<'_> {
-    fn stops(&self, call: ExprId) -> Option<Stop> {
-        match self.0.expr(call) {
-            Expr::Call { fun, .. } if self.spelled(fun) == Some("panic") => Some(Stop::Panic),
-            _ => None,
-        }
-    }
-
-    fn constant_bool(&self, expr: ExprId) -> Option<bool> {
-        match self.spelled(expr)? {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        }
-    }
-}
-
 /// What types alone tell: calls of `panic` that is not shadowed, and constant conditions.
 #[derive(Clone, Copy, Debug)]
 pub struct Typed<'a> {
@@ -114,7 +84,7 @@ pub fn build(file: &File, body: BodyId, oracle: &dyn Oracle) -> Cfg {
         builder.add(Node::ImplicitReturn(data.span.end.saturating_sub(1)));
         builder.jump(builder.exit, EdgeKind::Return);
     }
-    builder.finish(body)
+    builder.finish()
 }
 
 /// Where the branch statements inside a statement lead.
@@ -144,7 +114,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn finish(self, body: BodyId) -> Cfg {
+    fn finish(self) -> Cfg {
         let (mut blocks, mut detours) = (self.blocks, self.detours);
         detours.sort_by_key(|detour| detour.at);
         for i in 0..blocks.len() {
@@ -157,7 +127,7 @@ impl Builder<'_> {
                 blocks[i].end = End::Broken;
             }
         }
-        let mut cfg = Cfg { blocks, exit: self.exit, body, split: self.split, detours, cyclic: Vec::new() };
+        let mut cfg = Cfg { blocks, exit: self.exit, split: self.split, detours, cyclic: Vec::new() };
         for block in graph::reverse_postorder(&cfg) {
             cfg.blocks[block.index()].live = true;
         }
@@ -239,7 +209,7 @@ impl Builder<'_> {
         self.blocks[here.index()].nodes.push(node);
         let mut stop = None;
         let (file, oracle) = (self.file, self.oracle);
-        walk::evaluated_with(file, &self.split, node, &mut |expr, _| {
+        walk::evaluated_with(file, &self.split, node, &mut |expr| {
             if stop.is_none() && matches!(file.expr(expr), Expr::Call { .. }) {
                 stop = oracle.stops(expr).map(|how| End::Stop(how, expr));
             }
@@ -254,7 +224,7 @@ impl Builder<'_> {
     fn split_operands(&mut self, node: Node) {
         let file = self.file;
         let mut found = Vec::new();
-        walk::evaluated_with(file, &self.split, node, &mut |expr, _| {
+        walk::evaluated_with(file, &self.split, node, &mut |expr| {
             if !is_logic(file, expr) {
                 return true;
             }

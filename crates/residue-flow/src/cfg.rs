@@ -1,6 +1,6 @@
 //! The control-flow graph of one function body: blocks, nodes and edges.
 
-use residue_syntax::ast::{self, ClauseId, ExprId, StmtId};
+use residue_syntax::ast::{ClauseId, ExprId, StmtId};
 use rustc_hash::FxHashSet;
 
 use crate::build::Stop;
@@ -201,7 +201,6 @@ pub(crate) struct Detour {
 pub struct Cfg {
     pub(crate) blocks: Vec<Block>,
     pub(crate) exit: BlockId,
-    pub(crate) body: ast::BlockId,
     /// Short-circuit operators in value position whose operands are nodes of their own.
     pub(crate) split: FxHashSet<ExprId>,
     /// Where these branch out of the node that they stand in, sorted by place; outer ones first.
@@ -219,11 +218,6 @@ impl Cfg {
     /// The empty block where all returns meet.
     pub fn exit(&self) -> BlockId {
         self.exit
-    }
-
-    /// The body that this is the graph of.
-    pub fn body(&self) -> ast::BlockId {
-        self.body
     }
 
     /// The branches that leave nodes at a place, outer ones first.

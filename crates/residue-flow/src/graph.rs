@@ -1,4 +1,4 @@
-//! Questions to the shape of a graph: order, cycles, dominators and loops.
+//! Questions to the shape of a graph: order, cycles, dominators.
 
 use crate::cfg::{BlockId, Cfg};
 
@@ -201,48 +201,6 @@ impl Dominators {
         let ((first, last), (at, _)) = (self.walk[a.index()], self.walk[b.index()]);
         a == b || (first..=last).contains(&at)
     }
-}
-
-/// A natural loop: the blocks that can come back to a header which dominates them.
-#[derive(Clone, Debug)]
-pub struct Loop {
-    /// Where it is entered.
-    pub header: BlockId,
-    /// All its blocks, the header included, sorted.
-    pub blocks: Vec<BlockId>,
-}
-
-impl Loop {
-    /// Whether a block is part of it.
-    pub fn contains(&self, block: BlockId) -> bool {
-        self.blocks.binary_search(&block).is_ok()
-    }
-}
-
-/// The natural loops of a graph, outer ones before those inside them. Back edges to one header make one loop. A cycle
-/// with two entries, as `goto` can make, is no natural loop; [`Cfg::repeats`] sees it all the same.
-pub fn loops(cfg: &Cfg, dominators: &Dominators) -> Vec<Loop> {
-    let mut out = Vec::new();
-    for header in reverse_postorder(cfg) {
-        let mut blocks = vec![header];
-        let mut stack: Vec<_> = (cfg.block(header).preds.iter().copied())
-            .filter(|&pred| cfg.block(pred).live && dominators.dominates(header, pred))
-            .collect();
-        if stack.is_empty() {
-            continue;
-        }
-        let mut inside = vec![false; cfg.len()];
-        inside[header.index()] = true;
-        while let Some(block) = stack.pop() {
-            if !std::mem::replace(&mut inside[block.index()], true) {
-                blocks.push(block);
-                stack.extend(cfg.block(block).preds.iter().copied().filter(|&p| cfg.block(p).live));
-            }
-        }
-        blocks.sort_unstable();
-        out.push(Loop { header, blocks });
-    }
-    out
 }
 
 #[cfg(test)]

@@ -23,6 +23,6 @@ pub mod lower;
 pub mod tree;
 pub mod walk;
 
-pub use build::{Oracle, Stop, Syntactic, Typed, build};
+pub use build::{Oracle, Stop, Typed, build};
 pub use cfg::{Block, BlockId, BlockKind, Cfg, Edge, EdgeKind, End, Node, Point};
 pub use tree::{Function, FunctionKind, Parent, Parents, functions, names};

@@ -7,23 +7,12 @@ use rustc_hash::FxHashSet;
 
 use crate::cfg::{Cfg, Node};
 
-/// How an expression is touched.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Access {
-    /// Its value is used.
-    Read,
-    /// It is set, and its old value not used. Only variables, fields, elements and dereferences are.
-    Write,
-    /// Its old value is used and it is set: `x += 1`, `x++`.
-    Update,
-}
-
-/// Lists the expressions that are evaluated at a node, outermost first, with how each is touched.
+/// Lists the expressions that are evaluated at a node, outermost first, those that are set included.
 ///
 /// The body of a function literal is not evaluated where the literal stands; operands of `&&` and `||` that are nodes
 /// of their own are not evaluated here; of `go` and `defer`, the operands are, the call is not. `visit` says whether to
 /// go into the expression it was given.
-pub fn evaluated(file: &File, cfg: &Cfg, node: Node, visit: &mut dyn FnMut(ExprId, Access) -> bool) {
+pub fn evaluated(file: &File, cfg: &Cfg, node: Node, visit: &mut dyn FnMut(ExprId) -> bool) {
     evaluated_with(file, &cfg.split, node, visit);
 }
 
@@ -31,18 +20,18 @@ pub(crate) fn evaluated_with(
     file: &File,
     split: &FxHashSet<ExprId>,
     node: Node,
-    visit: &mut dyn FnMut(ExprId, Access) -> bool,
+    visit: &mut dyn FnMut(ExprId) -> bool,
 ) {
     let mut walk = Walk { file, split, stack: Vec::new(), visit };
     match node {
         Node::Stmt(stmt) => walk.stmt(stmt),
-        Node::Eval(x) | Node::Cond(x) | Node::Case { value: x, .. } => walk.read(x),
+        Node::Eval(x) | Node::Cond(x) | Node::Case { value: x, .. } => walk.expr(x),
         Node::TypeCase { .. } | Node::Bind { .. } | Node::RangeNext(_) | Node::ImplicitReturn(_) => {}
         Node::Comm(stmt) => walk.comm(stmt),
         Node::RangeBind(stmt) => {
             if let Stmt::Range { key, value, .. } = file.stmt(stmt) {
                 for target in [key, value].into_iter().flatten() {
-                    walk.touch(target, Access::Write);
+                    walk.expr(target);
                 }
             }
         }
@@ -53,31 +42,21 @@ struct Walk<'a> {
     file: &'a File,
     split: &'a FxHashSet<ExprId>,
     stack: Vec<ExprId>,
-    visit: &'a mut dyn FnMut(ExprId, Access) -> bool,
+    visit: &'a mut dyn FnMut(ExprId) -> bool,
 }
 
 impl Walk<'_> {
-    fn read(&mut self, expr: ExprId) {
-        self.touch(expr, Access::Read);
-    }
-
-    fn reads(&mut self, list: List<ExprId>) {
+    fn exprs(&mut self, list: List<ExprId>) {
         for expr in self.file.list(list) {
-            self.read(expr);
+            self.expr(expr);
         }
     }
 
-    /// Visits `root` with `access` and everything evaluated inside it as read.
-    fn touch(&mut self, root: ExprId, access: Access) {
-        let mut access = access;
+    /// Visits `root` and everything evaluated inside it.
+    fn expr(&mut self, root: ExprId) {
         self.stack.push(root);
         while let Some(expr) = self.stack.pop() {
-            let go_on = (self.visit)(expr, access);
-            // `(x) = 1` sets x.
-            if !matches!(self.file.expr(expr), Expr::Paren(_)) {
-                access = Access::Read;
-            }
-            if go_on && !self.split.contains(&expr) {
+            if (self.visit)(expr) && !self.split.contains(&expr) {
                 push_children(self.file, expr, &mut self.stack);
             }
         }
@@ -85,37 +64,32 @@ impl Walk<'_> {
 
     fn stmt(&mut self, stmt: StmtId) {
         match self.file.stmt(stmt) {
-            Stmt::Expr(x) => self.read(x),
+            Stmt::Expr(x) | Stmt::IncDec { x, .. } => self.expr(x),
             Stmt::Send { ch, value } => {
-                self.read(ch);
-                self.read(value);
+                self.expr(ch);
+                self.expr(value);
             }
-            Stmt::IncDec { x, .. } => self.touch(x, Access::Update),
-            Stmt::Assign { lhs, rhs, op, .. } => {
-                let access =
-                    if matches!(op, residue_syntax::ast::AssignOp::Op(_)) { Access::Update } else { Access::Write };
-                self.reads(rhs);
-                for target in self.file.list(lhs) {
-                    self.touch(target, access);
-                }
+            Stmt::Assign { lhs, rhs, .. } => {
+                self.exprs(rhs);
+                self.exprs(lhs);
             }
             Stmt::Decl(decl) => {
                 if let Decl::Gen { specs, .. } = self.file.decl(decl) {
                     for spec in self.file.list(specs) {
                         if let Spec::Value { values, .. } = self.file.spec(spec) {
-                            self.reads(values);
+                            self.exprs(values);
                         }
                     }
                 }
             }
             Stmt::Go(call) | Stmt::Defer(call) => match self.file.expr(call) {
                 Expr::Call { fun, args, .. } => {
-                    self.read(fun);
-                    self.reads(args);
+                    self.expr(fun);
+                    self.exprs(args);
                 }
-                _ => self.read(call),
+                _ => self.expr(call),
             },
-            Stmt::Return(results) => self.reads(results),
+            Stmt::Return(results) => self.exprs(results),
             _ => {}
         }
     }
@@ -123,9 +97,7 @@ impl Walk<'_> {
     /// The receive's targets; the channel and a sent value were evaluated before the choice.
     fn comm(&mut self, stmt: StmtId) {
         if let Stmt::Assign { lhs, .. } = self.file.stmt(stmt) {
-            for target in self.file.list(lhs) {
-                self.touch(target, Access::Write);
-            }
+            self.exprs(lhs);
         }
     }
 }

@@ -159,7 +159,7 @@ fn every_call_once(bodies: &Bodies<'_>, file: usize, body: &Body) -> Result<(), 
         {
             left.insert(received);
         }
-        walk::evaluated(tree, &body.cfg, node, &mut |expr, _| {
+        walk::evaluated(tree, &body.cfg, node, &mut |expr| {
             match (tree.expr(expr), info.expr(expr).mode) {
                 (_, Mode::Constant | Mode::Type) => return false,
                 (Expr::Call { args, .. }, _) => match bodies.callee(file, expr) {
