@@ -69,7 +69,7 @@ use residue_finding::{
 use residue_flow::ir::{At, Op};
 use residue_flow::{Parent, Stop};
 use residue_syntax::ast::{Decl, Expr, ExprId};
-use residue_types::{Callee, ObjId, Objects, Type};
+use residue_types::{ObjId, Objects, Type};
 
 use crate::context::{Enclosing, FileCx};
 use crate::model::Resource;
@@ -269,42 +269,8 @@ fn left_beside_error(analysis: &Analysis<'_>, executed: &Executed<'_>, site: Sit
 
 /// Whether a function is called in its package only, and no caller looks at a result where there is an error.
 fn callers_ignore_failures(analysis: &Analysis<'_>, cx: FileCx<'_>, function: ObjId, result: usize) -> bool {
-    if cx.pkg.bodies.object(function).is_none_or(|object| object.name.is_exported()) {
-        return false;
-    }
-    let mut ignoring: Vec<(usize, ExprId)> = Vec::new();
-    for executed in &analysis.executed {
-        let events = &executed.exec.events;
-        for (i, site) in events.sites.iter().enumerate() {
-            if let Origin::Made { expr, owned } = &site.origin
-                && owned.result == result
-                && !events.used_failed.contains(&SiteId(i as u16))
-            {
-                ignoring.push((executed.file, *expr));
-            }
-        }
-    }
-    let mut called = false;
-    for cx in cx.pkg.files() {
-        for unit in residue_flow::functions(cx.tree()) {
-            let Some(ir) = cx.ir(unit.key()) else { continue };
-            if ir.all().any(|instr| is_value(instr.op, function)) {
-                return false;
-            }
-            for call in ir.calls().iter().filter(|call| call.callee == Callee::Func(function)) {
-                called = true;
-                if !ignoring.contains(&(cx.index, call.expr)) {
-                    return false;
-                }
-            }
-        }
-    }
-    called
-}
-
-/// Whether an instruction takes a function as a value.
-fn is_value(op: Op, function: ObjId) -> bool {
-    matches!(op, Op::Func(id) | Op::MethodValue { method: id, .. } if id == function)
+    let exported = cx.pkg.bodies.object(function).is_none_or(|object| object.name.is_exported());
+    !exported && analysis.callers(cx.pkg).ignore_failures(function, result)
 }
 
 /// Whether a variable is declared where a call sets it.

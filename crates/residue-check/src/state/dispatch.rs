@@ -8,13 +8,15 @@
 use std::sync::Arc;
 
 use residue_project::Variant;
-use residue_types::{ObjId, ObjKind, Objects, PkgId, Program, SelectionKind, Symbol, Type};
-use rustc_hash::FxHashMap;
+use residue_types::{ObjId, ObjKind, Object, Objects, PkgId, Program, SelectionKind, Symbol, Type};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::summary::{Effect, Summary};
 
 /// Types that implement an interface beyond which nothing is said of its methods.
 const IMPLEMENTATIONS_MAX: usize = 4;
+/// Types inside each other whose methods are listed for the one that embeds them.
+const EMBEDDED_MAX: usize = 64;
 /// Types with a method of one name beyond which nobody asks which of them implement an interface.
 const NAMESAKES_MAX: usize = 64;
 
@@ -23,8 +25,10 @@ const NAMESAKES_MAX: usize = 64;
 pub(crate) struct Hierarchy {
     /// By a method's name, the types that declare it.
     by_method: FxHashMap<Symbol, Vec<ObjId>>,
-    /// Types that embed something, and can have methods of that.
-    embedding: Vec<ObjId>,
+    /// Types that embed something and can have methods of that, by the name of each method that they may have.
+    embedding: FxHashMap<Symbol, Vec<ObjId>>,
+    /// Those that embed so much that the names are not listed.
+    embedding_much: Vec<ObjId>,
 }
 
 impl Hierarchy {
@@ -49,7 +53,14 @@ impl Hierarchy {
                 if let Some(Type::Struct(fields)) = object.underlying()
                     && fields.fields.iter().any(|field| field.embedded)
                 {
-                    this.embedding.push(ty);
+                    match method_names(program, object) {
+                        Some(names) => {
+                            for name in names {
+                                this.embedding.entry(name).or_default().push(ty);
+                            }
+                        }
+                        None => this.embedding_much.push(ty),
+                    }
                 }
             }
         }
@@ -82,7 +93,10 @@ impl Hierarchy {
         }
         let own_path = program.package_path(from);
         let mut methods = Vec::new();
-        for &ty in declaring_types.iter().chain(&self.embedding) {
+        // Who has all methods of the interface has the one that fewest have.
+        let embedding = interface.methods.iter().map(|m| self.embedding.get(&m.name).map_or(&[][..], Vec::as_slice));
+        let embedding = embedding.min_by_key(|types| types.len()).unwrap_or_default();
+        for &ty in declaring_types.iter().chain(embedding).chain(&self.embedding_much) {
             let package = program.package(ty.pkg)?;
             // Each type once: of this package as it is here, of others as they are imported.
             let is_here = ty.pkg == from;
@@ -120,6 +134,39 @@ impl Hierarchy {
         }
         (!methods.is_empty()).then_some(methods)
     }
+}
+
+/// The names of the methods that a type has itself or may have of what it embeds. None where that is too much.
+fn method_names(program: &Program, object: &Object) -> Option<FxHashSet<Symbol>> {
+    let mut names = FxHashSet::default();
+    let mut seen = Vec::new();
+    let mut work = vec![object];
+    while let Some(object) = work.pop() {
+        names.extend(object.methods().iter().map(|&(name, _)| name));
+        match object.underlying() {
+            Some(Type::Interface(interface)) => names.extend(interface.methods.iter().map(|method| method.name)),
+            Some(Type::Struct(fields)) => {
+                for field in fields.fields.iter().filter(|field| field.embedded) {
+                    let ty = field.ty.strip_pointer();
+                    match ty.origin() {
+                        Some(origin) if seen.contains(&origin) => {}
+                        Some(origin) => {
+                            seen.push(origin);
+                            work.push(program.object(origin)?);
+                        }
+                        None if matches!(ty, Type::Unknown | Type::Basic(_)) => {}
+                        // A type without a name of its own, behind an alias.
+                        None => return None,
+                    }
+                }
+            }
+            _ => {}
+        }
+        if seen.len() > EMBEDDED_MAX {
+            return None;
+        }
+    }
+    Some(names)
 }
 
 /// What a call does that leads to one of several functions. What becomes of the receiver is not said.

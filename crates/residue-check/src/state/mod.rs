@@ -7,6 +7,7 @@
 
 mod acquire;
 mod call;
+mod callers;
 mod conditions;
 pub(crate) mod dispatch;
 pub(crate) mod events;
@@ -24,8 +25,10 @@ use residue_flow::ir::{self, Op};
 use residue_flow::{FunctionKind, Parent};
 use residue_types::{Callee, ObjId, Symbol};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::OnceCell;
 
 use crate::context::{FileCx, PackageCx};
+use callers::Callers;
 use events::{Exit, Origin};
 use exec::Exec;
 pub(crate) use quick::{Fates, look};
@@ -48,6 +51,15 @@ pub(crate) struct Analysis<'a> {
     pub(crate) executed: Vec<Executed<'a>>,
     /// Bodies that were lowered, literals included.
     pub(crate) bodies: usize,
+    /// Who calls whom, once a rule asks.
+    callers: OnceCell<Callers>,
+}
+
+impl Analysis<'_> {
+    /// Who calls the functions of the package that this is of.
+    pub(crate) fn callers(&self, pkg: &PackageCx<'_>) -> &Callers {
+        self.callers.get_or_init(|| Callers::new(pkg, &self.executed))
+    }
 }
 
 /// A function body of the package.
