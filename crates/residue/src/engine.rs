@@ -244,6 +244,7 @@ pub(crate) fn config(settings: &Settings, platform: Option<&Platform>) -> Config
     let tags = platform.map(|platform| platform.tags.as_slice()).unwrap_or_default();
     Config {
         patterns: settings.patterns.clone(),
+        trees: settings.trees,
         tests: settings.tests,
         include_vendor: settings.include_vendor,
         exclude: settings.exclude.clone(),

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     /// The repository of the first pattern, or the same.
     pub(crate) start_root: PathBuf,
     pub(crate) patterns: Vec<String>,
+    /// Whether a directory stands for all below it.
+    pub(crate) trees: bool,
     pub(crate) rules: Vec<&'static RuleMeta>,
     pub(crate) disabled: Vec<DisabledRule>,
     pub(crate) models: Vec<PathBuf>,
@@ -102,6 +104,7 @@ impl Settings {
         let ignored = config.ignore.into_iter().map(|entry| Ignored { base: base.clone(), by: by(entry.line), entry });
         Ok(Self {
             patterns: patterns(&look.patterns, &dir)?,
+            trees: true,
             rules,
             disabled,
             models: config.models.into_iter().chain(look.model).collect(),

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use super::overlay::{Buffers, Overlay};
 use super::server::Event;
-use super::session::{Analysis, Session};
+use super::session::{Analysis, Reach, Session};
 use crate::args::LookArgs;
 use crate::error::Error;
 
@@ -68,14 +68,21 @@ pub(super) struct Folder {
     /// Tells folders apart, also one from the same opened again.
     pub(super) id: u64,
     pub(super) dir: PathBuf,
+    pub(super) reach: Reach,
     inbox: Arc<Inbox>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Folder {
-    pub(super) fn open(id: u64, dir: PathBuf, args: LookArgs, events: SyncSender<Event>) -> Result<Self, Error> {
+    pub(super) fn open(
+        id: u64,
+        dir: PathBuf,
+        reach: Reach,
+        args: LookArgs,
+        events: SyncSender<Event>,
+    ) -> Result<Self, Error> {
         let inbox = Arc::new(Inbox::default());
-        let (mut session, shared) = (Session::new(dir.clone(), args), Arc::clone(&inbox));
+        let (mut session, shared) = (Session::new(dir.clone(), reach, args), Arc::clone(&inbox));
         let work = move || {
             while let Some((generation, buffers, changes)) = take(&shared) {
                 let superseded = || shared.asked.load(Ordering::Relaxed) != generation;
@@ -105,7 +112,7 @@ impl Folder {
         };
         let thread = std::thread::Builder::new().name("folder".to_owned()).spawn(work);
         let thread = thread.map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
-        Ok(Self { id, dir, inbox, thread: Some(thread) })
+        Ok(Self { id, dir, reach, inbox, thread: Some(thread) })
     }
 
     /// Has it looked at again; what is being done is abandoned. Gives the number that the answer will have.

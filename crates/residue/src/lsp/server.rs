@@ -16,7 +16,7 @@ use super::convert::Texts;
 use super::document::{Change, Document};
 use super::folder::{Answer, Changes, Folder};
 use super::overlay::Buffers;
-use super::session::Analysis;
+use super::session::{Analysis, Reach};
 use super::text::Range;
 use super::{uri, wire};
 use crate::args::LookArgs;
@@ -249,7 +249,7 @@ impl Server {
         self.answer(id, &self.client.capabilities(engine::version()));
         self.stage = Stage::Running;
         for dir in client::folders(params) {
-            self.open_folder(dir);
+            self.open_folder(dir, Reach::Tree);
         }
         self.loose = self.folders.is_empty();
     }
@@ -296,12 +296,16 @@ impl Server {
         }
     }
 
-    fn open_folder(&mut self, dir: PathBuf) {
-        if self.folders.iter().any(|known| known.folder.dir == dir) {
+    fn open_folder(&mut self, dir: PathBuf, reach: Reach) {
+        if self
+            .folders
+            .iter()
+            .any(|known| known.folder.dir == dir && [reach, Reach::Tree].contains(&known.folder.reach))
+        {
             return;
         }
         self.count += 1;
-        let folder = match Folder::open(self.count, dir, self.args.clone(), self.events.clone()) {
+        let folder = match Folder::open(self.count, dir, reach, self.args.clone(), self.events.clone()) {
             Ok(folder) => folder,
             Err(error) => return self.log(error.message()),
         };
@@ -341,7 +345,7 @@ impl Server {
         }
         for dir in folders("added") {
             self.loose = false;
-            self.open_folder(dir);
+            self.open_folder(dir, Reach::Tree);
         }
         self.settle();
     }
@@ -363,9 +367,9 @@ impl Server {
         let Item { uri, version, text } = opened.text_document;
         let Some(path) = uri::to_path(&uri) else { return };
         if self.loose
-            && let Some(module) = module_of(&path)
+            && let Some((dir, reach)) = around(&path)
         {
-            self.open_folder(module);
+            self.open_folder(dir, reach);
         }
         let document = Document { uri, version, text: text.into_bytes().into() };
         self.documents.insert(path.clone(), document);
@@ -576,9 +580,12 @@ fn is_configuration(path: &Path) -> bool {
         || path.file_name().is_some_and(|name| name == config::FILE_NAME)
 }
 
-/// The directory of the module that a file belongs to; its own where there is none.
-fn module_of(path: &Path) -> Option<PathBuf> {
+/// What to look at for a file that lies in no folder: its module; without one its package and nothing below, which may
+/// be all that there is on the machine.
+fn around(path: &Path) -> Option<(PathBuf, Reach)> {
     let dir = path.parent()?;
-    let module = dir.ancestors().find(|dir| dir.join("go.mod").is_file());
-    Some(module.unwrap_or(dir).to_owned())
+    Some(match dir.ancestors().find(|dir| dir.join("go.mod").is_file()) {
+        Some(module) => (module.to_owned(), Reach::Tree),
+        None => (dir.to_owned(), Reach::Package),
+    })
 }

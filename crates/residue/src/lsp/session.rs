@@ -33,9 +33,19 @@ pub(super) struct Analysis {
     pub(super) complaint: Option<String>,
 }
 
+/// How much of a folder is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reach {
+    /// What `check` looks at in it.
+    Tree,
+    /// The package in it alone.
+    Package,
+}
+
 /// A folder's state between two looks at it.
 pub(super) struct Session {
     dir: PathBuf,
+    reach: Reach,
     args: LookArgs,
     state: Option<State>,
     /// What has changed since the state was brought up to date.
@@ -81,8 +91,8 @@ struct Build {
 }
 
 impl Session {
-    pub(super) fn new(dir: PathBuf, args: LookArgs) -> Self {
-        Self { dir, args, state: None, changes: Changes::default(), complaint: None }
+    pub(super) fn new(dir: PathBuf, reach: Reach, args: LookArgs) -> Self {
+        Self { dir, reach, args, state: None, changes: Changes::default(), complaint: None }
     }
 
     /// Drops what is known.
@@ -131,7 +141,10 @@ impl Session {
         // Each letter that is typed would be kept on disk otherwise.
         let look = LookArgs { no_cache: true, ..self.args.clone() };
         let args = CheckArgs { look, ..CheckArgs::default() };
-        let settings = Settings::resolve_in(args, self.dir.clone())?;
+        let mut settings = Settings::resolve_in(args, self.dir.clone())?;
+        if self.reach == Reach::Package {
+            (settings.patterns, settings.trees) = (vec![".".to_owned()], false);
+        }
         let gate = Gate { baseline: settings.baseline.as_deref().map(Baseline::read).transpose()?, change: None };
         let texts = engine::model_texts(&settings)?;
         let told = format!("{settings:?} {texts:?}");

@@ -318,3 +318,25 @@ fn a_file_without_a_folder_brings_its_module() {
     client.open("sub/a.go", &text);
     assert_eq!(client.codes("sub/a.go").len(), 1);
 }
+
+#[test]
+fn a_file_in_no_module_brings_its_package_and_nothing_below() {
+    let (top, below) = (leaks(&["Top"]), leaks(&["Below"]));
+    let dir = module(&[("top.go", &top), ("below/b.go", &below), ("below/go.mod", "module example.com/below\n")]);
+    std::fs::remove_file(dir.path().join("go.mod")).expect("it is there");
+    let mut client = Client::silent(dir.path());
+    client.request("initialize", json!({"capabilities": capabilities(), "workspaceFolders": null}));
+    client.notify("initialized", json!({}));
+    client.open("top.go", &top);
+    assert_eq!(client.codes("top.go").len(), 1);
+    let there = client.uri("below/b.go");
+    assert_eq!(client.diagnostics.get(&there), None, "it may be all that is on the machine");
+    // Asked for, it comes.
+    client.notify(
+        "workspace/didChangeWorkspaceFolders",
+        json!({"event": {
+            "added": [{"uri": client.uri(""), "name": "all"}], "removed": [],
+        }}),
+    );
+    assert_eq!(client.codes("below/b.go").len(), 1);
+}
