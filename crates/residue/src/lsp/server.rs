@@ -288,7 +288,9 @@ impl Server {
     fn initialized(&mut self) {
         if self.client.watch {
             let globs = ["**/*.go", "**/go.mod", "**/go.work", "**/vendor/modules.txt", "**/*.toml"];
-            let watchers: Vec<Value> = globs.iter().map(|glob| json!({"globPattern": glob})).collect();
+            let mut watchers: Vec<Value> = globs.iter().map(|glob| json!({"globPattern": glob})).collect();
+            // Removals of anything: of a directory that goes no glob of files tells.
+            watchers.push(json!({"globPattern": "**", "kind": 4}));
             let method = "workspace/didChangeWatchedFiles";
             let registration =
                 json!({"id": "residue-watch", "method": method, "registerOptions": {"watchers": watchers}});

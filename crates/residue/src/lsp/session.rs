@@ -272,10 +272,14 @@ enum Edited {
 fn edited(before: &Project, settings: &Settings, files: &Overlay, changes: &Changes) -> Edited {
     let mut project: Option<Project> = None;
     for path in changes.buffers.iter().chain(&changes.files) {
+        let shown = paths::shown(path, &settings.dir);
         if !is_of_interest(path, settings) {
+            // Of a directory that is removed as a whole, editors say nothing else.
+            if before.roots().any(|(_, package)| Path::new(&*package.dir).starts_with(&shown)) {
+                return Edited::Otherwise;
+            }
             continue;
         }
-        let shown = paths::shown(path, &settings.dir);
         let now = project.as_ref().unwrap_or(before);
         let known = now.packages.iter().flat_map(|package| &package.files).find(|file| *file.path == *shown);
         let text: Arc<[u8]> = match files.buffers.get(path) {

@@ -230,6 +230,12 @@ fn configuration_and_files_on_disk_are_followed() {
     std::fs::remove_file(dir.path().join("b.go")).expect("it is there");
     client.watched("b.go");
     assert_eq!(client.codes("b.go"), []);
+    write(dir.path(), "sub/deep/c.go", &leaks(&["Three"]));
+    client.watched("sub/deep/c.go");
+    assert_eq!(client.codes("sub/deep/c.go").len(), 1);
+    std::fs::remove_dir_all(dir.path().join("sub")).expect("it is there");
+    client.watched("sub");
+    assert_eq!(client.codes("sub/deep/c.go"), [], "the directory is all that is said");
     let baseline = common::run(dir.path(), &["baseline", "write"]);
     assert_eq!(common::code(&baseline), 0, "{}", common::err(&baseline));
     write(dir.path(), ".residue.toml", "baseline = \".residue-baseline.toml\"\n");
