@@ -11,12 +11,13 @@ use residue_project::{Package, PackageId, Project};
 use residue_types::{PkgId, Program};
 use rustc_hash::FxHashMap;
 
-use crate::context::PackageCx;
+use crate::context::{FileCx, PackageCx};
 use crate::demand::{Opened, Opening};
+use crate::ends::Ends;
 use crate::model::Models;
 use crate::reach::{self, Calls, Shields};
 use crate::reuse::{AskedShape, Found, Kept, Keys, Memory, RestsOn, Reuse, Reused, Told};
-use crate::rules::r202::Pending;
+use crate::rules::pending::Pending;
 use crate::rules::{self, Rule};
 use crate::source::SourceCx;
 use crate::state::dispatch::Hierarchy;
@@ -59,7 +60,7 @@ pub fn check_with(
 /// What looking at one package gives, before it is known what is above its functions.
 #[derive(Clone, Default)]
 pub(crate) struct Look {
-    /// By file, what was found there, and what is one only if something above recovers.
+    /// By file, what was found there, and what is one only if the functions above are of a kind.
     pub(crate) files: Vec<(Vec<Finding>, Vec<Pending>)>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) bodies: usize,
@@ -267,7 +268,8 @@ impl Run<'_> {
             outcome.summary.diagnostics.extend(look.diagnostics.iter().cloned());
         }
         outcome.summary.diagnostics.extend(self.opened.and_then(left));
-        let shields = Shields::new(&looks.iter().map(|look| &*look.calls).collect::<Vec<_>>());
+        let calls: Vec<&Calls> = looks.iter().map(|look| &*look.calls).collect();
+        let (shields, ends) = (Shields::new(&calls), Ends::new(&calls));
         for look in &looks {
             outcome.summary.bodies += look.bodies;
             outcome.summary.executed += look.executed;
@@ -275,7 +277,7 @@ impl Run<'_> {
             outcome.summary.diagnostics.extend(look.diagnostics.iter().cloned());
         }
         let parts: Vec<Part> =
-            roots.iter().zip(&looks).map(|(&(_, package), look)| self.settle(package, look, &shields)).collect();
+            roots.iter().zip(&looks).map(|(&(_, package), look)| self.settle(package, look, &shields, &ends)).collect();
 
         outcome.summary.packages = roots.len();
         let mut files = BTreeSet::new();
@@ -305,10 +307,11 @@ impl Run<'_> {
             if looked { Some(Arc::clone(&look.calls)) } else { memory.last(*id).map(|(calls, _)| calls) }
         });
         let calls: Vec<Arc<Calls>> = calls.collect();
-        let shields = Shields::new(&calls.iter().map(|calls| &**calls).collect::<Vec<_>>());
+        let calls: Vec<&Calls> = calls.iter().map(|calls| &**calls).collect();
+        let (shields, ends) = (Shields::new(&calls), Ends::new(&calls));
         let mut outcome = Outcome::default();
         for i in (0..roots.len()).filter(first) {
-            let part = self.settle(roots[i].1, &looks[i], &shields);
+            let part = self.settle(roots[i].1, &looks[i], &shields, &ends);
             outcome.findings.extend(part.findings);
             outcome.suppressed.extend(part.suppressed);
         }
@@ -433,19 +436,22 @@ impl Run<'_> {
             for rule in &self.rules {
                 rule.check(file, analysis, &mut found);
             }
-            let pending =
-                if self.runs(rules::r202::META.code) { rules::r202::pending(file, analysis) } else { Vec::new() };
-            look.files.push((found, pending));
+            let pending = |code, pending: fn(FileCx<'_>, &Analysis<'_>) -> Vec<Pending>| {
+                if self.runs(code) { pending(file, analysis) } else { Vec::new() }
+            };
+            let mut open = pending(rules::r201::META.code, rules::r201::pending);
+            open.extend(pending(rules::r202::META.code, rules::r202::pending));
+            look.files.push((found, open));
         }
         look
     }
 
     /// Decides what is pending, and sorts out suppressions.
-    fn settle(&self, package: &Package, look: &Look, shields: &Shields) -> Part {
+    fn settle(&self, package: &Package, look: &Look, shields: &Shields, ends: &Ends) -> Part {
         let mut part = Part::default();
         for (index, (found, pending)) in look.files.iter().enumerate() {
             let mut found = found.clone();
-            found.extend(pending.iter().cloned().filter_map(|p| p.settle(|function| shields.above(function).cloned())));
+            found.extend(pending.iter().cloned().filter_map(|pending| pending.settle(shields, ends)));
             self.hold_back(SourceCx { package, index }, found, &mut part);
         }
         part

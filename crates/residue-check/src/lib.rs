@@ -10,6 +10,7 @@
 
 mod context;
 mod demand;
+mod ends;
 mod engine;
 pub mod model;
 mod reach;

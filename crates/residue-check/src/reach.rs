@@ -15,6 +15,7 @@ use residue_types::{Callee, ObjId, Objects, Symbol, Type};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::context::{FileCx, PackageCx};
+use crate::ends::{self, After};
 use crate::state::Analysis;
 use crate::state::summary::Effect;
 
@@ -52,6 +53,8 @@ pub(crate) struct Calls {
     pub(crate) of_servers: Vec<Symbol>,
     /// An interceptor that recovers.
     pub(crate) interceptor: Option<Shield>,
+    /// What follows each call where it fails.
+    pub(crate) failures: Vec<(Key, After)>,
 }
 
 /// The key of a declared function.
@@ -77,7 +80,7 @@ pub(crate) fn key(cx: FileCx<'_>, function: Parent) -> Key {
 
 /// What the functions of a package call, and which recover.
 pub(crate) fn calls(pkg: &PackageCx<'_>, analysis: &Analysis<'_>) -> Calls {
-    let mut calls = Calls::default();
+    let mut calls = Calls { failures: ends::failures(pkg), ..Calls::default() };
     for cx in pkg.files() {
         for function in residue_flow::functions(cx.tree()) {
             one(cx, function.key(), &mut calls);

@@ -159,6 +159,23 @@ fn who_recovers_is_settled_anew() {
 }
 
 #[test]
+fn whether_a_failure_ends_the_process_is_settled_anew() {
+    let main = "package main\n\nimport (\n\t\"log\"\n\n\t\"example.com/m/internal/p\"\n)\n\n\
+                func main() {\n\tif err := p.Work(); err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n";
+    let work = "package p\n\nimport (\n\t\"errors\"\n\t\"os\"\n)\n\nfunc Work() error {\n\tf, err := os.Open(\"x\")\n\
+                \tif err != nil {\n\t\treturn err\n\t}\n\tif f.Name() == \"\" {\n\t\treturn errors.New(\"none\")\n\t}\n\
+                \treturn f.Close()\n}\n";
+    let mut tree = Tree::new(&[("internal/p/p.go", work), ("main.go", main)]);
+    let store = store();
+    let (outcome, analysed) = run(&tree, &store);
+    assert_eq!((outcome.findings.len(), analysed), (0, 2));
+    tree.replace("main.go", "log.Fatal(err)", "log.Print(err)");
+    tree.replace("main.go", "\t}\n}\n", "\t}\n\tselect {}\n}\n");
+    let (outcome, analysed) = run(&tree, &store);
+    assert_eq!((outcome.findings.len(), analysed), (1, 1), "p is taken as it was, and leaks now");
+}
+
+#[test]
 fn suppressions_are_read_anew_and_tests_are_variants() {
     let mut tree = chain();
     tree.set("a/a_test.go", "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) { Shut(nil) }\n");

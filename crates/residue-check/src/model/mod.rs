@@ -38,6 +38,8 @@
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
 //! options = ["XDPOptions"]          # struct types that only carry arguments into a call
+//! command_fields = ["Command.RunE"] # fields of structs: a failure of the function in it ends the process
+//! commands = ["(*CmdClause).Action"] # a failure of a function that it is given ends the process
 //! handlers = ["UnaryHandler"]       # function types that interceptors get as their last parameter
 //! cancels = ["WithCancel"]          # one result is a function that must be called
 //! root_context = ["Background"]     # the result is a context that is never cancelled
@@ -189,6 +191,8 @@ pub struct Roles {
     pub owns: bool,
     /// One of its results is a function that must be called.
     pub cancels: bool,
+    /// A failure of a function that it is given ends the process: it is a command of a command line.
+    pub commands: bool,
     /// Its result is a context that is never cancelled.
     pub root_context: bool,
     /// A path through it is a failed test.
@@ -206,6 +210,8 @@ struct PackageModel {
     /// What functions that are not listed do.
     default: Roles,
     options: FxHashSet<String>,
+    /// By struct type, the fields that hold commands of a command line.
+    commands: FxHashMap<String, FxHashSet<String>>,
     /// Function types that interceptors get as their last parameter.
     handlers: FxHashSet<String>,
     /// Kinds that some of its functions acquire or release.
@@ -354,6 +360,7 @@ impl std::error::Error for ModelError {}
 pub const EMBEDDED: &[(&str, &str)] = &[
     ("cgo.toml", include_str!("../../models/cgo.toml")),
     ("cilium-ebpf.toml", include_str!("../../models/cilium-ebpf.toml")),
+    ("commands.toml", include_str!("../../models/commands.toml")),
     ("grpc.toml", include_str!("../../models/grpc.toml")),
     ("libbpfgo.toml", include_str!("../../models/libbpfgo.toml")),
     ("raw-fd.toml", include_str!("../../models/raw-fd.toml")),
@@ -471,6 +478,11 @@ impl Models {
     /// Whether a function type is what interceptors get as their last parameter.
     pub fn is_handler(&self, package: &str, type_name: &str) -> bool {
         self.packages.get(package).is_some_and(|package| package.handlers.contains(type_name))
+    }
+
+    /// The fields of a struct type that hold commands of a command line, a failure of which ends the process.
+    pub(crate) fn commands(&self, package: &str, type_name: &str) -> Option<&FxHashSet<String>> {
+        self.packages.get(package)?.commands.get(type_name)
     }
 
     /// Whether a struct type only carries arguments into a call.

@@ -134,6 +134,10 @@ struct RawPackage {
     options: Names,
     #[serde(default)]
     handlers: Names,
+    #[serde(default)]
+    commands: Names,
+    #[serde(default)]
+    command_fields: Names,
     declarations: Option<Spanned<String>>,
 }
 
@@ -368,7 +372,8 @@ impl Reader<'_> {
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
         }
-        let flags: [(&Names, Flag); 16] = [
+        let flags: [(&Names, Flag); 17] = [
+            (&raw.commands, |roles| &mut roles.commands),
             (&raw.ends, |roles| &mut roles.ends),
             (&raw.panics, |roles| &mut roles.panics),
             (&raw.makes_error, |roles| &mut roles.makes_error),
@@ -400,6 +405,16 @@ impl Reader<'_> {
         for name in &raw.options {
             if self.type_name(source, path, name) {
                 self.model(path).options.insert(name.get_ref().clone());
+            }
+        }
+        for name in &raw.command_fields {
+            let Some((ty, field)) = name.get_ref().split_once('.').filter(|(_, field)| is_name(field)) else {
+                let message = format!("`{}` is not a field: write `Type.Field`", name.get_ref());
+                self.error(&source.at(name.span()), message);
+                continue;
+            };
+            if self.type_name(source, path, &Spanned::new(name.span(), ty.to_owned())) {
+                self.model(path).commands.entry(ty.to_owned()).or_default().insert(field.to_owned());
             }
         }
         for name in &raw.handlers {

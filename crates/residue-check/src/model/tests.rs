@@ -127,7 +127,7 @@ fn errors_have_file_and_line() {
         [
             "m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `acquire_if`, `release`, `until_cancelled`, \
           `drains`, `makes_error`, `never_fails`, `ends`, `panics`, `outlives`, `no_return`, `borrows`, `runs`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `test_fails`, `expects_error`, \
-          `expects_success`, `options`, `handlers`, `declarations`"
+          `expects_success`, `options`, `handlers`, `commands`, `command_fields`, `declarations`"
         ]
     );
     assert_eq!(

@@ -9,10 +9,11 @@ use residue_types::Symbol;
 use serde::{Deserialize, Serialize};
 
 use super::asked::AskedShape;
+use crate::ends::After;
 use crate::engine::Look;
 use crate::model::{Models, ResourceId};
 use crate::reach::{Calls, Key, Shield};
-use crate::rules::r202::Pending;
+use crate::rules::pending::{If, Pending};
 use crate::state::summary::{Effect, Learnt, Owned, Panics, Release, Summary, When};
 
 /// What looking at a package gave, and what it was told of others.
@@ -50,8 +51,21 @@ pub(super) fn digest(summary: &Summary) -> Option<Digest> {
     Some(Digest::of(&encode(&SummaryShape::of(summary))?))
 }
 
-/// What was found in a file, and what is one only if something above a function recovers.
-type FileShape = (Vec<FindingShape>, Vec<(FindingShape, u64)>);
+/// What was found in a file, and what is one only if the functions above a function are of a kind.
+type FileShape = (Vec<FindingShape>, Vec<(FindingShape, u64, IfShape)>);
+
+#[derive(Serialize, Deserialize)]
+enum IfShape {
+    Recovered,
+    LivesOn,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AfterShape {
+    Ends,
+    Passed(u64),
+    LivesOn,
+}
 
 #[derive(Serialize, Deserialize)]
 struct LookShape {
@@ -66,7 +80,13 @@ struct LookShape {
 impl LookShape {
     fn of(look: &Look) -> Self {
         let Look { files, calls, bodies, executed, given_up, diagnostics } = look;
-        let pending = |Pending { finding, function }: &Pending| (FindingShape::of(finding), function.0);
+        let pending = |Pending { finding, function, holds }: &Pending| {
+            let holds = match holds {
+                If::Recovered => IfShape::Recovered,
+                If::LivesOn => IfShape::LivesOn,
+            };
+            (FindingShape::of(finding), function.0, holds)
+        };
         let files = files
             .iter()
             .map(|(found, open)| (found.iter().map(FindingShape::of).collect(), open.iter().map(pending).collect()));
@@ -81,8 +101,12 @@ impl LookShape {
     }
 
     fn open(self) -> Option<Look> {
-        let pending = |(finding, function): (FindingShape, u64)| {
-            Some(Pending { finding: finding.open()?, function: Key(function) })
+        let pending = |(finding, function, holds): (FindingShape, u64, IfShape)| {
+            let holds = match holds {
+                IfShape::Recovered => If::Recovered,
+                IfShape::LivesOn => If::LivesOn,
+            };
+            Some(Pending { finding: finding.open()?, function: Key(function), holds })
         };
         let files = self.files.into_iter().map(|(found, open)| {
             let found = found.into_iter().map(FindingShape::open).collect::<Option<_>>()?;
@@ -120,11 +144,17 @@ struct CallsShape {
     services: Vec<(String, u64)>,
     of_servers: Vec<String>,
     interceptor: Option<ShieldShape>,
+    failures: Vec<(u64, AfterShape)>,
 }
 
 impl CallsShape {
     fn of(calls: &Calls) -> Self {
-        let Calls { edges, through, methods, shields, shielded, services, of_servers, interceptor } = calls;
+        let Calls { edges, through, methods, shields, shielded, services, of_servers, interceptor, failures } = calls;
+        let after = |after: After| match after {
+            After::Ends => AfterShape::Ends,
+            After::Passed(caller) => AfterShape::Passed(caller.0),
+            After::LivesOn => AfterShape::LivesOn,
+        };
         let named = |list: &[(Symbol, Key)]| list.iter().map(|(name, key)| (name.to_string(), key.0)).collect();
         let shields_of = |list: &[(Key, Shield)]| list.iter().map(|(key, shield)| (key.0, shield_of(shield))).collect();
         Self {
@@ -136,11 +166,17 @@ impl CallsShape {
             services: named(services),
             of_servers: of_servers.iter().map(ToString::to_string).collect(),
             interceptor: interceptor.as_ref().map(shield_of),
+            failures: failures.iter().map(|&(function, then)| (function.0, after(then))).collect(),
         }
     }
 
     fn open(self) -> Calls {
         let named = |list: Vec<(String, u64)>| list.into_iter().map(|(name, key)| (Symbol::new(&name), Key(key)));
+        let after = |after: AfterShape| match after {
+            AfterShape::Ends => After::Ends,
+            AfterShape::Passed(caller) => After::Passed(Key(caller)),
+            AfterShape::LivesOn => After::LivesOn,
+        };
         let shields = |list: Vec<(u64, ShieldShape)>| list.into_iter().map(|(key, by)| (Key(key), shield(by)));
         Calls {
             edges: self.edges.into_iter().map(|(from, to)| (Key(from), Key(to))).collect(),
@@ -151,6 +187,7 @@ impl CallsShape {
             services: named(self.services).collect(),
             of_servers: self.of_servers.iter().map(|name| Symbol::new(name)).collect(),
             interceptor: self.interceptor.map(shield),
+            failures: self.failures.into_iter().map(|(function, then)| (Key(function), after(then))).collect(),
         }
     }
 }

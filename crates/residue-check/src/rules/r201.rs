@@ -57,7 +57,9 @@
 //! count as released; rows end where `Next` says so. A response body that is read to its end and not closed is a note,
 //! and so is one that a test never looks at: it may be empty, and then nothing stays open. Examples that are not run are
 //! fragments to read and not looked at. The end of `main` is the end of the process and releases everything, and so is
-//! that of a function that defers `os.Exit`. A path on which the acquiring call failed does not count, nor one that fails
+//! that of a function that defers `os.Exit`, and the failure of one whose error each caller in sight passes up to
+//! `os.Exit`, `log.Fatal`, the end of `main` or a library for command lines that a model knows. Callers of exported
+//! functions are out of sight, but in programs and below `internal` or `cmd`. A path on which the acquiring call failed does not count, nor one that fails
 //! a test. In tests, a result that is dropped is reported only where the test fails if the call does: tests of failures
 //! and of fakes drop results on purpose. A path that a panic takes is R202's.
 
@@ -73,7 +75,9 @@ use residue_types::{ObjId, Objects, Type};
 
 use crate::context::{Enclosing, FileCx};
 use crate::model::Resource;
+use crate::reach;
 use crate::rules::fix::{self, Release};
+use crate::rules::pending::{If, Pending};
 use crate::rules::{Rule, path, r203};
 use crate::state::events::{Exit, Origin};
 use crate::state::exec::Exec;
@@ -83,7 +87,7 @@ use crate::state::sym::Place;
 use crate::state::{Analysis, Executed};
 use crate::value::{Target, Targets};
 
-pub(super) static META: RuleMeta = RuleMeta {
+pub(crate) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("R201"),
     name: "resource-not-released",
     summary: "a resource is acquired and not released on some path",
@@ -104,11 +108,30 @@ impl Rule for R201 {
     }
 
     fn check(&self, cx: FileCx<'_>, analysis: &Analysis<'_>, out: &mut Vec<Finding>) {
-        let of_file = analysis.executed.iter().filter(|executed| executed.file == cx.index);
-        let mut reported: Vec<(ExprId, usize)> = Vec::new();
-        for executed in of_file {
-            function(analysis, executed, &mut reported, out);
+        file(cx, analysis, |executed, leak| {
+            if !leak.where_it_fails {
+                out.push(report(&executed.exec, leak));
+            }
+        });
+    }
+}
+
+/// The findings of a file that are none if the process ends whenever their function fails.
+pub(crate) fn pending(cx: FileCx<'_>, analysis: &Analysis<'_>) -> Vec<Pending> {
+    let mut out = Vec::new();
+    file(cx, analysis, |executed, leak| {
+        if leak.where_it_fails {
+            let function = reach::key(cx, executed.function);
+            out.push(Pending { finding: report(&executed.exec, leak), function, holds: If::LivesOn });
         }
+    });
+    out
+}
+
+fn file(cx: FileCx<'_>, analysis: &Analysis<'_>, mut found: impl FnMut(&Executed<'_>, &Leak)) {
+    let mut reported: Vec<(ExprId, usize)> = Vec::new();
+    for executed in analysis.executed.iter().filter(|executed| executed.file == cx.index) {
+        function(analysis, executed, &mut reported, &mut found);
     }
 }
 
@@ -123,6 +146,8 @@ struct Leak {
     /// Where the last variable that held it was set to something else.
     overwritten: Option<Place>,
     who: Who,
+    /// Whether the function leaves it only where it fails; where it can't, where it returns.
+    where_it_fails: bool,
 }
 
 /// Who leaves a resource at the end of a path.
@@ -140,7 +165,7 @@ fn function(
     analysis: &Analysis<'_>,
     executed: &Executed<'_>,
     reported: &mut Vec<(ExprId, usize)>,
-    out: &mut Vec<Finding>,
+    found: &mut impl FnMut(&Executed<'_>, &Leak),
 ) {
     let exec = &executed.exec;
     let cx = exec.cx;
@@ -167,7 +192,7 @@ fn function(
             continue;
         }
         reported.push((*expr, *result));
-        out.push(report(exec, &leak));
+        found(executed, &leak);
     }
 }
 
@@ -197,9 +222,9 @@ pub(super) fn acquired<'a>(exec: &'a Exec<'_>, site: SiteId) -> Acquired<'a> {
     Acquired { call, result, owned, resource }
 }
 
-/// A path on which the resource is left open: the shortest of those that lead to a return.
+/// A path on which the resource is left open: the shortest of those that lead to a return, of a success if there is one.
 fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
-    let of_exit = |exit: &Exit| {
+    let of_exit = |(where_it_fails, exit): (bool, &Exit)| {
         let store::Resource { drained, touched, overwritten, .. } = exit.state.resource(site);
         Leak {
             site,
@@ -209,6 +234,7 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
             touched,
             overwritten,
             who: Who::Function,
+            where_it_fails,
         }
     };
     let lost = exec.events.lost.iter().find(|lost| lost.site == site);
@@ -220,9 +246,12 @@ fn leak(exec: &Exec<'_>, site: SiteId, process_ends: bool) -> Option<Leak> {
         touched: lost.touched,
         overwritten: None,
         who: Who::Function,
+        where_it_fails: false,
     });
     let exits = exec.events.exits.iter().filter(|exit| !process_ends && exit.state.status(site) == Status::Open);
-    let shortest = exits.min_by_key(|exit| (length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
+    let exits = exits.map(|exit| (exec.fails(exit), exit));
+    let shortest =
+        exits.min_by_key(|&(fails, exit)| (fails, length(exit.state.trail.as_ref()), exec.cx.span_of(exit.at)));
     lost.or_else(|| shortest.map(of_exit)).or_else(|| left_by_goroutine(exec, site))
 }
 
@@ -243,6 +272,7 @@ fn left_by_goroutine(exec: &Exec<'_>, site: SiteId) -> Option<Leak> {
         touched: true,
         overwritten: None,
         who: Who::Goroutine,
+        where_it_fails: false,
     })
 }
 
@@ -264,6 +294,7 @@ fn left_beside_error(analysis: &Analysis<'_>, executed: &Executed<'_>, site: Sit
         touched: true,
         overwritten: None,
         who: Who::Callers,
+        where_it_fails: true,
     })
 }
 

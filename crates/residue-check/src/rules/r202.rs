@@ -61,7 +61,8 @@ use residue_finding::{
 };
 
 use crate::context::FileCx;
-use crate::reach::{self, Key, Shield};
+use crate::reach;
+use crate::rules::pending::{If, Pending};
 use crate::rules::{Rule, fix, path, r201};
 use crate::state::events::{Unwind, Why};
 use crate::state::exec::Exec;
@@ -99,33 +100,13 @@ impl Rule for R202 {
     }
 }
 
-/// A finding that holds if something above the function recovers.
-#[derive(Clone)]
-pub(crate) struct Pending {
-    pub(crate) finding: Finding,
-    pub(crate) function: Key,
-}
-
-impl Pending {
-    /// The finding, where something above recovers.
-    pub(crate) fn settle(self, above: impl Fn(Key) -> Option<Shield>) -> Option<Finding> {
-        let Self { mut finding, function } = self;
-        let Shield { who, site } = above(function)?;
-        match site {
-            Some(site) => finding.step(StepRole::Note, site, format!("{who}, and the process lives on")),
-            None => finding.notes.insert(0, format!("{who}: the process lives on")),
-        }
-        Some(finding)
-    }
-}
-
 /// The findings of a file that depend on the functions above.
 pub(crate) fn pending(cx: FileCx<'_>, analysis: &Analysis<'_>) -> Vec<Pending> {
     let mut out = Vec::new();
     for executed in analysis.executed.iter().filter(|executed| executed.file == cx.index) {
         for unwind in skipped(executed, false) {
             let function = reach::key(cx, executed.function);
-            out.push(Pending { finding: report(&executed.exec, unwind), function });
+            out.push(Pending { finding: report(&executed.exec, unwind), function, holds: If::Recovered });
         }
     }
     out

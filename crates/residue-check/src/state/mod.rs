@@ -375,6 +375,13 @@ impl Exec<'_> {
         })
     }
 
+    /// Whether the function fails where it returns so: the error is not nil. One that gives no error does wherever it
+    /// returns.
+    pub(crate) fn fails(&self, exit: &Exit) -> bool {
+        let error = self.own_error(self.ir(0)).and_then(|error| exit.results.get(error));
+        error.is_none_or(|&error| self.is_nil(&exit.state, error) == Some(false))
+    }
+
     /// The call that made a resource, as `os.Open`.
     pub(crate) fn made_by(&self, site: SiteId) -> String {
         match &self.events.sites[site.0 as usize].origin {
