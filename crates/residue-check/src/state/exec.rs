@@ -550,6 +550,12 @@ impl<'a> Exec<'a> {
         {
             self.panic(state, place, &Why::Here(what));
         }
+        if let Op::Recv { ch, .. } | Op::Send { ch, .. } = instr.op
+            && self.temp(state, body, ch) == Sym::NIL
+        {
+            // A nil channel blocks for ever, and switches its case of a select off.
+            return Flow::Stop;
+        }
         if let Some(sym) = self.value(body, ir, value, state) {
             state.temps.set((place, 0), sym);
             return Flow::Next;
