@@ -47,6 +47,14 @@ fn postorder(cfg: &Cfg, root: BlockId, backwards: bool, seen: &mut [bool], order
     }
 }
 
+/// Whether each path to a return goes through a block.
+pub fn always(cfg: &Cfg, block: BlockId) -> bool {
+    let mut seen = vec![false; cfg.len()];
+    seen[block.index()] = true;
+    postorder(cfg, cfg.entry(), false, &mut seen, &mut Vec::new());
+    block == cfg.exit() || !seen[cfg.exit().index()]
+}
+
 /// Per block, whether a path leads from it back to itself. Unreachable code is looked at too.
 pub(crate) fn cyclic(cfg: &Cfg) -> Vec<bool> {
     // Tarjan's strongly connected components, with an explicit stack.

@@ -203,6 +203,7 @@ struct SummaryShape {
     recovers: bool,
     makes_recoverer: bool,
     called: u64,
+    drains: u64,
     makes_error: bool,
     outlives: Option<String>,
 }
@@ -269,6 +270,7 @@ impl SummaryShape {
             recovers,
             makes_recoverer,
             called,
+            drains,
             makes_error,
             outlives,
         } = summary;
@@ -297,6 +299,7 @@ impl SummaryShape {
             recovers: *recovers,
             makes_recoverer: *makes_recoverer,
             called: *called,
+            drains: *drains,
             makes_error: *makes_error,
             outlives: outlives.clone(),
         }
@@ -327,6 +330,7 @@ impl SummaryShape {
             recovers: self.recovers,
             makes_recoverer: self.makes_recoverer,
             called: self.called,
+            drains: self.drains,
             makes_error: self.makes_error,
             outlives: self.outlives,
         })

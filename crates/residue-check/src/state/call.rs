@@ -674,6 +674,11 @@ impl<'a> Exec<'a> {
                 let last = summary.params.len().saturating_sub(1);
                 let param = (i + usize::from(has_receiver)).min(last);
                 let escapes = summary.effect(param) == Effect::Escaped;
+                if param < 64 && summary.drains & (1 << param) != 0 {
+                    for site in self.sites_at(state, arg) {
+                        state.resource_mut(site).drained = true;
+                    }
+                }
                 match self.syms.def(arg) {
                     Def::Closure(_) if escapes => self.escape(state, arg, Escape::Stored),
                     // A literal that is called there does what it does.

@@ -148,6 +148,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         outlives: quick.outlives,
         makes_recoverer: quick.makes_recoverer,
         called: quick.called,
+        drains: quick.drains,
         panics: quick.panics,
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
         ..Summary::default()

@@ -5,7 +5,7 @@
 //! The answer holds for every path and is the worst of all.
 
 use residue_flow::ir::{self, At, Op};
-use residue_flow::{Parent, Stop};
+use residue_flow::{Parent, Stop, graph};
 use residue_types::{Builtin, Callee, ObjId, ObjKind, Objects, VarKind};
 use rustc_hash::FxHashMap;
 
@@ -63,6 +63,8 @@ pub(crate) struct Quick {
     pub(crate) makes_recoverer: bool,
     /// Which variables are function values that it calls, and only calls: not deferred, not passed on.
     pub(crate) called: u64,
+    /// Which it reads to their end before it returns, however it does.
+    pub(crate) drains: u64,
     /// Which are deferred or started.
     called_elsewhere: u64,
     /// Whether it defers anything.
@@ -130,6 +132,10 @@ impl Look<'_, '_> {
             }
             for (value, instr) in self.ir.instrs(block) {
                 let bits = self.instr(instr);
+                let drained = self.drained(instr.op) & !self.out.drains;
+                if drained != 0 && graph::always(&self.ir.cfg, block) {
+                    self.out.drains |= drained;
+                }
                 let slot = &mut self.values[value.index()];
                 changed |= *slot | bits != *slot;
                 *slot |= bits;
@@ -395,6 +401,18 @@ impl Look<'_, '_> {
             }
         }
         result | self.arguments(call, roles, summary.as_deref())
+    }
+
+    /// The bits of what a call reads to its end.
+    fn drained(&self, op: Op) -> u64 {
+        let Op::Call(id) = op else { return 0 };
+        let call = self.ir.call(id);
+        if let Some(roles) = self.cx.roles(call.expr) {
+            return if roles.drains { self.all(call.args) } else { 0 };
+        }
+        let Some(summary) = self.cx.summary_of(&call.callee).filter(|summary| summary.drains != 0) else { return 0 };
+        let operands = call.recv.iter().chain(self.ir.values(call.args)).take(ROOTS_MAX).enumerate();
+        operands.filter(|(i, _)| summary.drains & (1 << i) != 0).fold(0, |bits, (_, &value)| bits | self.of(value))
     }
 
     /// What becomes of a call's arguments. Gives the bits of its results.

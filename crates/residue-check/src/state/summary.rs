@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) makes_recoverer: bool,
     /// Parameters that are functions which it calls, and does nothing else with; a bit each.
     pub(crate) called: u64,
+    /// Parameters that it reads to their end whenever it returns; a bit each.
+    pub(crate) drains: u64,
     /// Whether the error it returns is never nil.
     pub(crate) makes_error: bool,
     /// The call in it that undoes or writes something that the end of the process does not.
