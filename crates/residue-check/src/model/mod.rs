@@ -50,6 +50,7 @@
 //! makes_error = ["Errorf"]          # the result is an error, never nil
 //! never_fails = ["Read"]            # the error that it gives is always nil
 //! outlives = ["RemoveAll"]          # undoes or writes something that the end of the process does not
+//! tests_prefix = ["HasPrefix"]      # whether its first argument begins with its second; also tests_suffix
 //! test_fails = ["(*common).Errorf"] # a path through it is a failed test
 //! expects_error = ["Error"]         # goes on as the test wants only if an error came
 //! expects_success = ["NoError"]     # goes on as the test wants only if no error came
@@ -68,6 +69,7 @@ use residue_flow::Stop;
 use residue_project::StubPackage;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::state::sym::Affix;
 use declared::Declared;
 
 /// A kind of resource; an index into [`Models::resources`].
@@ -195,6 +197,8 @@ pub struct Roles {
     pub commands: bool,
     /// Its result is a context that is never cancelled.
     pub root_context: bool,
+    /// It tells whether its first argument begins, or ends, with its second.
+    pub(crate) tests_end: Option<Affix>,
     /// A path through it is a failed test.
     pub test_fails: bool,
     /// Goes on as the test wants only if an error came.

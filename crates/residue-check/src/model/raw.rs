@@ -15,6 +15,7 @@ use super::{
     Declared, ModelError, Models, PackageModel, Place, Resource, ResourceId, RoleName, Roles, TypeRef, Unchecked,
     Words, is_name,
 };
+use crate::state::sym::Affix;
 
 /// Where the declarations of a package can't be checked: cgo has none.
 const CGO: &str = "C";
@@ -124,6 +125,10 @@ struct RawPackage {
     cancels: Names,
     #[serde(default)]
     root_context: Names,
+    #[serde(default)]
+    tests_prefix: Names,
+    #[serde(default)]
+    tests_suffix: Names,
     #[serde(default)]
     test_fails: Names,
     #[serde(default)]
@@ -371,6 +376,9 @@ impl Reader<'_> {
                 }
             };
             self.give(source, path, names, |roles| roles.no_return.replace(stop).is_none());
+        }
+        for (names, end) in [(&raw.tests_prefix, Affix::Prefix), (&raw.tests_suffix, Affix::Suffix)] {
+            self.give(source, path, names, |roles| roles.tests_end.replace(end).is_none());
         }
         let flags: [(&Names, Flag); 17] = [
             (&raw.commands, |roles| &mut roles.commands),

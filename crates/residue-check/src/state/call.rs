@@ -273,6 +273,7 @@ impl<'a> Exec<'a> {
         for state in &mut states {
             self.acquires(state, function, summary.as_deref(), ops);
             self.error_tests(state, function, ops);
+            self.text_tests(state, function, ops);
             self.settled(state, function, ops);
             let makes_error = roles.is_some_and(|roles| roles.makes_error)
                 || summary.as_ref().is_some_and(|summary| summary.makes_error);
@@ -376,6 +377,16 @@ impl<'a> Exec<'a> {
         let error = args.iter().position(|&arg| *self.cx.info().type_of(arg) == residue_types::error_type());
         if let Some(i) = error {
             let test = self.syms.of(Def::ErrorTest(ops.place, ops.args[i]));
+            state.temps.set((ops.place, 0), test);
+        }
+    }
+
+    /// Questions about the ends of a text.
+    fn text_tests(&mut self, state: &mut State, function: &Function<'_>, ops: &Operands) {
+        if let Some(end) = function.roles.and_then(|roles| roles.tests_end)
+            && let &[text, part] = &ops.args[..]
+        {
+            let test = self.syms.of(Def::Affix(end, text, part));
             state.temps.set((ops.place, 0), test);
         }
     }

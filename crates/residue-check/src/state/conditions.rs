@@ -5,7 +5,7 @@ use residue_types::{ObjId, ObjKind, Objects, VarKind};
 
 use super::exec::Exec;
 use super::store::{Fact, Field, SiteId, State, Status};
-use super::sym::{Def, Sym};
+use super::sym::{Affix, Def, Sym};
 
 /// Conditions that are remembered at once. What is known of errors and resources is apart.
 const FACTS_MAX: usize = 64;
@@ -81,12 +81,51 @@ impl Exec<'_> {
                     fact == Fact::True
                         && matches!(self.syms.def(known), Def::Compare(BinaryOp::Eq, a, b) if a == x && b != y && self.syms.is_constant(b))
                 });
-                if other { Some(false) } else { self.descriptor(state, BinaryOp::Eq, x, y) }
+                if other {
+                    Some(false)
+                } else {
+                    self.text(state, x, y).or_else(|| self.descriptor(state, BinaryOp::Eq, x, y))
+                }
             }
+            Def::Affix(end, x, y) => self.affix(state, end, x, y),
             Def::Compare(op, x, y) => self.descriptor(state, op, x, y),
             Def::ErrorTest(_, error) => (self.is_nil(state, error) == Some(true)).then_some(false),
             _ => None,
         }
+    }
+
+    /// Whether a text begins or ends with a constant, by what is known of it: that it is another constant, or begins or
+    /// ends with one.
+    fn affix(&self, state: &State, end: Affix, x: Sym, y: Sym) -> Option<bool> {
+        let part = self.texts.get(&y)?;
+        state.facts.iter().find_map(|(known, fact)| match (self.syms.def(known), fact) {
+            (Def::Compare(BinaryOp::Eq, text, is), Fact::True) if text == x => {
+                Some(end.is_of(self.texts.get(&is)?, part))
+            }
+            (Def::Affix(same, text, has), _) if same == end && text == x => {
+                let has = self.texts.get(&has)?;
+                match fact {
+                    Fact::True if end.is_of(has, part) => Some(true),
+                    Fact::True if !end.is_of(part, has) => Some(false),
+                    Fact::False if end.is_of(part, has) => Some(false),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a text is a constant, by what is known of its ends: only that it is not can be.
+    fn text(&self, state: &State, x: Sym, y: Sym) -> Option<bool> {
+        let is = self.texts.get(&y)?;
+        let excluded = state.facts.iter().any(|(known, fact)| match self.syms.def(known) {
+            Def::Affix(end, text, has) if text == x => {
+                let has = self.texts.get(&has);
+                has.is_some_and(|has| end.is_of(is, has) != (fact == Fact::True))
+            }
+            _ => false,
+        });
+        excluded.then_some(false)
     }
 
     /// A comparison of a descriptor that is open with a number: it is not negative.

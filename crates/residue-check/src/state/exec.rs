@@ -78,6 +78,8 @@ pub(crate) struct Exec<'a> {
     /// Cancel functions by the context that they cancel, and by the channel that says that it is done.
     pub(super) cancels: FxHashMap<Sym, SiteId>,
     pub(super) ownership: FxHashMap<ObjId, bool>,
+    /// The texts that constants are.
+    pub(super) texts: FxHashMap<Sym, Rc<str>>,
     /// The types of values that were made interfaces.
     pub(super) dynamic: FxHashMap<Sym, Type>,
     pub(super) frames: Vec<Frame>,
@@ -110,6 +112,7 @@ impl<'a> Exec<'a> {
             sites_by_ok: FxHashMap::default(),
             cancels: FxHashMap::default(),
             ownership: FxHashMap::default(),
+            texts: FxHashMap::default(),
             dynamic: FxHashMap::default(),
             frames: Vec::new(),
             active: Vec::new(),
@@ -512,7 +515,11 @@ impl<'a> Exec<'a> {
         }
         let mut hasher = rustc_hash::FxHasher::default();
         value.hash(&mut hasher);
-        self.syms.of(Def::Const(hasher.finish()))
+        let sym = self.syms.of(Def::Const(hasher.finish()));
+        if let Some(text) = value.as_str() {
+            self.texts.entry(sym).or_insert_with(|| Rc::from(text));
+        }
+        sym
     }
 
     /// What a value is on this path.

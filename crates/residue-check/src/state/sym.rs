@@ -27,6 +27,23 @@ pub(crate) struct Place {
     pub(crate) value: u32,
 }
 
+/// An end of a text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Affix {
+    Prefix,
+    Suffix,
+}
+
+impl Affix {
+    /// Whether `text` has the part at this end.
+    pub(crate) fn is_of(self, text: &str, part: &str) -> bool {
+        match self {
+            Self::Prefix => text.starts_with(part),
+            Self::Suffix => text.ends_with(part),
+        }
+    }
+}
+
 /// What a symbol stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Def {
@@ -57,6 +74,8 @@ pub(crate) enum Def {
     Or(Sym, Sym),
     /// A question about an error that only an error answers with yes: `errors.Is(err, …)`.
     ErrorTest(Place, Sym),
+    /// Whether a text begins with another, or ends with it.
+    Affix(Affix, Sym, Sym),
     /// What a variable holds where paths met.
     Phi(Place, ObjId),
     /// A condition of more parts than are looked at, by the digest of its definition.
@@ -112,7 +131,7 @@ impl Syms {
             | Def::Len(x)
             | Def::Not(x)
             | Def::ErrorTest(_, x) => (Some(x), None),
-            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) => (Some(x), Some(y)),
+            Def::Compare(_, x, y) | Def::And(x, y) | Def::Or(x, y) | Def::Affix(_, x, y) => (Some(x), Some(y)),
             _ => (None, None),
         }
     }
