@@ -1,14 +1,19 @@
 // Command inspect-bench holds a heap still: trees of small objects, a list of larger ones, blobs, files in a map and
-// goroutines with deferred calls. It prints what the runtime says of it, then waits.
+// goroutines with deferred calls. It prints what the runtime says of it, then answers each line it reads with the longest
+// time in microseconds for which it stood still since the line before.
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 type node struct {
@@ -59,8 +64,24 @@ func wait(file *os.File, ready *sync.WaitGroup) {
 	<-never
 }
 
+// The longest gap between two looks at the clock, in nanoseconds.
+var longest atomic.Int64
+
+// A thread of its own looks at the clock every half millisecond.
+func watch() {
+	runtime.LockOSThread()
+	before := time.Now()
+	for {
+		time.Sleep(500 * time.Microsecond)
+		now := time.Now()
+		longest.Store(max(longest.Load(), int64(now.Sub(before))))
+		before = now
+	}
+}
+
 func main() {
 	count := flag.Int("trees", 40, "trees of 262,143 objects, and as many names")
+	waiting := flag.Int("goroutines", 5000, "goroutines that wait")
 	flag.Parse()
 	for range *count {
 		trees = append(trees, grow(17))
@@ -80,16 +101,21 @@ func main() {
 		sessions[user] = &session{file, user, map[string]int{user: i}}
 	}
 	var ready sync.WaitGroup
-	for range 5000 {
+	for range *waiting {
 		ready.Add(1)
 		go wait(os.Stdin, &ready)
 	}
 	ready.Wait()
+	// Nothing but what looks at it is to make it stand still.
+	debug.SetGCPercent(-1)
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	fmt.Println("ready", stats.HeapObjects, stats.HeapAlloc)
-	// Not a channel: the runtime would find that nothing can ever happen any more.
-	os.Stdin.Read(make([]byte, 1))
+	go watch()
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println(longest.Swap(0) / 1000)
+	}
 	fmt.Println(len(trees), list.next, len(blobs), len(sessions))
 }

@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let Ok(target) = Target::core(&core, Some(Path::new(&program))) else { return };
     let Ok(binary) = Binary::parse(&target.program) else { return };
-    let options = Options { freeze: false, key: [0; 32], reveal: false, now: None };
+    let options = Options { freeze: residue_runtime::Freeze::None, key: [0; 32], reveal: false, now: None };
     if let Ok(report) = inspect(&target, &binary, &options) {
         for goroutine in &report.goroutines {
             assert!(goroutine.stack.len() <= 10_000);

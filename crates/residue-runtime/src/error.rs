@@ -17,6 +17,8 @@ pub enum Error {
     NoGoroutine(u64),
     /// The core is not of this program.
     OtherProgram,
+    /// Memory of the target is held as it was for an earlier look ([`Target::forget`](residue_target::Target::forget)).
+    Held,
     /// The target went away or isn't ours.
     Target(residue_target::Error),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
                 write!(f, "{version} is not a known release, and its goroutines don't look like those of {neighbour}")
             }
             Self::NoGoroutine(id) => write!(f, "there is no goroutine {id}, or it has ended"),
+            Self::Held => write!(f, "what was copied of this process for an earlier look isn't forgotten yet"),
             Self::OtherProgram => write!(f, "the core is not one of this program"),
             Self::Target(error) => error.fmt(f),
         }

@@ -24,5 +24,7 @@ mod words;
 
 pub use error::Error;
 pub use frames::{Captured, Closure, Dead, FrameView, Lives, Slot, StackView, stack};
-pub use model::{DeferKind, Deferred, Frame, Goroutine, Options, Panic, PanicState, Phase, Report, Role, Status, Word};
+pub use model::{
+    DeferKind, Deferred, Frame, Freeze, Goroutine, Options, Panic, PanicState, Phase, Report, Role, Status, Word,
+};
 pub use read::inspect;

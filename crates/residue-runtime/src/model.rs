@@ -9,14 +9,36 @@ use residue_gobin::Basis;
 /// What to look at, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Stop the threads of a live process while goroutines are read.
-    pub freeze: bool,
+    /// What of a live process is read while its threads are stopped.
+    pub freeze: Freeze,
     /// Makes digests of texts; the same key gives the same text the same digest.
     pub key: [u8; 32],
     /// Keep texts themselves beside their digests.
     pub reveal: bool,
     /// Now, on the clock of the runtime (`CLOCK_MONOTONIC`, nanoseconds), where there is a now.
     pub now: Option<u64>,
+}
+
+/// What of a live process is read while its threads are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// Nothing: they aren't stopped.
+    None,
+    /// Goroutines with their stacks, variables, and the table of the heap's spans. Objects are read when the threads run again.
+    Roots,
+    /// That, and all objects with pointers: they are copied.
+    Full,
+}
+
+impl Freeze {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Roots => "roots",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// What was read.
@@ -26,6 +48,8 @@ pub struct Report {
     pub version: String,
     /// Where layouts of structs come from.
     pub basis: Basis,
+    /// What was read while the threads were stopped; nothing of a core, which holds still.
+    pub mode: Freeze,
     /// How long the threads of the process were stopped; none when they weren't.
     pub frozen: Option<Duration>,
     /// The goroutines that aren't dead, by id.

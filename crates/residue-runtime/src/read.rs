@@ -11,7 +11,7 @@ use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::copies::Copies;
 use crate::defers::{Frames, Reader};
-use crate::model::{Goroutine, Options, Phase, Report, Role, Status};
+use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
 use crate::stack::{Copied, Physical, Start, Walked, Walker};
 use crate::words::Words;
@@ -47,7 +47,7 @@ pub(crate) struct More<'m> {
     /// Gets the stacks, as they were read.
     pub(crate) stacks: &'m mut Vec<KeptStack>,
     /// Is called when goroutines have been read and the threads don't run yet.
-    pub(crate) while_stopped: &'m mut dyn FnMut(),
+    pub(crate) while_stopped: &'m mut dyn FnMut(&[Goroutine], &[KeptStack]),
 }
 
 /// A goroutine's stack, with what is known of its frames.
@@ -132,6 +132,7 @@ fn read(
     let report = Report {
         version: binary.build.version.to_string(),
         basis: binary.layouts.basis().clone(),
+        mode: if frozen.is_some() { options.freeze } else { model::Freeze::None },
         frozen,
         goroutines,
         dead,
@@ -186,7 +187,7 @@ impl Collector<'_, '_> {
     /// Reads all while the threads are stopped, if that is wanted; says how long they were.
     #[cfg(target_os = "linux")]
     fn collect(&mut self, lists: &[u64]) -> Result<Option<Duration>, Error> {
-        let freeze = if self.options.freeze { Freeze::of(self.target)? } else { None };
+        let freeze = if self.options.freeze == model::Freeze::None { None } else { Freeze::of(self.target)? };
         if let Some(freeze) = &freeze {
             self.note_many("threads that could not be stopped", freeze.running());
         }
@@ -249,7 +250,7 @@ impl Collector<'_, '_> {
         }
         self.note_many("goroutines that look impossible", implausible);
         if let Some(more) = &mut self.more {
-            (more.while_stopped)();
+            (more.while_stopped)(&self.goroutines, more.stacks);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use residue_gobin::Binary;
 use residue_runtime::heap::{Heap, Layouts, NoteKind, State};
-use residue_runtime::{Options, Report};
+use residue_runtime::{Freeze, Options, Report};
 use residue_target::Target;
 use residue_testkit::go::{Go, Running, releases};
 
@@ -88,8 +88,8 @@ fn start(go: &Go, flags: &[&str], folder: &Path, arguments: &[&str]) -> Program 
     Program { running, path, objects, figures }
 }
 
-fn options(target: &Target) -> Options {
-    Options { freeze: true, key: [7; 32], reveal: false, now: target.now() }
+fn options(target: &Target, freeze: Freeze) -> Options {
+    Options { freeze, key: [7; 32], reveal: false, now: target.now() }
 }
 
 #[test]
@@ -99,24 +99,39 @@ fn what_is_held_is_what_the_program_says() {
             let folder = tempfile::tempdir().unwrap();
             let mut program = start(&go, flags, folder.path(), &[]);
             let said = format!("{} {flags:?}", go.version);
-            let target = Target::process(program.running.pid()).unwrap();
-            check(&go, flags, &program, &target, &said);
+            let mut target = Target::process(program.running.pid()).unwrap();
+            for freeze in [Freeze::Roots, Freeze::None, Freeze::Full] {
+                check(&go, flags, &program, &target, freeze, &format!("{said}, {}", freeze.name()));
+            }
+            again(&mut target);
             let prefix = folder.path().join("core");
             let pid = program.running.pid().to_string();
             let made = Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output();
             assert!(made.expect("gcore, of the package gdb").status.success());
             let core = Target::core(&folder.path().join(format!("core.{pid}")), Some(&program.path)).unwrap();
-            check(&go, flags, &program, &core, &format!("{said}, core"));
+            check(&go, flags, &program, &core, Freeze::Full, &format!("{said}, core"));
             assert!(program.running.is_alive());
         }
     }
 }
 
-fn check(go: &Go, flags: &[&str], program: &Program, target: &Target, said: &str) {
+/// A process that is held as it was isn't looked into again by mistake.
+fn again(target: &mut Target) {
+    let look = |target: &Target| {
+        let binary = Binary::parse(&target.program).unwrap();
+        let layouts = Layouts::of(&binary).unwrap();
+        Heap::read(target, &binary, &layouts, &options(target, Freeze::Full)).map(|_| ())
+    };
+    assert_eq!(look(target), Err(residue_runtime::Error::Held));
+    target.forget();
+    assert_eq!(look(target), Ok(()));
+}
+
+fn check(go: &Go, flags: &[&str], program: &Program, target: &Target, freeze: Freeze, said: &str) {
     let binary = Binary::parse(&target.program).unwrap();
     let layouts = Layouts::of(&binary).unwrap();
-    let (report, mut heap) =
-        Heap::read(target, &binary, &layouts, &options(target)).unwrap_or_else(|error| panic!("{said}: {error}"));
+    let (report, mut heap) = Heap::read(target, &binary, &layouts, &options(target, freeze))
+        .unwrap_or_else(|error| panic!("{said}: {error}"));
     let stripped = !flags.is_empty();
     assert!(heap.notes.is_empty(), "{said}: {:?}", heap.notes);
     figures(program, &heap, said);
@@ -215,7 +230,7 @@ fn a_finalizer_that_blocks_is_seen_with_what_waits_behind_it() {
         let target = Target::process(program.running.pid()).unwrap();
         let binary = Binary::parse(&target.program).unwrap();
         let layouts = Layouts::of(&binary).unwrap();
-        let (report, heap) = Heap::read(&target, &binary, &layouts, &options(&target)).unwrap();
+        let (report, heap) = Heap::read(&target, &binary, &layouts, &options(&target, Freeze::Roots)).unwrap();
         let found = heap.finalizers(&report);
         let runner = found.runners.iter().find(|runner| runner.finalizers).unwrap();
         assert!(runner.blocked, "{}: {runner:?}", go.version);

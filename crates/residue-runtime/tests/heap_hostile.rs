@@ -23,6 +23,7 @@ use residue_target::Target;
 const MEMORY_KB_MAX: u64 = 1_500_000;
 
 fn options(freeze: bool) -> Options {
+    let freeze = if freeze { residue_runtime::Freeze::Roots } else { residue_runtime::Freeze::None };
     Options { freeze, key: [1; 32], reveal: false, now: None }
 }
 

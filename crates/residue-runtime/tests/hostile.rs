@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use common::{Numbers, start, used_words};
 use residue_gobin::{Binary, Elf};
-use residue_runtime::{Options, Report, Role, inspect};
+use residue_runtime::{Freeze, Options, Report, Role, inspect};
 use residue_target::Target;
 use residue_testkit::go::Running;
 
 fn options(freeze: bool) -> Options {
+    let freeze = if freeze { Freeze::Roots } else { Freeze::None };
     Options { freeze, key: [1; 32], reveal: false, now: None }
 }
 

@@ -52,7 +52,7 @@ fn where_captured_variables_live_is_told() {
                 .collect();
             let target = Target::process(running.pid()).unwrap();
             let binary = Binary::parse(&target.program).unwrap();
-            let options = Options { freeze: true, key: [1; 32], reveal: false, now: None };
+            let options = Options { freeze: residue_runtime::Freeze::Roots, key: [1; 32], reveal: false, now: None };
             let views: BTreeMap<String, StackView> = kinds
                 .iter()
                 .map(|(kind, id)| (kind.clone(), stack(&target, &binary, &options, *id).unwrap()))

@@ -106,7 +106,7 @@ fn is_compared(function: &str, place: &str) -> bool {
 }
 
 fn options(target: &Target) -> Options {
-    Options { freeze: true, key: [7; 32], reveal: false, now: target.now() }
+    Options { freeze: residue_runtime::Freeze::Roots, key: [7; 32], reveal: false, now: target.now() }
 }
 
 #[test]

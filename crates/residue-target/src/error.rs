@@ -26,6 +26,13 @@ pub enum Error {
     OtherProgram(String),
     /// The program's file can't be read as a Go program.
     Program(residue_gobin::Error),
+    /// More memory would have to be copied than may be.
+    Room {
+        /// Bytes of it.
+        needed: u64,
+        /// Bytes that may be: half of what is left.
+        allowed: u64,
+    },
     /// This system has no way to look into its processes that is known here.
     Unsupported,
 }
@@ -43,6 +50,12 @@ impl fmt::Display for Error {
             Self::NoProgram(why) => write!(f, "the core's program is missing: {why}"),
             Self::OtherProgram(id) => write!(f, "the core is not one of this program, but of build id {id}"),
             Self::Program(error) => error.fmt(f),
+            Self::Room { needed, allowed } => write!(
+                f,
+                "a copy of the heap takes up to {} MB of memory, and half of what is left here is {} MB",
+                needed >> 20,
+                allowed >> 20
+            ),
             Self::Unsupported => write!(f, "processes can be looked into on Linux only; cores everywhere"),
         }
     }

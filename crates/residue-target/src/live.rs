@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::held::ReadInto;
 use crate::program::PROGRAM_BYTES_MAX;
-use crate::{Error, Mapping, mapping, sys};
+use crate::{Error, Mapping, Memory, mapping, sys};
 
 const AT_ENTRY: u64 = 9;
 /// The bit of `CapEff` that lets a process look into others.
@@ -56,7 +57,7 @@ impl Live {
         Ok((live, program, path, entry))
     }
 
-    pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+    fn read_one(&self, address: u64, buffer: &mut [u8]) -> usize {
         match &self.memory {
             None => sys::read_process(self.pid, &mut [(address, buffer)]).unwrap_or(0),
             // Pages that can't be read make the whole read fail, so go page by page.
@@ -75,36 +76,6 @@ impl Live {
         }
     }
 
-    pub(crate) fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
-        let one = |range: &(u64, usize)| {
-            let mut buffer = vec![0; range.1];
-            let read = self.read(range.0, &mut buffer);
-            buffer.truncate(read);
-            buffer
-        };
-        if self.memory.is_some() {
-            return ranges.iter().map(one).collect();
-        }
-        let mut found: Vec<Vec<u8>> = ranges.iter().map(|(_, len)| vec![0; *len]).collect();
-        let mut done = 0;
-        while done < ranges.len() {
-            let end = ranges.len().min(done + sys::RANGES_MAX);
-            let mut batch: Vec<(u64, &mut [u8])> =
-                ranges[done..end].iter().zip(&mut found[done..end]).map(|((at, _), to)| (*at, &mut to[..])).collect();
-            let mut read = sys::read_process(self.pid, &mut batch).unwrap_or(0);
-            while done < end && read >= ranges[done].1 {
-                read -= ranges[done].1;
-                done += 1;
-            }
-            // The range that stopped it, as far as it was had; the next ones are asked for again.
-            if done < end {
-                found[done].truncate(read);
-                done += 1;
-            }
-        }
-        found
-    }
-
     /// Time since the process was started: field 22 of `/proc/PID/stat`, in ticks since the machine was.
     pub(crate) fn uptime(&self) -> Option<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
@@ -120,6 +91,48 @@ impl Live {
     pub(crate) fn mappings_now(&self) -> Option<Vec<Mapping>> {
         let maps = std::fs::read(format!("/proc/{}/maps", self.pid)).ok()?;
         Some(mapping::parse(&String::from_utf8_lossy(&maps)))
+    }
+}
+
+impl Memory for Live {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        self.read_one(address, buffer)
+    }
+
+    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
+        let mut found: Vec<Vec<u8>> = ranges.iter().map(|(_, len)| vec![0; *len]).collect();
+        let mut parts: Vec<(u64, &mut [u8])> =
+            ranges.iter().zip(&mut found).map(|((at, _), to)| (*at, &mut to[..])).collect();
+        let read = self.read_into(&mut parts);
+        for (found, read) in found.iter_mut().zip(read) {
+            found.truncate(read);
+        }
+        found
+    }
+}
+
+impl ReadInto for Live {
+    fn read_into(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
+        if self.memory.is_some() {
+            return ranges.iter_mut().map(|(address, buffer)| self.read_one(*address, buffer)).collect();
+        }
+        let mut had = Vec::with_capacity(ranges.len());
+        while had.len() < ranges.len() {
+            let batch = &mut ranges[had.len()..];
+            let count = batch.len().min(sys::RANGES_MAX);
+            let batch = &mut batch[..count];
+            let mut read = sys::read_process(self.pid, batch).unwrap_or(0);
+            for (_, buffer) in batch.iter() {
+                let len = buffer.len();
+                had.push(read.min(len));
+                // The range that stopped it is had in part; the next ones are asked for again.
+                if read < len {
+                    break;
+                }
+                read -= len;
+            }
+        }
+        had
     }
 }
 

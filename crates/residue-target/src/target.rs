@@ -1,11 +1,13 @@
 //! A process or a core, opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use residue_gobin::Elf;
 
 use crate::core::Core;
-use crate::{Error, Mapping, Memory, program};
+use crate::held::Held;
+use crate::{Error, Mapping, Memory, Room, program};
 
 /// Registers of a thread that say where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub struct Target {
     /// What is added to addresses of the file to have those in memory.
     pub slide: u64,
     pub(crate) source: Source,
+    held: OnceLock<Held>,
 }
 
 pub(crate) enum Source {
@@ -77,7 +80,14 @@ impl Target {
     pub fn process(pid: u32) -> Result<Self, Error> {
         let (live, program, program_path, entry) = crate::live::Live::open(pid)?;
         let slide = entry.wrapping_sub(Elf::parse(&program).map_err(Error::Program)?.entry);
-        Ok(Self { kind: Kind::Process(pid), program, program_path, slide, source: Source::Live(live) })
+        Ok(Self {
+            kind: Kind::Process(pid),
+            program,
+            program_path,
+            slide,
+            source: Source::Live(live),
+            held: OnceLock::new(),
+        })
     }
 
     /// Opens a live process, where that can be done.
@@ -102,7 +112,34 @@ impl Target {
         let slide = core.entry().map_or(0, |entry| entry.wrapping_sub(elf.entry));
         core.add_program(&elf, slide, &program_path.to_string_lossy());
         drop(elf);
-        Ok(Self { kind: Kind::Core, program, program_path, slide, source: Source::Core(core) })
+        let source = Source::Core(core);
+        Ok(Self { kind: Kind::Core, program, program_path, slide, source, held: OnceLock::new() })
+    }
+
+    /// Copies memory of a live process: from now on these ranges, which must be sorted and not overlap, are read as they are at
+    /// this moment. A core holds still by itself, and what is held once stays: for another look, [`Target::forget`] it.
+    /// Says how many bytes were not copied, because there was no room for them or they can't be read.
+    pub fn hold(&self, ranges: &[(u64, u64)], room: Room) -> u64 {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) if !self.is_held() => {
+                let (held, left_out) = Held::copy(live, ranges, room);
+                // Whoever was quicker has held the same moment, or one as good.
+                let _ = self.held.set(held);
+                left_out
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether memory of it is read as it was when that was copied.
+    pub fn is_held(&self) -> bool {
+        self.held.get().is_some()
+    }
+
+    /// Forgets what was copied: all is read as it is again.
+    pub fn forget(&mut self) {
+        self.held = OnceLock::new();
     }
 
     /// Now, on the clock that Go's runtime uses (`CLOCK_MONOTONIC`, in nanoseconds). For a core there is no now.
@@ -179,7 +216,10 @@ impl Memory for Target {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         match &self.source {
             #[cfg(target_os = "linux")]
-            Source::Live(live) => live.read(address, buffer),
+            Source::Live(live) => match self.held.get() {
+                Some(held) => held.read(live, address, buffer),
+                None => live.read(address, buffer),
+            },
             Source::Core(core) => core.read(address, buffer, &self.program),
         }
     }
@@ -187,8 +227,8 @@ impl Memory for Target {
     fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
         match &self.source {
             #[cfg(target_os = "linux")]
-            Source::Live(live) => live.read_many(ranges),
-            Source::Core(_) => ranges.iter().map(|(address, len)| self.read_up_to(*address, *len)).collect(),
+            Source::Live(live) if self.held.get().is_none_or(|held| held.has_none(ranges)) => live.read_many(ranges),
+            _ => ranges.iter().map(|(address, len)| self.read_up_to(*address, *len)).collect(),
         }
     }
 }

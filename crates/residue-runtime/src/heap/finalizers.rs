@@ -7,16 +7,19 @@
 
 use std::collections::BTreeMap;
 
-use residue_target::{Memory as _, MemoryExt as _};
+use residue_gobin::Binary;
+use residue_target::{Memory as _, MemoryExt as _, Target};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Heap;
+use super::globals::{Finder, Variables};
 use super::report::{Finalizers, Group, NoteKind, Runner, State};
 use super::roots::From;
 use super::spans::Marked;
 use super::specials::{Noted, Special};
-use crate::model::{Report, Status};
+use crate::model::{Goroutine, Report, Role, Status};
 use crate::offsets::{half, word};
+use crate::read::KeptStack;
 
 /// Roots that are named for a group.
 const NAMED_MAX: usize = 3;
@@ -199,31 +202,30 @@ impl Heap<'_> {
         }
         found
     }
+}
 
-    /// Reads the queues; which goroutines call cleanups tells which variable is theirs.
-    pub(super) fn read_queues(&self, report: &Report) -> Queues {
-        let at = &self.offsets.fin_block;
-        let mut found = Queues::default();
-        for block in self.finder().fin_blocks(&self.variables) {
+impl Queues {
+    /// Reads the queues; which goroutines call cleanups (by the addresses of their records) tells which variable is theirs.
+    pub(super) fn read(finder: &Finder<'_>, variables: &Variables, loops: &FxHashSet<u64>) -> Self {
+        let at = &finder.offsets.fin_block;
+        let mut found = Self::default();
+        for block in finder.fin_blocks(variables) {
             for index in 0..half(&block, at.count) as usize {
                 let entry = at.first + index * at.entry;
                 let field = |offset: usize| word(&block, entry + offset);
                 found.finalizers.push(Entry { function: field(at.function), argument: field(at.argument) });
             }
         }
-        let Some(at) = &self.offsets.cleanup_queue else { return found };
-        let loops = runners(report).into_iter().filter(|runner| !runner.finalizers).map(|runner| runner.goroutine);
-        let loops: FxHashSet<u64> = loops.collect();
-        let records = self.stacks.iter().filter(|kept| loops.contains(&kept.id)).map(|kept| kept.record);
-        let Some(queue) = self.finder().cleanup_queue(&self.variables, &records.collect()) else { return found };
-        let record = self.target.read_up_to(queue, at.size);
+        let Some(at) = &finder.offsets.cleanup_queue else { return found };
+        let Some(queue) = finder.cleanup_queue(variables, loops) else { return found };
+        let record = finder.target.read_up_to(queue, at.size);
         if record.len() < at.size {
             return found;
         }
         found.cleanups_run = Some(word(&record, at.executed));
         let (mut block, mut seen) = (word(&record, at.all), FxHashSet::default());
         let words =
-            |block: u64, offset: u64| block.checked_add(offset).and_then(|at| self.target.word(at)).unwrap_or(0);
+            |block: u64, offset: u64| block.checked_add(offset).and_then(|at| finder.target.word(at)).unwrap_or(0);
         while block != 0 && seen.len() < BLOCKS_MAX && seen.insert(block) {
             let count = u64::from(words(block, at.block_count) as u32).min(BLOCK_ENTRIES_MAX);
             for index in 0..count {
@@ -239,7 +241,9 @@ impl Heap<'_> {
         }
         found
     }
+}
 
+impl Heap<'_> {
     /// Roots that are told as one: words of the same variable's range or goroutine.
     pub(super) fn merged(&self, from: From) -> From {
         match from {
@@ -250,6 +254,21 @@ impl Heap<'_> {
             other => other,
         }
     }
+}
+
+/// Addresses of the records of goroutines that call cleanups.
+pub(super) fn cleanup_loops(
+    target: &Target,
+    binary: &Binary<'_>,
+    goroutines: &[Goroutine],
+    stacks: &[KeptStack],
+) -> FxHashSet<u64> {
+    let is_loop = |goroutine: &&Goroutine| {
+        let function = goroutine.entry.and_then(|pc| binary.functions.find(pc.wrapping_sub(target.slide)));
+        goroutine.role == Role::System && function.is_some_and(|function| function.name() == CLEANUP_LOOP)
+    };
+    let numbers: FxHashSet<u64> = goroutines.iter().filter(is_loop).map(|goroutine| goroutine.id).collect();
+    stacks.iter().filter(|kept| numbers.contains(&kept.id)).map(|kept| kept.record).collect()
 }
 
 /// The goroutines that call finalizers and cleanups, and what they do.

@@ -58,6 +58,14 @@ impl Variables {
         Self { pointers: module.pointer_data.map(read), plain: module.plain_data.map(read) }
     }
 
+    /// Bytes of a variable, as they were when all were copied.
+    pub(crate) fn at(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.ranges().into_iter().find_map(|range| {
+            let at = usize::try_from(address.checked_sub(range.start)?).ok()?;
+            range.bytes.get(at..at.checked_add(len)?)
+        })
+    }
+
     /// What isn't initialised comes first: most of what is looked for lies there.
     fn ranges(&self) -> [&Range; 4] {
         [&self.plain[1], &self.pointers[1], &self.plain[0], &self.pointers[0]]
@@ -147,7 +155,7 @@ impl Finder<'_> {
                 && (1..1 << 62).contains(&word(bytes, at.last_monotonic))
         };
         if let Some(address) = self.symbol("runtime.memstats")
-            && is_stats(&self.target.read_up_to(address, at.size))
+            && variables.at(address, at.size).is_some_and(is_stats)
         {
             return Some(address);
         }
@@ -168,7 +176,14 @@ impl Finder<'_> {
             let block = self.target.read_up_to(head, self.offsets.fin_block.size);
             self.is_fin_block(&block).then(|| chain(head))
         });
-        blocks.max_by_key(Vec::len).unwrap_or_default()
+        // A page of zeros with a type in the right place looks like a block, too, but not like one that was used much.
+        let at = &self.offsets.fin_block;
+        let used = |block: &Vec<u8>| {
+            let types =
+                (at.first..at.size - at.entry).step_by(at.entry).map(|entry| word(block, entry + at.argument_type));
+            types.filter(|kind| *kind != 0).count()
+        };
+        blocks.max_by_key(|blocks| blocks.iter().map(used).sum::<usize>()).unwrap_or_default()
     }
 
     fn is_fin_block(&self, block: &[u8]) -> bool {

@@ -19,6 +19,8 @@ const INTERIOR: u16 = 0x8000;
 /// Types are numbered below; the rest of the word says how sure that is.
 const KIND: u32 = 0x3fff_ffff;
 const SURE_SHIFT: u32 = 30;
+/// Objects with pointers to what isn't allocated that are kept.
+const DANGLING_MAX: usize = 1 << 20;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +66,8 @@ pub(crate) struct Graph {
     numbers: FxHashMap<Shape, u32>,
     /// Objects whose pointers were guessed.
     pub(crate) conservative: FxHashSet<u32>,
+    /// Objects with a pointer to what isn't allocated, in order; at most [`DANGLING_MAX`].
+    pub(crate) dangling: Vec<u32>,
     /// Objects not read, and edges left out because there are too many.
     pub(crate) unreadable: usize,
     pub(crate) cut: usize,
@@ -91,7 +95,17 @@ impl Visitor for Builder<'_> {
     }
 
     fn pointer(&mut self, _: &Span, met: Met) {
-        let Some((target, into)) = self.spans.object_at(met.value) else { return };
+        let Some((target, into)) = self.spans.object_at(met.value) else {
+            let graph = &mut *self.graph;
+            if met.precise
+                && graph.dangling.last() != Some(&self.current)
+                && graph.dangling.len() < DANGLING_MAX
+                && self.spans.span_at(met.value).is_some()
+            {
+                graph.dangling.push(self.current);
+            }
+            return;
+        };
         if met.before != 0 && into == 0 && (self.is_type)(met.before) {
             self.graph.set(target, Shape::Said(met.before), Sure::Interface);
         }
@@ -141,6 +155,7 @@ impl Graph {
             shapes: vec![Shape::Bytes],
             numbers: FxHashMap::default(),
             conservative: FxHashSet::default(),
+            dangling: Vec::new(),
             unreadable: 0,
             cut: 0,
             sizes,

@@ -1,12 +1,14 @@
 //! The heap: objects, their types, what is to be called when they die, and what keeps them alive.
 //!
-//! [`Heap::read`] copies the table of spans and all roots (variables, stacks) while the threads are stopped; objects are read
-//! after, so of a live process they may be newer than the roots. Objects, types and pointers are those that the garbage
+//! [`Heap::read`] copies the table of spans and all roots (variables, stacks) while the threads are stopped. Objects are read
+//! after, so of a live process they may be newer than the roots; or they are copied too ([`Freeze::Full`]), and what is told
+//! is of one moment. Objects, types and pointers are those that the garbage
 //! collector itself works with. What doesn't fit is left out and counted in [`Heap::notes`].
 
 mod descriptors;
 mod dominators;
 mod finalizers;
+mod frozen;
 mod gather;
 mod globals;
 mod graph;
@@ -27,16 +29,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use residue_gobin::Binary;
-use residue_target::{Memory as _, MemoryExt as _, Target};
+use residue_target::{Mapping, MemoryExt as _, Target};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
-use crate::model::{Options, Report};
+use crate::model::{Freeze, Goroutine, Options, Report};
 use crate::offsets::{half, word};
 use crate::read::{KeptStack, More, inspect_more};
 pub use descriptors::Holder;
 pub use dominators::Retained;
 use finalizers::Queues;
+use frozen::{Frozen, Rest};
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
@@ -119,21 +122,47 @@ impl<'a> Heap<'a> {
         let address = (0..FIND_ATTEMPTS).find_map(find).ok_or(Error::NoHeap)?;
         // Where records of spans and their bits are hardly changes; what they say is read when nothing runs.
         let recorder = Recorder::new(target);
-        spans::copy(&recorder, address, offsets, mapped);
+        let before = spans::copy(&recorder, address, offsets, mapped).ok_or(Error::NoHeap)?;
         recorder.sort();
+        let frozen = Frozen { target, binary, offsets, address, mapped };
+        let mut room = None;
+        if options.freeze == Freeze::Full {
+            room = frozen.room(&Spans::new(&before, offsets, mapped))?;
+        }
+        drop(before);
         let (mut stacks, mut copied) = (Vec::new(), None);
-        let mut copy = || copied = Some((recorder.again(), Variables::copy(target, binary)));
+        let mut copy = |goroutines: &[Goroutine], stacks: &[KeptStack]| {
+            let variables = Variables::copy(target, binary);
+            let overlay = recorder.again();
+            let rest = room.take().and_then(|room| frozen.copy(&overlay, &variables, room, goroutines, stacks));
+            copied = Some((variables, overlay, rest));
+        };
         let more = More { stacks: &mut stacks, while_stopped: &mut copy };
         let report = inspect_more(target, binary, options, Some(more))?;
-        let (overlay, variables) = copied.ok_or(Error::NoHeap)?;
-        let spans = Spans::new(&spans::copy(&overlay, address, offsets, mapped).ok_or(Error::NoHeap)?, offsets, mapped);
+        let (variables, overlay, rest) = copied.ok_or(Error::NoHeap)?;
+        let rest = match rest {
+            Some(rest) => rest,
+            None => {
+                let spans = frozen.spans(&overlay).ok_or(Error::NoHeap)?;
+                frozen.rest(spans, &variables, &report.goroutines, &stacks)
+            }
+        };
         drop(overlay);
+        let Rest { spans, specials, unreadable, queues, left_out } = rest;
         let mut types = Types::new(target, binary, &layouts.names)?;
         let (tables, (low, high)) = (types.tables(), spans.bounds());
         let mut known: FxHashMap<u64, bool> = FxHashMap::default();
+        // Most words that aren't pointers are numbers: to ask the target about each would take longer than all else.
+        let mappings: Vec<(u64, u64)> = data_of(&target.mappings_now());
         let mut is_type = |word: u64| {
             let possible = word >= ADDRESS_MIN && word.is_multiple_of(8) && !(low..high).contains(&word);
-            possible && (tables.is_description(word) || *known.entry(word).or_insert_with(|| tables.is_table(word)))
+            let data = || {
+                let after = mappings.partition_point(|(start, _)| *start <= word);
+                after.checked_sub(1).is_some_and(|before| word < mappings[before].1)
+            };
+            possible
+                && data()
+                && (tables.is_description(word) || *known.entry(word).or_insert_with(|| tables.is_table(word)))
         };
         let is_function = |word: u64| is_function(target, binary, word);
         let mut scanner = Scanner::new(target, offsets, &mut types, address);
@@ -153,19 +182,21 @@ impl<'a> Heap<'a> {
             spans,
             types,
             stacks,
-            specials: Vec::new(),
-            queues: Queues::default(),
+            specials,
+            queues,
             goroutines: FxHashMap::default(),
             symbols: names::variables(target, binary),
             now: options.now,
             notes: BTreeMap::new(),
         };
+        heap.note("bytes of objects read only after the threads went on", left_out as usize);
+        heap.note("notes about objects that can't be read", unreadable);
         heap.note("spans that don't fit together", heap.spans.left_out);
         heap.note("spans whose bits don't agree with their count", heap.spans.miscounted);
         heap.note("objects whose pointers were guessed", guessed);
         heap.note("objects that can't be read", heap.graph.unreadable);
         heap.note("edges left out", heap.graph.cut);
-        heap.find_roots(&report);
+        heap.find_roots();
         Ok((report, heap))
     }
 
@@ -175,7 +206,7 @@ impl<'a> Heap<'a> {
         }
     }
 
-    fn find_roots(&mut self, report: &Report) {
+    fn find_roots(&mut self) {
         let mut said = Vec::new();
         let mut roots =
             roots::variables(self.target, self.binary, &self.variables, &self.spans, &mut |at, value, before| {
@@ -206,9 +237,7 @@ impl<'a> Heap<'a> {
         }
         let without_map = reader.without_map;
         self.note("frames without a map of their pointers", without_map);
-        let (specials, unreadable) = specials::read(self.target, &self.spans, self.offsets);
-        self.note("notes about objects that can't be read", unreadable);
-        for special in &specials {
+        for special in &self.specials {
             let (address, from) = match special.noted {
                 Noted::Finalizer { function, pointer, .. } => {
                     let kind = self.types.get(pointer).filter(|kind| kind.kind == rtypes::POINTER);
@@ -239,8 +268,6 @@ impl<'a> Heap<'a> {
                 roots.push(Root { object, from, precise: true });
             }
         }
-        self.specials = specials;
-        self.queues = self.read_queues(report);
         for (entries, is_cleanup) in [(&self.queues.finalizers, false), (&self.queues.cleanups, true)] {
             for (number, entry) in (0..).zip(entries) {
                 let from = if is_cleanup { From::QueuedCleanup(number) } else { From::Queued(number) };
@@ -257,6 +284,9 @@ impl<'a> Heap<'a> {
         self.graph.find_maps(&self.spans, &self.types);
         self.reach.from(&self.graph, &self.roots, 0);
         self.weaker_roots();
+        // Of dead objects that aren't swept yet, what they led to may be gone; of others it can't be.
+        let dangling = self.graph.dangling.iter().filter(|object| self.reach.parent(**object).is_some()).count();
+        self.note("objects with a pointer to memory that is free", dangling);
     }
 
     /// What an object leads to lives until its finalizer has run, the object itself only if something else leads to it.
@@ -312,17 +342,14 @@ impl<'a> Heap<'a> {
     fn collections(&self) -> Option<Collections> {
         let at = &self.offsets.stats;
         let address = self.finder().stats(&self.variables, self.spans.sweepgen)?;
-        let record = self.target.read_up_to(address, at.size);
-        if record.len() < at.size {
-            return None;
-        }
-        let last = word(&record, at.last_monotonic);
+        let record = self.variables.at(address, at.size)?;
+        let last = word(record, at.last_monotonic);
         Some(Collections {
-            cycles: half(&record, at.cycles),
-            forced: half(&record, at.forced),
+            cycles: half(record, at.cycles),
+            forced: half(record, at.forced),
             since_last: self.now.map(|now| Duration::from_nanos(now.saturating_sub(last))),
-            last_unix_ns: word(&record, at.last_unix),
-            paused: Duration::from_nanos(word(&record, at.pause_total)),
+            last_unix_ns: word(record, at.last_unix),
+            paused: Duration::from_nanos(word(record, at.pause_total)),
             enabled: record[at.enabled] != 0,
         })
     }
@@ -418,6 +445,12 @@ fn is_function(target: &Target, binary: &Binary<'_>, pc: u64) -> bool {
     let pc = pc.wrapping_sub(target.slide);
     let (start, end) = binary.module.text;
     (start..end).contains(&pc) && binary.functions.find(pc).is_some_and(|function| function.entry == pc)
+}
+
+/// Where data can be: what may be read and isn't code.
+fn data_of(mappings: &[Mapping]) -> Vec<(u64, u64)> {
+    let data = mappings.iter().filter(|mapping| mapping.readable && !mapping.executable);
+    data.map(|mapping| (mapping.start, mapping.end)).collect()
 }
 
 /// Bytes that a target can have in its heap: what it had mapped, and room to grow since.

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use residue_target::{Memory as _, MemoryExt as _, Target};
+use residue_target::{Memory, MemoryExt as _, Target};
 
 use super::offsets::Offsets;
 use super::rtypes::Types;
@@ -16,7 +16,7 @@ use crate::offsets::word;
 
 /// Bytes of objects that are looked at at once.
 const WINDOW: u64 = 1 << 20;
-const ARENA_BYTES: u64 = 64 << 20;
+pub(crate) const ARENA_BYTES: u64 = 64 << 20;
 
 /// Where an object's pointers are.
 #[derive(Clone, Debug)]
@@ -184,21 +184,17 @@ impl<'a, 't> Scanner<'a, 't> {
     /// The bits of the arenas that a span lies in. What follows a mark that there are no more pointers in an object is left
     /// over from others.
     fn arena_bits(&self, spans: &Spans, span: &Span) -> Option<Vec<u64>> {
-        let (bitmap, more) = self.offsets.arena_bitmap?;
         let mut bits = Vec::new();
         let mut last = Vec::new();
         let mut at = span.start;
         let end = span.start + span.bytes;
         while at < end {
-            let number = at.wrapping_add(self.offsets.arena_base) / ARENA_BYTES;
-            let arena = self.target.word(self.arenas.checked_add(number.checked_mul(8)?)?)?;
+            let [(bitmap, _), (more, _)] = arena_bits_of(self.target, self.offsets, self.arenas, at)?;
             let within = at % ARENA_BYTES;
             let len = (ARENA_BYTES - within).min(end - at);
-            let bytes =
-                self.target.read_up_to(arena.checked_add(bitmap)?.checked_add(within / 64)?, (len / 64) as usize);
+            let bytes = self.target.read_up_to(bitmap.checked_add(within / 64)?, (len / 64) as usize);
             bits.extend(bytes.chunks_exact(8).map(|bytes| word(bytes, 0)));
-            let flags =
-                self.target.read_up_to(arena.checked_add(more)?.checked_add(within / 4096)?, (len / 4096) as usize);
+            let flags = self.target.read_up_to(more.checked_add(within / 4096)?, (len / 4096) as usize);
             last.extend_from_slice(&flags);
             at += len;
         }
@@ -244,6 +240,20 @@ impl<'a, 't> Scanner<'a, 't> {
         self.conservative += 1;
         Pointers::Anywhere
     }
+}
+
+/// Where the bits of the arena are that an address lies in, and how many bytes: those for words, and those that say that no
+/// more pointers follow.
+pub(crate) fn arena_bits_of(
+    memory: &dyn Memory,
+    offsets: &Offsets,
+    arenas: u64,
+    address: u64,
+) -> Option<[(u64, u64); 2]> {
+    let (bitmap, more) = offsets.arena_bitmap?;
+    let number = address.wrapping_add(offsets.arena_base) / ARENA_BYTES;
+    let arena = memory.word(arenas.checked_add(number.checked_mul(8)?)?)?;
+    Some([(arena.checked_add(bitmap)?, ARENA_BYTES / 64), (arena.checked_add(more)?, ARENA_BYTES / 4096)])
 }
 
 fn clear(bits: &mut [u64], from: u64, until: u64) {

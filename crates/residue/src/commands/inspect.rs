@@ -82,7 +82,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// What is read while the threads of the process are stopped: goroutines with their stacks, or nothing
+    /// What is read while the threads of the process are stopped
     #[arg(long, value_enum, default_value_t = FreezeMode::Roots)]
     freeze: FreezeMode,
 
@@ -141,8 +141,22 @@ enum Format {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FreezeMode {
+    /// Goroutines with their stacks, variables and the table of the heap; objects when the threads run again
     Roots,
+    /// All that is shown, objects too, which are copied: it is of one moment, and takes memory as large as the heap
+    Full,
+    /// Nothing; what changes meanwhile may look odd
     None,
+}
+
+impl From<FreezeMode> for residue_runtime::Freeze {
+    fn from(mode: FreezeMode) -> Self {
+        match mode {
+            FreezeMode::Roots => Self::Roots,
+            FreezeMode::Full => Self::Full,
+            FreezeMode::None => Self::None,
+        }
+    }
 }
 
 /// What was asked of the heap.
@@ -193,8 +207,7 @@ impl Shown<'_> {
     fn mode(&self) -> &'static str {
         match (self.target.kind, self.report.frozen) {
             (Kind::Core, _) => "core",
-            (Kind::Process(_), Some(_)) => "roots",
-            (Kind::Process(_), None) => "none",
+            (Kind::Process(_), _) => self.report.mode.name(),
         }
     }
 
@@ -209,7 +222,7 @@ impl Shown<'_> {
         match (self.target.kind, self.report.frozen) {
             (Kind::Core, _) => format!("core, {odd}"),
             (Kind::Process(_), Some(frozen)) => {
-                format!("frozen for {:.1} ms (roots), {odd}", frozen.as_secs_f64() * 1000.0)
+                format!("frozen for {:.1} ms ({}), {odd}", frozen.as_secs_f64() * 1000.0, self.mode())
             }
             (Kind::Process(_), None) => format!("not frozen: what changed meanwhile may look odd; {odd}"),
         }
@@ -250,8 +263,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     };
     let target = open(args)?;
     let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
-    let options =
-        Options { freeze: args.freeze == FreezeMode::Roots, key: key()?, reveal: args.reveal, now: target.now() };
+    let options = Options { freeze: args.freeze.into(), key: key()?, reveal: args.reveal, now: target.now() };
     let failed = |error| match error {
         residue_runtime::Error::Target(error) => refused(&error),
         error => missing(&target).into_iter().fold(Error::failed(error.to_string()), Error::hint),
@@ -360,6 +372,8 @@ fn refused(error: &residue_target::Error) -> Error {
         residue_target::Error::NoProgram(_) | residue_target::Error::OtherProgram(_) => {
             message.hint("--binary FILE names the program that the core is of")
         }
+        residue_target::Error::Room { .. } => message
+            .hint("--freeze roots copies goroutines and variables only; a core (gcore PID) has all at one moment"),
         residue_target::Error::NotACore(_) => {
             message.hint("`residue inspect` takes a process id or the file of a core")
         }
