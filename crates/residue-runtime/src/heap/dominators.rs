@@ -50,6 +50,16 @@ struct Walk {
     parent: Vec<u32>,
 }
 
+/// The tree of dominators: what is below a node would be free without it. Numbers are in the order of a walk in depth; 0 is
+/// above all roots.
+pub(super) struct Dominated {
+    /// The root or object of each number: roots come first.
+    node: Vec<u32>,
+    /// The immediate dominator of each number.
+    dominator: Vec<u32>,
+    roots: Vec<From>,
+}
+
 impl Flow<'_> {
     /// Edges of a node: 0 is the root of all, then groups, then objects.
     fn group_count(&self) -> u32 {
@@ -181,29 +191,33 @@ fn dominators(parent: &[u32], starts: &[u32], all: &[u32]) -> Vec<u32> {
 }
 
 impl Heap<'_> {
-    /// What would be free without objects, types and roots.
-    pub fn retained(&self) -> Retained {
-        let (groups, froms) = self.groups();
+    /// The tree of dominators of all that roots lead to.
+    pub(super) fn dominated(&self) -> Dominated {
+        let (groups, roots) = self.groups();
         let flow = Flow { graph: &self.graph, groups };
         let walk = flow.walk(self.spans.objects);
         let (starts, all) = flow.predecessors(&walk);
         let dominator = dominators(&walk.parent, &starts, &all);
-        drop((starts, all));
-        let first = 1 + flow.group_count();
-        let object = |number: usize| walk.node[number].checked_sub(first);
-        let mut bytes: Vec<u64> = (0..walk.node.len())
+        Dominated { node: walk.node, dominator, roots }
+    }
+
+    /// What would be free without objects, types and roots.
+    pub fn retained(&self) -> Retained {
+        let tree = self.dominated();
+        let object = |number: usize| tree.object(number);
+        let mut bytes: Vec<u64> = (0..tree.node.len())
             .map(|number| {
                 object(number).and_then(|object| self.spans.span_of(object)).map_or(0, |(span, _)| span.element)
             })
             .collect();
         for number in (1..bytes.len()).rev() {
-            bytes[dominator[number] as usize] += bytes[number];
+            bytes[tree.dominator[number] as usize] += bytes[number];
         }
         let mut found = Retained { total: bytes[0], ..Retained::default() };
-        self.by_kind(&dominator, &bytes, &object, &mut found);
+        self.by_kind(&tree, &bytes, &mut found);
         let mut packages: BTreeMap<String, u64> = BTreeMap::new();
-        for (node, bytes) in walk.node.iter().zip(&bytes).skip(1).filter(|(node, _)| **node < first) {
-            let from = froms[*node as usize - 1];
+        for (number, bytes) in bytes.iter().enumerate() {
+            let Some(from) = tree.root(number) else { continue };
             found.roots.push((self.root_class(from), *bytes));
             if let Some(package) = self.package_of(from) {
                 *packages.entry(package).or_default() += bytes;
@@ -246,37 +260,57 @@ impl Heap<'_> {
     }
 
     /// Bytes retained by all objects of a type together: those below another of the type count once.
-    fn by_kind(&self, dominator: &[u32], bytes: &[u64], object: &dyn Fn(usize) -> Option<u32>, found: &mut Retained) {
-        found.kinds = vec![0; self.graph.shapes().len()];
-        let count = dominator.len();
-        // Children of each node, by the first one and the next of the same node.
-        let (mut first, mut next) = (vec![NOTHING; count], vec![NOTHING; count]);
-        for number in (1..count).rev() {
-            next[number] = first[dominator[number] as usize];
-            first[dominator[number] as usize] = number as u32;
-        }
+    fn by_kind(&self, tree: &Dominated, bytes: &[u64], found: &mut Retained) {
+        let mut kinds = vec![0; self.graph.shapes().len()];
         // How many nodes of each type lie above.
-        let mut above = vec![0_u32; found.kinds.len()];
-        let kind = |number: usize| object(number).map(|object| self.graph.kind(object) as usize);
-        let mut at = 0_usize;
-        loop {
-            if let Some(kind) = kind(at) {
+        let mut above = vec![0_u32; kinds.len()];
+        let kind = |number: usize| tree.object(number).map(|object| self.graph.kind(object) as usize);
+        tree.walk(&mut |number, enters| match (kind(number), enters) {
+            (Some(kind), true) => {
                 if above[kind] == 0 {
-                    found.kinds[kind] += bytes[at];
+                    kinds[kind] += bytes[number];
                 }
                 above[kind] += 1;
             }
+            (Some(kind), false) => above[kind] -= 1,
+            (None, _) => {}
+        });
+        found.kinds = kinds;
+    }
+}
+
+impl Dominated {
+    /// The object of a number; none for roots.
+    pub(super) fn object(&self, number: usize) -> Option<u32> {
+        self.node[number].checked_sub(1 + self.roots.len() as u32)
+    }
+
+    /// The root of a number; none for objects, and for what stands above all roots.
+    pub(super) fn root(&self, number: usize) -> Option<From> {
+        self.roots.get((self.node[number] as usize).checked_sub(1)?).copied()
+    }
+
+    /// Goes through the tree in depth: `visit` is told of each number before those below it, and after.
+    pub(super) fn walk(&self, visit: &mut dyn FnMut(usize, bool)) {
+        let count = self.dominator.len();
+        // Children of each node, by the first one and the next of the same node.
+        let (mut first, mut next) = (vec![NOTHING; count], vec![NOTHING; count]);
+        for number in (1..count).rev() {
+            next[number] = first[self.dominator[number] as usize];
+            first[self.dominator[number] as usize] = number as u32;
+        }
+        let mut at = 0_usize;
+        loop {
+            visit(at, true);
             let mut step = first[at];
             while step == NOTHING {
-                if let Some(kind) = kind(at) {
-                    above[kind] -= 1;
-                }
+                visit(at, false);
                 if at == 0 {
                     return;
                 }
                 step = next[at];
                 if step == NOTHING {
-                    at = dominator[at] as usize;
+                    at = self.dominator[at] as usize;
                     // Its children are done: go on with what is beside it.
                     first[at] = NOTHING;
                 }

@@ -15,6 +15,7 @@ mod graph;
 mod names;
 mod offsets;
 mod overlay;
+mod paths;
 mod profile;
 mod reach;
 mod report;
@@ -24,6 +25,7 @@ mod scan;
 mod spans;
 mod specials;
 mod why;
+mod written;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +46,7 @@ use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
 use overlay::Recorder;
+pub use paths::{RetainedPath, RetainedPaths};
 pub use profile::{MemoryProfile, Sample};
 use reach::Reach;
 pub use report::{

@@ -23,6 +23,8 @@ const STEPS_MAX: usize = 40;
 const WALKED_MAX: usize = 100_000_000;
 /// An object of unknown type with more pointers may be an array: which of them it is doesn't count.
 const ARRAY_EDGES: usize = 16;
+/// So may one with as many that lead to objects alike.
+const ARRAY_ALIKE: usize = 4;
 /// Types a way goes through, as far as they tell it from others.
 const DEPTH_MAX: u32 = 64;
 
@@ -72,39 +74,9 @@ struct Alike {
 }
 
 impl Heap<'_> {
-    /// The objects that an address, a type (by name, or the end of it) or nothing else stands for.
-    pub fn objects_of(&self, what: &str) -> Vec<u32> {
-        if let Some(address) = what.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
-            return self.spans.object_at(address).into_iter().map(|(object, _)| object).collect();
-        }
-        let named = |shape: &Shape| {
-            let name = self.shape_name(*shape);
-            name == what || name.strip_prefix("closure of ") == Some(what)
-        };
-        let wanted: FxHashSet<u32> = (1..self.graph.shapes().len() as u32)
-            .filter(|number| named(&self.graph.shapes()[*number as usize]))
-            .collect();
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let spans = self.spans.all.iter().flat_map(|span| self.spans.allocated(span).map(|index| span.first + index));
-        spans.filter(|object| wanted.contains(&self.graph.kind(*object))).collect()
-    }
-
     /// The objects at addresses.
     pub fn objects_at(&self, addresses: impl Iterator<Item = u64>) -> Vec<u32> {
         addresses.filter_map(|address| self.spans.object_at(address)).map(|(object, _)| object).collect()
-    }
-
-    /// Names of types there are objects of that contain a text, in order to help who asked for another.
-    pub fn types_like(&self, what: &str) -> Vec<String> {
-        let last = what.rsplit(['.', '*', '/']).next().unwrap_or(what).to_lowercase();
-        let mut names: Vec<String> = self.graph.shapes()[1..].iter().map(|shape| self.shape_name(*shape)).collect();
-        names.retain(|name| !last.is_empty() && name.to_lowercase().contains(&last));
-        // The shortest ones first: the type itself before what is made of it.
-        names.sort_by_key(|name| (name.len(), name.clone()));
-        names.dedup();
-        names
     }
 
     /// What keeps objects alive.
@@ -216,10 +188,18 @@ impl Heap<'_> {
                 place.checked_rem(words).map_or(0, |place| place as u16)
             }
             Some(Shape::Closure(_)) => self.graph.place(parent, object),
-            // With many pointers it may well be an array.
-            None if self.graph.edges(parent).len() <= ARRAY_EDGES => self.graph.place(parent, object),
+            None if !self.may_be_array(parent) => self.graph.place(parent, object),
             _ => 0,
         }
+    }
+
+    /// Whether an object of unknown type is likely to be an array: it has many pointers, or several that lead to objects of
+    /// one type and size.
+    fn may_be_array(&self, object: u32) -> bool {
+        let edges = self.graph.edges(object);
+        let what = |object: &u32| (self.graph.kind(*object), self.spans.span_of(*object).map(|(span, _)| span.element));
+        let alike = || edges.iter().skip(1).all(|other| what(other) == what(&edges[0]));
+        edges.len() > ARRAY_EDGES || (edges.len() >= ARRAY_ALIKE && alike())
     }
 
     /// What is the same of roots that are told as one: the variable, the function of a frame.
