@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod figures;
 mod gate;
+mod graphviz;
 mod lsp;
 mod markdown;
 mod output;

@@ -103,6 +103,14 @@ fn a_process_tells_what_it_holds_and_why() {
     assert!(why.contains(way) && why.contains(&format!("    […] → main.session  {address}\n")), "{why}");
     let all = out(&inspect(&[&pid, "why", "os.file"]));
     assert!(all.contains("80 objects") && all.contains("  ← contains them all\n"), "{all}");
+    for same in ["*os.file", "example.com/go/os.file", "*os.File", "os.File"] {
+        let way = |text: &str| text.split_once('\n').expect("lines").1.to_owned();
+        assert_eq!(way(&out(&inspect(&[&pid, "why", same]))), way(&all), "{same}");
+    }
+    let maps = out(&inspect(&[&pid, "why", "map[ string ]*main.session"]));
+    assert!(maps.contains("  1 object, ") && maps.contains("  package variable main.sessions  "), "{maps}");
+    let beside = out(&inspect(&[&pid, "why", "[][]byte"]));
+    assert!(beside.contains("package variable main.big"), "{beside}");
     let object = out(&inspect(&[&pid, "object", &address]));
     assert!(object.contains("\n    .file → os.File  0x") && object.contains("    […] of cells of map"), "{object}");
 
@@ -124,6 +132,69 @@ fn a_process_tells_what_it_holds_and_why() {
     let shown = go.command(&["tool", "pprof", "-top", "-sample_index=inuse_space"]).arg(&file).output().expect("pprof");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.lines().any(|line| line.starts_with("   ") && line.ends_with("main.main")), "{shown}");
+
+    // Columns of the table: flat, its share, a running sum, cum, its share, and the name.
+    let profile = inspect(&[&pid, "heap", "--retained", "--format", "pprof"]);
+    assert_eq!(profile.status.code(), Some(0), "{}", err(&profile));
+    std::fs::write(&file, &profile.stdout).expect("a directory for the test");
+    let top = |sample: &str| {
+        let index = format!("-sample_index={sample}");
+        let args = ["tool", "pprof", "-top", "-cum", "-unit=B", "-nodecount=1000", &index];
+        let shown = go.command(&args).arg(&file).output().expect("pprof");
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        String::from_utf8_lossy(&shown.stdout).into_owned()
+    };
+    let row = |text: &str, name: &str| {
+        let row = text.lines().find(|line| line.ends_with(&format!("  {name}")));
+        let row: Vec<&str> = row.unwrap_or_else(|| panic!("{name}: {text}")).split_whitespace().collect();
+        let number = |text: &str| text.trim_end_matches('B').parse::<u64>().unwrap_or_else(|_| panic!("{row:?}"));
+        (number(row[0]), number(row[3]))
+    };
+    let objects = top("retained_objects");
+    assert_eq!(row(&objects, "main.session").0, 80, "{objects}");
+    // Sessions lead to 80 os.File with an os.file each.
+    assert!(row(&objects, "main.session").1 >= 240, "{objects}");
+    let (own, all) = row(&objects, "package variable main.sessions");
+    assert!(own == 0 && all > row(&objects, "main.session").1, "{objects}");
+    let bytes = top("retained_space");
+    assert!(row(&bytes, "package variable main.big").1 >= 64 << 20, "{bytes}");
+}
+
+#[test]
+fn ways_are_drawn() {
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    let (_running, pid, address) = start(folder.path());
+    let dot = out(&inspect(&[&pid, "why", "os.file", "--format", "dot"]));
+    assert!(dot.starts_with("digraph why {\n") && dot.ends_with("}\n"), "{dot}");
+    assert!(
+        dot.contains("[label=\"package variable main.sessions\\nmap[string]*main.session\", shape=ellipse];"),
+        "{dot}"
+    );
+    assert!(dot.contains("[label=\".file\\nprecise\"];") && dot.contains("80 objects, 7.7 kB kept like this"), "{dot}");
+    if let Ok(mut graphviz) = Command::new("dot").args(["-Tcanon"]).stdin(std::process::Stdio::piped()).spawn() {
+        use std::io::Write as _;
+        graphviz.stdin.take().expect("a pipe").write_all(dot.as_bytes()).expect("it reads");
+        assert!(graphviz.wait().expect("it ends").success(), "{dot}");
+    }
+
+    let svg = out(&inspect(&[&pid, "why", &address, "--format", "svg"]));
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("<script"), "{svg}");
+    for part in ["package variable main.sessions", "map[string]*main.session", &*address, ">precise<"] {
+        assert!(svg.contains(part), "{part}: {svg}");
+    }
+    let parsed = Command::new("python3")
+        .args(["-c", "import sys, xml.dom.minidom as m; m.parse(sys.stdin.buffer)"])
+        .stdin(std::fs::File::open(save(folder.path(), &svg)).expect("the drawing"))
+        .status()
+        .expect("python3");
+    assert!(parsed.success(), "{svg}");
+}
+
+/// A file with a text.
+fn save(folder: &Path, text: &str) -> std::path::PathBuf {
+    let path = folder.join("drawing.svg");
+    std::fs::write(&path, text).expect("a directory for the test");
+    path
 }
 
 #[test]
@@ -204,4 +275,5 @@ fn what_there_is_not_is_said_with_what_there_is() {
     refused(&[&pid, "heap", "main.session"], 2, "this view takes nothing behind its name");
     refused(&[&pid, "fds", "--retained"], 2, "--retained belongs to the view `heap`");
     refused(&[&pid, "fds", "--format", "pprof"], 2, "--format pprof is for");
+    refused(&[&pid, "object", "0x10", "--format", "svg"], 2, "--format dot and svg are for the view `why`");
 }

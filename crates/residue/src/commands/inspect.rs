@@ -8,6 +8,7 @@ mod heap;
 mod json;
 mod object;
 mod panics;
+mod picture;
 mod pprof;
 pub(crate) mod rules;
 mod stack;
@@ -26,6 +27,7 @@ use residue_target::{Kind, Target};
 
 use self::filter::Filter;
 use crate::error::{Error, Exit};
+use crate::figures;
 use crate::output;
 use crate::terminal::Terminal;
 
@@ -43,6 +45,7 @@ Examples:
   residue inspect 812 stack 17               one goroutine's variables, and what lies below its stack
   residue inspect 812 finalizers             what is to be called when objects die, and why it isn't
   residue inspect 812 why main.Session       what keeps these objects alive
+  residue inspect 812 why '*os.File' --format svg >why.svg
   gcore 812 && residue inspect core.812      without stopping it for longer than the core takes
 
 Exit codes: 0 looked into, 2 wrong usage, 3 it could not be looked into.";
@@ -59,7 +62,7 @@ pub(crate) struct InspectArgs {
     view: View,
 
     /// What `stack` is asked about: the number of a goroutine; and `why` and `object`: an address (0xc000012340), a type
-    /// (main.Session) or a descriptor (fd:17)
+    /// as Go or other views write it (main.Session, '*os.File') or a descriptor (fd:17)
     #[arg(value_name = "WHAT")]
     what: Option<String>,
 
@@ -135,8 +138,13 @@ impl View {
 enum Format {
     Text,
     Json,
-    /// A profile that `go tool pprof` opens
+    /// A profile that `go tool pprof` opens: of `goroutines`; of `heap` what the program was sampled to allocate, and with
+    /// `--retained` what is retained by which way
     Pprof,
+    /// The ways of `why` as a graph for Graphviz
+    Dot,
+    /// The ways of `why` as a drawing that needs nothing else
+    Svg,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -167,6 +175,7 @@ enum Answer {
     Fds(fds::Table),
     Summary(fds::Table, Vec<residue_finding::Finding>),
     Retained(residue_runtime::heap::Retained),
+    RetainedPaths(residue_runtime::heap::RetainedPaths),
     Profile(residue_runtime::heap::MemoryProfile),
     Stack(StackView),
 }
@@ -244,6 +253,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     if args.format == Format::Pprof && !matches!(args.view, View::Heap | View::Goroutines) {
         return Err(Error::usage("--format pprof is for the views `heap` and `goroutines`"));
     }
+    if matches!(args.format, Format::Dot | Format::Svg) && args.view != View::Why {
+        return Err(Error::usage("--format dot and svg are for the view `why`"));
+    }
     if args.retained && args.view != View::Heap {
         return Err(Error::usage("--retained belongs to the view `heap`"));
     }
@@ -263,11 +275,8 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     };
     let target = open(args)?;
     let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
-    let options = Options { freeze: args.freeze.into(), key: key()?, reveal: args.reveal, now: target.now() };
-    let failed = |error| match error {
-        residue_runtime::Error::Target(error) => refused(&error),
-        error => missing(&target).into_iter().fold(Error::failed(error.to_string()), Error::hint),
-    };
+    let options = options(args, &target)?;
+    let failed = |error| failure(&target, error);
     let stack = number.map(|id| residue_runtime::stack(&target, &binary, &options, id)).transpose().map_err(failed)?;
     let layouts = Layouts::of(&binary).map_err(failed)?;
     let (report, mut heap) = if let Some(view) = &stack {
@@ -282,6 +291,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         (Some(heap), View::Why) => Answer::Why(why::ask(heap, args.what.as_deref())?),
         (Some(heap), View::Object) => Answer::Object(object::ask(heap, args.what.as_deref())?),
         (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?),
+        (Some(heap), View::Heap) if args.format == Format::Pprof && args.retained => {
+            Answer::RetainedPaths(heap.retained_paths())
+        }
         (Some(heap), View::Heap) if args.format == Format::Pprof => Answer::Profile(heap::profile(heap)?),
         (Some(heap), View::Heap) if args.retained => Answer::Retained(heap.retained()),
         _ => stack.map_or(Answer::None, Answer::Stack),
@@ -310,8 +322,15 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         Format::Text => text::write(&shown, args.view, &args.target, out),
         Format::Pprof => match &answer {
             Answer::Profile(profile) => heap::pprof(profile, &shown.how(), out),
+            Answer::RetainedPaths(paths) => pprof::retained(paths, &shown.how(), out),
             _ => pprof::write(&shown, out),
         },
+        Format::Dot | Format::Svg => {
+            let Answer::Why(why) = &answer else { return Ok(()) };
+            let what = args.what.as_deref().unwrap_or_default();
+            let write = if args.format == Format::Dot { picture::dot } else { picture::svg };
+            write(why, what, &text::identity(&shown), out)
+        }
     })?;
     if args.view == View::Summary && args.format == Format::Text {
         let target = &args.target;
@@ -320,6 +339,19 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         ));
     }
     Ok(Exit::Clean)
+}
+
+/// What to look at, and how.
+fn options(args: &InspectArgs, target: &Target) -> Result<Options, Error> {
+    Ok(Options { freeze: args.freeze.into(), key: key()?, reveal: args.reveal, now: target.now() })
+}
+
+/// Why a target could not be looked into.
+fn failure(target: &Target, error: residue_runtime::Error) -> Error {
+    match error {
+        residue_runtime::Error::Target(error) => refused(&error),
+        error => missing(target).into_iter().fold(Error::failed(error.to_string()), Error::hint),
+    }
 }
 
 /// Where a panic was raised: the call that made the runtime unwind. The runtime's function stands on the stack for each panic,
@@ -341,7 +373,7 @@ fn missing(target: &Target) -> Vec<String> {
         told.push(format!("the core can't be unpacked to its end: {}", visible(why)));
     }
     if missing.cut_bytes > 0 {
-        let (cut, all) = (text::bytes(missing.cut_bytes), text::bytes(missing.stored_bytes));
+        let (cut, all) = (figures::bytes(missing.cut_bytes), figures::bytes(missing.stored_bytes));
         told.push(format!("the core is cut off: {cut} of {all} of memory are missing"));
     }
     if missing.filtered {

@@ -8,6 +8,7 @@ use residue_report::shown_name;
 
 use super::Shown;
 use crate::figures;
+use crate::graphviz::quoted;
 
 /// Writes the graph: arrows lead from what keeps to what is kept. The kernel's own BTF is left out.
 pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -107,9 +108,4 @@ fn edge(holder: &Holder) -> &'static str {
         Holder::Socket { .. } => "socket",
         _ => "",
     }
-}
-
-/// A string of the language; line feeds are its `\n`.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

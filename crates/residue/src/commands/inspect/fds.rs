@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::figures::grouped;
 
 /// Descriptors of one kind and holder that are listed one by one.
-const LISTED_MAX: usize = 4;
+pub(super) const LISTED_MAX: usize = 4;
 
 /// Kinds counted in a line of the summary.
 const KINDS_MAX: usize = 5;
@@ -181,18 +181,19 @@ pub(super) fn summary(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  descriptors  {:<8} {}{more}", grouped(table.rows.len()), listed.join(" · "))
 }
 
-pub(super) fn text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+/// Groups of descriptors, so many of each one by one.
+pub(super) fn text(table: &Table, listed: usize, out: &mut dyn Write) -> io::Result<()> {
     if !table.live {
         writeln!(out, "  a core has no table of descriptors: these are the numbers that objects hold")?;
     }
     for (kind, holder, numbers) in table.groups() {
         writeln!(out, "\n{} {kind}  {holder}", grouped(numbers.len()))?;
-        for number in numbers.iter().take(LISTED_MAX) {
+        for number in numbers.iter().take(listed) {
             let Ok(at) = table.rows.binary_search_by_key(number, |row| row.number) else { continue };
             writeln!(out, "    {}", line(&table.rows[at]))?;
         }
-        if numbers.len() > LISTED_MAX {
-            writeln!(out, "    … {} more", grouped(numbers.len() - LISTED_MAX))?;
+        if numbers.len() > listed {
+            writeln!(out, "    … {} more", grouped(numbers.len() - listed))?;
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! `inspect heap`: objects by type and size, garbage collections.
 
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use residue_report::pprof::{Line, Profile};
 use residue_report::{plural, shown_name as visible};
@@ -9,7 +8,7 @@ use residue_runtime::heap::{Heap, MemoryProfile, Retained, Summary};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::figures::{grouped, time};
+use crate::figures::{bytes, grouped, time};
 
 /// Types that are listed for people; JSON has all.
 const LISTED_MAX: usize = 30;
@@ -164,7 +163,8 @@ fn collections(summary: &Summary) -> String {
     }
 }
 
-pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn Write) -> io::Result<()> {
+/// How much there is, and what collections found.
+pub(super) fn overview(heap: &Heap<'_>, out: &mut dyn Write) -> io::Result<()> {
     let summary = heap.summary();
     let (objects, reached) = heap.reachable();
     writeln!(out, "  objects      {:<10} {}", grouped(summary.objects as usize), bytes(summary.object_bytes))?;
@@ -178,6 +178,11 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
     if summary.unswept_spans > 0 {
         writeln!(out, "               {} not swept yet: some objects are dead", plural(summary.unswept_spans, "span"))?;
     }
+    Ok(())
+}
+
+pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn Write) -> io::Result<()> {
+    overview(heap, out)?;
     let kinds = heap.kinds(retained);
     let column = |text: &str| if retained.is_some() { format!("{text:>12} ") } else { String::new() };
     writeln!(out, "\n{}{:>12} {:>12}  type", column("retained"), "bytes", "objects")?;
@@ -205,7 +210,7 @@ pub(super) fn text(heap: &Heap<'_>, retained: Option<&Retained>, out: &mut dyn W
         }
     }
     writeln!(out, "\n{:>12} {:>12} {:>12} {:>12}  size of objects", "spans", "bytes", "objects", "free")?;
-    for class in &summary.classes {
+    for class in &heap.summary().classes {
         let size = if class.size == 0 {
             "larger, one a span".to_owned()
         } else {
@@ -246,20 +251,5 @@ pub(super) fn pprof(samples: &MemoryProfile, comment: &str, out: &mut dyn Write)
             .map(|(pc, call)| (*pc, vec![Line { function: &call.function, file: &call.file, line: call.line }]));
         profile.add(stack, &[sample.allocated.0, sample.allocated.1, sample.in_use.0, sample.in_use.1], &[]);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    profile.write(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), comment, out)
-}
-
-/// 611 MB; multiples of 1,024.
-pub(super) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
-    if number < 1024 {
-        return format!("{number} B");
-    }
-    let (mut value, mut unit) = (number as f64 / 1024.0, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+    profile.write(super::pprof::now(), comment, out)
 }

@@ -6,8 +6,8 @@ use residue_report::shown_name as visible;
 use residue_runtime::heap::{Heap, Neighbour, Object, Sure};
 use serde::Serialize;
 
-use super::heap::bytes;
 use crate::error::Error;
+use crate::figures::bytes;
 
 #[derive(Serialize)]
 pub(super) struct ObjectJson<'a> {

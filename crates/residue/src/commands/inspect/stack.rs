@@ -8,9 +8,9 @@ use residue_runtime::{Captured, FrameView, Lives, Slot, StackView};
 use serde::Serialize;
 
 use super::json::{FrameJson, WordJson, frame_json, word_json};
-use super::text::{bytes, frame_of, place, state, word};
+use super::text::{frame_of, place, state, word};
 use super::{Shown, json};
-use crate::figures::grouped;
+use crate::figures::{bytes, grouped};
 
 /// Return addresses of returned calls that the text lists.
 const STALE_LISTED: usize = 24;
@@ -103,7 +103,7 @@ fn dead(view: &StackView, out: &mut dyn Write) -> io::Result<()> {
     let dead = &view.dead;
     writeln!(
         out,
-        "\nbelow the stack pointer  {}, {} of them not zero",
+        "\nbelow the stack pointer  {}, {} bytes of them not zero",
         bytes(dead.bytes),
         grouped(dead.nonzero as usize)
     )?;

@@ -33,9 +33,9 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
         Answer::None => {}
         Answer::Why(why) => super::why::text(why, out)?,
         Answer::Object(object) => super::object::text(object, out)?,
-        Answer::Fds(table) => super::fds::text(table, out)?,
+        Answer::Fds(table) => super::fds::text(table, super::fds::LISTED_MAX, out)?,
         Answer::Stack(view) => super::stack::write(shown, view, out)?,
-        Answer::Summary(..) | Answer::Retained(_) | Answer::Profile(_) => {}
+        Answer::Summary(..) | Answer::Retained(_) | Answer::RetainedPaths(_) | Answer::Profile(_) => {}
     }
     if let Some(heap) = shown.heap {
         match view {
@@ -64,7 +64,8 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
     Ok(())
 }
 
-fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// What is looked at and how sure it is, in a line.
+pub(super) fn identity(shown: &Shown<'_>) -> String {
     let name = shown.target.program_path.file_name().unwrap_or_default().to_string_lossy();
     let pid = match shown.target.kind {
         Kind::Process(pid) => format!("  pid {pid}"),
@@ -73,7 +74,11 @@ fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let stripped = if shown.binary.is_stripped() { " (stripped)" } else { "" };
     let (version, arch) = (visible(&shown.report.version), shown.binary.elf.arch.name());
     let up = shown.target.uptime().map(|up| format!("  up {}", time(up))).unwrap_or_default();
-    writeln!(out, "{}{pid}  {version} linux/{arch}{stripped}{up}  {}", visible(&name), shown.how())?;
+    format!("{}{pid}  {version} linux/{arch}{stripped}{up}  {}", visible(&name), shown.how())
+}
+
+fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", identity(shown))?;
     if let Some(neighbour) = shown.neighbour() {
         writeln!(out, "note: this release of Go is not known; it is read as go{neighbour}, whose checks it passes")?;
     }
@@ -145,12 +150,34 @@ fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     if !shown.group {
         for goroutine in shown.goroutines() {
-            writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
-            labels(&[goroutine], out)?;
-            stack(shown, goroutine, out)?;
+            writeln!(out)?;
+            one(shown, goroutine, out)?;
         }
         return Ok(());
     }
+    for group in groups(shown) {
+        let mut numbers: Vec<String> =
+            group.iter().take(LISTED_MAX).map(|goroutine| goroutine.id.to_string()).collect();
+        if group.len() > LISTED_MAX {
+            numbers.push("…".to_owned());
+        }
+        writeln!(out, "\n{}  {}", plural(group.len(), "goroutine"), group_state(&group))?;
+        writeln!(out, "  {}", numbers.join(", "))?;
+        labels(&group, out)?;
+        stack(shown, group[0], out)?;
+    }
+    Ok(())
+}
+
+/// A goroutine with its labels and stack.
+pub(super) fn one(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "goroutine {}  {}", goroutine.id, state(goroutine))?;
+    labels(&[goroutine], out)?;
+    stack(shown, goroutine, out)
+}
+
+/// Goroutines with equal stacks that do the same, the most numerous first. None is empty.
+pub(super) fn groups<'s>(shown: &'s Shown<'_>) -> Vec<Vec<&'s Goroutine>> {
     let mut groups: BTreeMap<Key<'_>, Vec<&Goroutine>> = BTreeMap::new();
     for goroutine in shown.goroutines() {
         let reason = goroutine.wait_reason.as_deref();
@@ -159,20 +186,14 @@ fn goroutines(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| (std::cmp::Reverse(group.len()), group[0].id));
-    for group in groups {
-        let mut numbers: Vec<String> =
-            group.iter().take(LISTED_MAX).map(|goroutine| goroutine.id.to_string()).collect();
-        if group.len() > LISTED_MAX {
-            numbers.push("…".to_owned());
-        }
-        let longest = group.iter().filter_map(|goroutine| goroutine.waiting).max();
-        let longest = longest.map(|longest| format!(", up to {}", time(longest))).unwrap_or_default();
-        writeln!(out, "\n{}  {}{longest}", plural(group.len(), "goroutine"), what(group[0]))?;
-        writeln!(out, "  {}", numbers.join(", "))?;
-        labels(&group, out)?;
-        stack(shown, group[0], out)?;
-    }
-    Ok(())
+    groups
+}
+
+/// What goroutines of a group do, and for how long the one that waits longest.
+pub(super) fn group_state(group: &[&Goroutine]) -> String {
+    let longest = group.iter().filter_map(|goroutine| goroutine.waiting).max();
+    let longest = longest.map(|longest| format!(", up to {}", time(longest))).unwrap_or_default();
+    format!("{}{longest}", group.first().map(|goroutine| what(goroutine)).unwrap_or_default())
 }
 
 /// What goroutines of a group have in common: stack, where they were made, status, reason to wait.
@@ -251,43 +272,51 @@ pub(super) fn place(frame: &Frame) -> String {
 
 fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut none = true;
-    for goroutine in shown.goroutines() {
-        let nothing = goroutine.deferred.is_empty() && goroutine.panics.is_empty() && goroutine.in_deferred.is_none();
-        if nothing && goroutine.deferred_cut.is_none() {
-            continue;
-        }
+    for goroutine in shown.goroutines().filter(|goroutine| has_deferred(goroutine)) {
         none = false;
         writeln!(out, "\ngoroutine {}  {}", goroutine.id, state(goroutine))?;
-        for panic in &goroutine.panics {
-            let value = panic.value_type.as_deref().map_or_else(|| "unknown value".to_owned(), visible);
-            let text = panic.text.as_ref().map(|text| format!(" ({})", word(shown, text))).unwrap_or_default();
-            writeln!(out, "  panic    {value}{text}  {}", panic.state.name())?;
-        }
-        if let Some(frame) = goroutine.in_deferred.and_then(|index| frame_of(shown, goroutine, index)) {
-            writeln!(out, "  running  {}  {}", visible(&frame.function), place(frame))?;
-        }
-        for deferred in &goroutine.deferred {
-            let function = deferred.function.and_then(|function| shown.report.at(function).last());
-            let name = function.map_or_else(|| "a nil function".to_owned(), |frame| visible(&frame.function));
-            let started = if deferred.started { "started" } else { "pending" };
-            writeln!(out, "  {started}  {name}  ({})", deferred.kind.name())?;
-            let by = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
-            let by = by.map(|frame| format!("deferred by {}", visible(&frame.function)));
-            let at = function.map(|frame| format!("at {}", place(frame)));
-            let known: Vec<String> = at.into_iter().chain(by).collect();
-            if !known.is_empty() {
-                writeln!(out, "           {}", known.join(", "))?;
-            }
-            if !deferred.words.is_empty() {
-                writeln!(out, "           captured  {}", captured(shown, deferred))?;
-            }
-        }
-        if let Some(why) = goroutine.deferred_cut {
-            writeln!(out, "  … not the whole list: {why}")?;
-        }
+        defers_of(shown, goroutine, out)?;
     }
     if none {
         writeln!(out, "nothing is deferred")?;
+    }
+    Ok(())
+}
+
+/// Whether there is something to be told of a goroutine's deferred calls and panics.
+pub(super) fn has_deferred(goroutine: &Goroutine) -> bool {
+    let nothing = goroutine.deferred.is_empty() && goroutine.panics.is_empty() && goroutine.in_deferred.is_none();
+    !nothing || goroutine.deferred_cut.is_some()
+}
+
+/// A goroutine's deferred calls and panics.
+pub(super) fn defers_of(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::Result<()> {
+    for panic in &goroutine.panics {
+        let value = panic.value_type.as_deref().map_or_else(|| "unknown value".to_owned(), visible);
+        let text = panic.text.as_ref().map(|text| format!(" ({})", word(shown, text))).unwrap_or_default();
+        writeln!(out, "  panic    {value}{text}  {}", panic.state.name())?;
+    }
+    if let Some(frame) = goroutine.in_deferred.and_then(|index| frame_of(shown, goroutine, index)) {
+        writeln!(out, "  running  {}  {}", visible(&frame.function), place(frame))?;
+    }
+    for deferred in &goroutine.deferred {
+        let function = deferred.function.and_then(|function| shown.report.at(function).last());
+        let name = function.map_or_else(|| "a nil function".to_owned(), |frame| visible(&frame.function));
+        let started = if deferred.started { "started" } else { "pending" };
+        writeln!(out, "  {started}  {name}  ({})", deferred.kind.name())?;
+        let by = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
+        let by = by.map(|frame| format!("deferred by {}", visible(&frame.function)));
+        let at = function.map(|frame| format!("at {}", place(frame)));
+        let known: Vec<String> = at.into_iter().chain(by).collect();
+        if !known.is_empty() {
+            writeln!(out, "           {}", known.join(", "))?;
+        }
+        if !deferred.words.is_empty() {
+            writeln!(out, "           captured  {}", captured(shown, deferred))?;
+        }
+    }
+    if let Some(why) = goroutine.deferred_cut {
+        writeln!(out, "  … not the whole list: {why}")?;
     }
     Ok(())
 }
@@ -322,14 +351,5 @@ pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
         Word::Slice { len, capacity } => {
             format!("slice of {} (room for {})", grouped(*len as usize), grouped(*capacity as usize))
         }
-    }
-}
-
-/// A size, in the unit that fits.
-pub(super) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} bytes"),
-        10_000..10_000_000 => format!("{} kB", grouped((bytes / 1000) as usize)),
-        _ => format!("{} MB", grouped((bytes / 1_000_000) as usize)),
     }
 }

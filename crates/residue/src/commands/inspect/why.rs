@@ -6,9 +6,8 @@ use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::{Heap, Holding, RetentionPath, Step, Why};
 use serde::Serialize;
 
-use super::heap::bytes;
 use crate::error::Error;
-use crate::figures::grouped;
+use crate::figures::{bytes, grouped};
 
 /// Types that are proposed to who asked for one that there isn't.
 const PROPOSED_MAX: usize = 5;
@@ -157,40 +156,61 @@ pub(super) fn path(path: &RetentionPath, container: Option<usize>, out: &mut dyn
     let shown = |at: usize| path.steps[..=at].iter().rposition(|step| !step.internal);
     let container = container.and_then(shown);
     let cut = (path.left_out > 0).then_some(path.steps.len() / 2);
-    let mut field = String::new();
-    for (index, step) in path.steps.iter().enumerate() {
-        if cut == Some(index) {
+    let mut is_behind_cut = false;
+    for step in visible_steps(path) {
+        if cut.is_some_and(|cut| step.index >= cut && !is_behind_cut) {
+            is_behind_cut = true;
             writeln!(out, "    … {} more", grouped(path.left_out))?;
         }
-        field += &step.field;
-        if step.internal && index + 1 < path.steps.len() {
-            continue;
-        }
-        let kind = step.kind.as_deref().map_or_else(|| format!("{} of unknown type", bytes(step.bytes)), visible);
         let guess = if step.precise { "" } else { "  (conservative)" };
-        let all = if container == Some(index) { "  ← contains them all" } else { "" };
-        let field = std::mem::take(&mut field);
-        let space = if field.is_empty() { "" } else { " " };
-        writeln!(out, "    {}{space}→ {kind}  {:#x}{guess}{all}", visible(&field), step.address)?;
+        let all = if container == Some(step.index) { "  ← contains them all" } else { "" };
+        let space = if step.field.is_empty() { "" } else { " " };
+        let address = step.object.address;
+        writeln!(out, "    {}{space}→ {}  {address:#x}{guess}{all}", visible(&step.field), step.name())?;
     }
     Ok(())
 }
 
-/// A way in one line: `[…] → main.Session .F → os.File .file → os.file`.
-pub(super) fn one_line(path: &RetentionPath) -> String {
-    let mut text = String::new();
-    let mut field = String::new();
-    for (index, step) in path.steps.iter().enumerate() {
-        field += &step.field;
-        if step.internal && index + 1 < path.steps.len() {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text += &std::mem::take(&mut field);
-        let kind = step.kind.clone().unwrap_or_else(|| format!("{} of unknown type", bytes(step.bytes)));
-        text += &format!("{}→ {kind}", if text.is_empty() || text.ends_with(' ') { "" } else { " " });
+/// A step that the program sees, with the parts of maps and channels before it that it doesn't.
+pub(super) struct VisibleStep<'p> {
+    /// Its place among all steps.
+    pub(super) index: usize,
+    /// Which part of the visible object before leads to it.
+    pub(super) field: String,
+    /// The runtime says of all words on the way here that they are pointers.
+    pub(super) precise: bool,
+    pub(super) object: &'p Step,
+}
+
+impl VisibleStep<'_> {
+    /// What it is, as a terminal may show it.
+    pub(super) fn name(&self) -> String {
+        let unknown = || format!("{} of unknown type", bytes(self.object.bytes));
+        self.object.kind.as_deref().map_or_else(unknown, visible)
     }
-    text
+}
+
+/// The steps of a way that are told.
+pub(super) fn visible_steps(path: &RetentionPath) -> Vec<VisibleStep<'_>> {
+    let (mut field, mut precise) = (String::new(), true);
+    let mut told = Vec::new();
+    for (index, object) in path.steps.iter().enumerate() {
+        field += &object.field;
+        precise &= object.precise;
+        if !object.internal || index + 1 == path.steps.len() {
+            let field = std::mem::take(&mut field);
+            told.push(VisibleStep { index, field, precise: std::mem::replace(&mut precise, true), object });
+        }
+    }
+    told
+}
+
+/// A way in one line: `→ main.Session .F → os.File .file → os.file`.
+pub(super) fn one_line(path: &RetentionPath) -> String {
+    let told = visible_steps(path).into_iter().map(|step| {
+        let kind = step.object.kind.clone();
+        let kind = kind.unwrap_or_else(|| format!("{} of unknown type", bytes(step.object.bytes)));
+        if step.field.is_empty() { format!("→ {kind}") } else { format!("{} → {kind}", step.field) }
+    });
+    told.collect::<Vec<_>>().join(" ")
 }
