@@ -17,6 +17,7 @@ pub const WANTED: &[(&str, &[&str])] = &[
             "goid",
             "waitsince",
             "waitreason",
+            "sigcode0",
             "gopc",
             "startpc",
             "parentGoid",
