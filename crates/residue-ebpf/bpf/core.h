@@ -104,7 +104,7 @@ struct linux_binprm {
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs {
-	u64 r10, r8, bp, di, si, dx, orig_ax, ip, sp;
+	u64 r14, r10, r8, bp, ax, di, si, dx, orig_ax, ip, sp;
 } CORE;
 #define REGS_NR(r) ((r)->orig_ax)
 #define REGS_ARG0(r) ((r)->di)
@@ -114,6 +114,9 @@ struct pt_regs {
 #define REGS_IP(r) ((r)->ip)
 #define REGS_SP(r) ((r)->sp)
 #define REGS_FP(r) ((r)->bp)
+/* Go's own calling convention (ABIInternal): the goroutine, the first argument. */
+#define REGS_G(r) ((r)->r14)
+#define REGS_GO0(r) ((r)->ax)
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	u64 regs[31];
@@ -128,6 +131,8 @@ struct pt_regs {
 #define REGS_IP(r) ((r)->pc)
 #define REGS_SP(r) ((r)->sp)
 #define REGS_FP(r) ((r)->regs[29])
+#define REGS_G(r) ((r)->regs[28])
+#define REGS_GO0(r) ((r)->regs[0])
 #else
 #error "build for x86 or arm64"
 #endif

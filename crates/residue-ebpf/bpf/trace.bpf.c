@@ -59,9 +59,14 @@ struct stack {
 	u64 hash;
 	u32 frames;
 	u32 cut;
+	u32 inside; /* of a recovery: frames up to the function that goes on, with it */
+	u32 pad;
 	u64 pcs[FRAMES_MAX];
 };
 MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct stack);
+/* Probes in programs can be interrupted by other threads' on the same processor: theirs are by thread. */
+MAP(panicking, BPF_MAP_TYPE_HASH, 512, u32, struct stack);
+MAP(blank, BPF_MAP_TYPE_ARRAY, 1, u32, struct stack);
 
 INLINE void count(u32 which)
 {
@@ -127,34 +132,22 @@ INLINE u64 mix(u64 hash, u64 word)
 }
 
 /*
- * The stack of the current task by its frame pointers, into a buffer of this processor.
- *
- * Go's function that enters the kernel keeps no frame, so that its caller is missing from the chain: the word that the
- * stack pointer points to (the link register on arm64) is put second, and whoever reads the stack drops it where the first
- * function has a frame after all.
+ * Follows frame pointers into `stack`, from its third address on. `home` is the stack pointer of the function that goes on
+ * after a panic: its frame is the first that reaches so far (on arm64 the frame pointer lies a word below the stack pointer).
  */
-INLINE struct stack *walk(struct pt_regs *regs, u64 hash)
+INLINE void climb(struct stack *stack, u64 fp, u64 home, u64 hash)
 {
-	u32 zero = 0;
-	struct stack *stack = bpf_map_lookup_elem(&scratch, &zero);
-	if (!stack)
-		return 0;
-	u64 fp = REGS_FP(regs), frame[2] = {};
-	stack->pcs[0] = REGS_IP(regs);
-#ifdef __TARGET_ARCH_x86
-	if (bpf_probe_read_user(frame, 8, (void *)REGS_SP(regs)))
-		count(COUNT_NO_STACK);
-#else
-	frame[0] = regs->regs[30];
-#endif
-	stack->pcs[1] = frame[0];
-	hash = mix(mix(hash, stack->pcs[0]), frame[0]);
+	u64 frame[2] = {};
 	u32 n;
+	hash = mix(mix(hash, stack->pcs[0]), stack->pcs[1]);
 	stack->cut = 0;
+	stack->inside = 0;
 #pragma clang loop unroll(disable)
 	for (n = 2; n < FRAMES_MAX; n++) {
 		if (bpf_probe_read_user(frame, sizeof(frame), (void *)fp) || !frame[1])
 			break;
+		if (home && !stack->inside && fp + 8 >= home)
+			stack->inside = n;
 		stack->pcs[n] = frame[1];
 		hash = mix(hash, frame[1]);
 		if (frame[0] <= fp) {
@@ -167,6 +160,31 @@ INLINE struct stack *walk(struct pt_regs *regs, u64 hash)
 	}
 	stack->frames = n;
 	stack->hash = hash;
+}
+
+/*
+ * The stack of the current task by its frame pointers, into a buffer of this processor.
+ *
+ * Go's function that enters the kernel keeps no frame, so that its caller is missing from the chain: the word that the
+ * stack pointer points to (the link register on arm64) is put second, and whoever reads the stack drops it where the first
+ * function has a frame after all.
+ */
+INLINE struct stack *walk(struct pt_regs *regs, u64 hash)
+{
+	u32 zero = 0;
+	struct stack *stack = bpf_map_lookup_elem(&scratch, &zero);
+	if (!stack)
+		return 0;
+	u64 second = 0;
+#ifdef __TARGET_ARCH_x86
+	if (bpf_probe_read_user(&second, sizeof(second), (void *)REGS_SP(regs)))
+		count(COUNT_NO_STACK);
+#else
+	second = regs->regs[30];
+#endif
+	stack->pcs[0] = REGS_IP(regs);
+	stack->pcs[1] = second;
+	climb(stack, REGS_FP(regs), 0, hash);
 	return stack;
 }
 
@@ -175,12 +193,19 @@ struct deed {
 	struct pt_regs *regs;
 	struct table *table;
 	struct task_struct *task;
+	struct stack *stack; /* where it was walked before */
 	u64 file;
 	u32 call;
 	u32 command;
 	u32 role;
 	u32 fd; /* that is closed */
+	u64 goid; /* that panics */
 };
+
+INLINE u64 hash_of(const struct deed *deed)
+{
+	return mix(((u64)deed->table->image << 32) | (deed->role << 16) | deed->call, deed->command);
+}
 
 INLINE void sample(struct site *site, const struct deed *deed)
 {
@@ -213,9 +238,11 @@ INLINE void sample(struct site *site, const struct deed *deed)
 /* The number of the site that a deed belongs to; 0 when there is no room. */
 OUTLINE u32 site_of(const struct deed *deed)
 {
-	u64 hash = mix(((u64)deed->table->image << 32) | (deed->role << 16) | deed->call, deed->command);
-	struct stack *stack = 0;
-	if (with_stacks) {
+	u64 hash = hash_of(deed);
+	struct stack *stack = deed->stack;
+	if (stack) {
+		hash = stack->hash;
+	} else if (with_stacks) {
 		stack = walk(deed->regs, hash);
 		if (!stack)
 			return 0;
@@ -257,6 +284,8 @@ OUTLINE u32 site_of(const struct deed *deed)
 		bpf_probe_read_kernel(&inode, sizeof(inode), &((struct file *)deed->file)->f_inode);
 		bpf_probe_read_kernel(&site->mode, sizeof(site->mode), &inode->i_mode);
 	}
+	if (deed->role == ROLE_PANICS || deed->role == ROLE_RECOVERS)
+		bpf_probe_read_kernel(site->sample, sizeof(u64), &deed->goid);
 	site->ready = 1;
 	return id;
 }
@@ -278,12 +307,26 @@ OUTLINE u64 goid_of(const struct deed *deed)
 	return goid;
 }
 
-/* A descriptor of the table of live ones is gone. */
-INLINE void settle(u32 site_id, u32 flags)
+/* A descriptor that outlived a panic is closed after all. */
+INLINE void mended(u32 opener, u32 unwound)
 {
-	struct tally *tally = bpf_map_lookup_elem(&tallies, &site_id);
-	if (tally && !(flags & LIVE_INHERITED))
-		__sync_fetch_and_add(&tally->closed, 1);
+	if (!unwound)
+		return;
+	struct pair_key key = {opener, unwound, PAIR_UNWOUND};
+	struct pair *pair = bpf_map_lookup_elem(&pairs, &key);
+	if (pair)
+		__sync_fetch_and_add(&pair->count, -1);
+}
+
+/* A descriptor of the table of live ones is gone. */
+INLINE void settle(const struct live *entry)
+{
+	u32 opener = entry->site;
+	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
+	if (!tally || entry->flags & LIVE_INHERITED)
+		return;
+	__sync_fetch_and_add(&tally->closed, 1);
+	mended(opener, entry->unwound);
 }
 
 OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
@@ -305,7 +348,7 @@ OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
 	if (failed == -17) { /* EEXIST: closed unseen, or its number was taken over */
 		struct live *old = bpf_map_lookup_elem(&live, &slot);
 		if (old)
-			settle(old->site, old->flags);
+			settle(old);
 		failed = bpf_map_update_elem(&live, &slot, &entry, BPF_ANY);
 	}
 	if (failed) {
@@ -377,7 +420,7 @@ static long received(u32 index, struct message *message)
 	tally->last_ns = entry.opened_ns;
 	struct live *old = bpf_map_lookup_elem(&live, &slot);
 	if (old)
-		settle(old->site, old->flags);
+		settle(old);
 	if (bpf_map_update_elem(&live, &slot, &entry, BPF_ANY)) {
 		count(COUNT_LOST_LIVE);
 		__sync_fetch_and_add(&tally->closed, 1);
@@ -465,13 +508,14 @@ INLINE void closed(struct deed *deed)
 		paired(deed, PAIR_BAD_CLOSE, before ? *before : 0);
 		return;
 	}
-	u32 opener = entry->site, flags = entry->flags;
+	u32 opener = entry->site, flags = entry->flags, unwound = entry->unwound;
 	/* Of two that close it at once, one has closed it. */
 	if (bpf_map_delete_elem(&live, &slot))
 		return;
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
 	if (!tally || (flags & LIVE_INHERITED))
 		return;
+	mended(opener, unwound);
 	u64 times = __sync_fetch_and_add(&tally->closed, 1);
 	if (with_stacks && (every_close || times < 8 || !(times & (times - 1))))
 		paired(deed, PAIR_CLOSED, opener);
@@ -513,6 +557,7 @@ static long sweep(u32 index, struct sweep *sweep)
 				return 0;
 			struct live copy = *old;
 			copy.flags |= LIVE_INHERITED;
+			copy.unwound = 0;
 			if (bpf_map_update_elem(&live, &slot, &copy, BPF_NOEXIST))
 				count(COUNT_LOST_LIVE);
 		}
@@ -520,22 +565,22 @@ static long sweep(u32 index, struct sweep *sweep)
 	}
 	if (sweep->kind == SWEEP_EXEC && entry->file == file)
 		return 0;
-	u32 opener = entry->site, flags = entry->flags;
-	int same = entry->file == file;
+	struct live old = *entry;
 	if (bpf_map_delete_elem(&live, &slot))
 		return 0;
 	if (sweep->kind != SWEEP_END) {
-		settle(opener, flags);
+		settle(&old);
 		return 0;
 	}
-	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
-	if (!tally || (flags & LIVE_INHERITED))
+	if (old.flags & LIVE_INHERITED)
 		return 0;
-	if (same) {
-		__sync_fetch_and_add(&tally->ended, 1);
+	if (old.file == file) {
+		struct tally *tally = bpf_map_lookup_elem(&tallies, &old.site);
+		if (tally)
+			__sync_fetch_and_add(&tally->ended, 1);
 	} else {
 		count(COUNT_GHOSTS);
-		__sync_fetch_and_add(&tally->closed, 1);
+		settle(&old);
 	}
 	return 0;
 }
@@ -835,7 +880,7 @@ int walks(struct iter_task_file *ctx)
 	}
 	if (entry) {
 		count(COUNT_GHOSTS);
-		settle(entry->site, entry->flags);
+		settle(entry);
 	}
 	struct live found = {
 		.opened_ns = bpf_ktime_get_ns(),
@@ -857,5 +902,156 @@ int walks(struct iter_task_file *ctx)
 		count(COUNT_LOST_LIVE);
 	else if (unknown && !(found.flags & LIVE_INHERITED))
 		__sync_fetch_and_add(&unknown->opened, 1);
+	return 0;
+}
+
+/* Room for the stack of a thread that panics. */
+INLINE struct stack *stack_of_panic(u32 tid)
+{
+	u32 zero = 0;
+	struct stack *stack = bpf_map_lookup_elem(&blank, &zero);
+	if (!stack || bpf_map_update_elem(&panicking, &tid, stack, BPF_ANY))
+		return 0;
+	return bpf_map_lookup_elem(&panicking, &tid);
+}
+
+/* One more panic or recovery of a site. */
+INLINE u32 happened(const struct deed *deed)
+{
+	u32 site = site_of(deed);
+	struct tally *tally = bpf_map_lookup_elem(&tallies, &site);
+	if (!site || !tally)
+		return 0;
+	__sync_fetch_and_add(&tally->opened, 1);
+	tally->last_ns = bpf_ktime_get_ns();
+	return site;
+}
+
+/* `runtime.gopanic`, where its own frame has `panic_frame` bytes: what panicked is its caller. */
+SEC("uprobe/panics")
+int panics(struct pt_regs *ctx)
+{
+	u64 fp = REGS_FP(ctx), caller = 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct table *table = table_of(task, (u64)task->files);
+	struct image *go = table ? bpf_map_lookup_elem(&images, &table->image) : 0;
+	if (!go)
+		return 0;
+#ifdef __TARGET_ARCH_x86
+	bpf_probe_read_user(&caller, sizeof(caller), (void *)(REGS_SP(ctx) + go->panic_frame));
+#else
+	caller = ctx->regs[30];
+#endif
+	u32 tid = task->pid;
+	struct deed deed = {.table = table, .task = task, .role = ROLE_PANICS};
+	bpf_probe_read_user(&deed.goid, sizeof(deed.goid), (void *)(REGS_G(ctx) + go->goid));
+	deed.stack = stack_of_panic(tid);
+	if (!deed.stack || !caller) {
+		count(COUNT_LOST_PANICS);
+		return 0;
+	}
+	deed.stack->pcs[0] = caller;
+	deed.stack->pcs[1] = 0;
+	climb(deed.stack, fp, 0, hash_of(&deed));
+	happened(&deed);
+	bpf_map_delete_elem(&panicking, &tid);
+	return 0;
+}
+
+struct unwinding {
+	struct stack *stack;
+	struct table *table;
+	u64 goid; /* that recovered */
+	u32 outside; /* frames outside of the function that goes on */
+	u32 site;
+};
+
+/* Whether a site was reached through the frame that goes on: all outside of it is the same. */
+INLINE int is_inside(const struct site *opener, const struct stack *stack, u32 outside)
+{
+	if (opener->cut || opener->frames <= outside)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (u32 n = 1; n < FRAMES_MAX; n++) {
+		if (n > outside)
+			return 1;
+		u32 ours = opener->frames - n, theirs = stack->frames - n;
+		if (ours >= FRAMES_MAX || theirs >= FRAMES_MAX || opener->pcs[ours] != stack->pcs[theirs])
+			return 0;
+	}
+	return 0;
+}
+
+/* Marks a descriptor that its goroutine opened in a frame that a recovery has unwound, or in one called by it. */
+static long unwound(u32 fd, struct unwinding *of)
+{
+	struct slot slot = {of->table->id, fd};
+	struct live *entry = bpf_map_lookup_elem(&live, &slot);
+	if (!entry || entry->unwound || entry->goid != of->goid || entry->flags)
+		return 0;
+	u32 opener = entry->site;
+	struct site *site = bpf_map_lookup_elem(&sites, &opener);
+	if (!site || !site->ready || !is_inside(site, of->stack, of->outside))
+		return 0;
+	struct pair_key key = {opener, of->site, PAIR_UNWOUND};
+	struct pair *known = bpf_map_lookup_elem(&pairs, &key);
+	if (!known) {
+		struct pair pair = {0, 0, of->goid, of->table->tgid, fd};
+		bpf_map_update_elem(&pairs, &key, &pair, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&pairs, &key);
+	}
+	if (!known) {
+		count(COUNT_LOST_PAIRS);
+		return 0;
+	}
+	__sync_fetch_and_add(&known->count, 1);
+	known->last_ns = bpf_ktime_get_ns();
+	entry->unwound = of->site;
+	return 0;
+}
+
+/*
+ * `runtime.recovery`, called on the system stack with the goroutine that has recovered: it is about to go on as if the function
+ * that deferred the call of `recover` returned. Where that function's frame is, is in `_panic.sp` (`g.sigcode0` in Go 1.21).
+ */
+SEC("uprobe/recovers")
+int recovers(struct pt_regs *ctx)
+{
+	u64 g = REGS_GO0(ctx), fp = 0, home = 0, from = g;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct table *table = table_of(task, (u64)task->files);
+	struct image *go = table ? bpf_map_lookup_elem(&images, &table->image) : 0;
+	if (!go)
+		return 0;
+	u32 tid = task->pid;
+	struct deed deed = {.table = table, .task = task, .role = ROLE_RECOVERS};
+	struct stack *stack = stack_of_panic(tid);
+	if (!stack) {
+		count(COUNT_LOST_PANICS);
+		return 0;
+	}
+	if (go->panic)
+		bpf_probe_read_user(&from, sizeof(from), (void *)(g + go->panic));
+	bpf_probe_read_user(&home, sizeof(home), (void *)(from + go->panic_sp));
+	bpf_probe_read_user(&fp, sizeof(fp), (void *)(g + go->sched_bp));
+	bpf_probe_read_user(&stack->pcs[0], sizeof(u64), (void *)(g + go->sched_pc));
+	climb(stack, fp, home, 0);
+	struct unwinding of = {.stack = stack, .table = table};
+	of.outside = stack->frames - stack->inside;
+	if (!home || stack->cut || !stack->inside) {
+		count(COUNT_LOST_PANICS);
+	} else {
+		deed.stack = stack;
+		deed.command = of.outside;
+		stack->hash = mix(stack->hash, hash_of(&deed));
+		bpf_probe_read_user(&of.goid, sizeof(of.goid), (void *)(g + go->goid));
+		deed.goid = of.goid;
+		of.site = happened(&deed);
+		struct files_struct *files = task->files;
+		struct fdtable *fdt = files->fdt;
+		if (of.site && of.goid)
+			bpf_loop(fdt->max_fds, unwound, &of, 0);
+	}
+	bpf_map_delete_elem(&panicking, &tid);
 	return 0;
 }

@@ -44,6 +44,8 @@ enum action {
 enum role {
 	ROLE_OPENS = 1,
 	ROLE_CLOSES = 2,
+	ROLE_PANICS = 3,   /* it panicked, so many times (`opened` of the tally) */
+	ROLE_RECOVERS = 4, /* so, and some function recovered and goes on; `command` has how many frames lie outside of that */
 };
 
 /* Flags of a descriptor in the table of live ones. */
@@ -53,7 +55,8 @@ enum role {
 /* What went wrong, in struct pair. */
 enum pair_kind {
 	PAIR_CLOSED = 1,   /* `closer` closed what `opener` had opened */
-	PAIR_BAD_CLOSE = 2 /* `closer` closed a number that was not open; `opener` is who closed it before, if that is known */
+	PAIR_BAD_CLOSE = 2, /* `closer` closed a number that was not open; `opener` is who closed it before, if that is known */
+	PAIR_UNWOUND = 3    /* open since the goroutine recovered at `closer`: what called `opener` may have been unwound */
 };
 
 /* A descriptor table (files_struct). Tables get numbers, because the kernel uses their addresses again. */
@@ -82,6 +85,8 @@ struct live {
 	u32 tid;
 	u32 seen; /* the last walk over the kernel's own table that met it */
 	u32 flags;
+	u32 unwound; /* the recovery by which what called the opener was unwound, or 0 */
+	u32 pad;
 };
 
 struct tally {
@@ -102,7 +107,7 @@ struct site {
 	u8 role;
 	u8 cut;	  /* there are more frames than FRAMES_MAX */
 	u32 ready; /* set last */
-	char sample[SAMPLE_BYTES];
+	char sample[SAMPLE_BYTES]; /* of a panic: the first goroutine, as a number */
 };
 
 struct pair_key {
@@ -131,8 +136,12 @@ struct state {
 /* What the loader says of a program's Go, by image. */
 struct image {
 	s64 tls;       /* where g is, counted from the thread pointer */
-	u32 goid;      /* where goid is in g; 0 for programs that are not Go */
-	u32 frameless; /* the function that enters the kernel has no frame: mend it */
+	u32 goid;	/* where goid is in g; 0 for programs that are not Go */
+	u32 sched_pc;	/* so, sched.pc and sched.bp */
+	u32 sched_bp;
+	u32 panic;	/* so, _panic; 0 where the stack pointer of a recovery is in g */
+	u32 panic_sp;	/* where that is, in _panic or g */
+	u32 panic_frame; /* bytes between the stack pointer and the return address where `panics` is attached */
 };
 
 enum event_kind {
@@ -165,6 +174,7 @@ enum counter {
 	COUNT_LOST_EVENTS,
 	COUNT_NO_STACK, /* user memory that could not be read */
 	COUNT_COMPAT,	/* calls of 32-bit programs, which are not followed */
+	COUNT_LOST_PANICS, /* no room for the stack of one, or it was cut or unreadable */
 	COUNTERS
 };
 
@@ -172,12 +182,12 @@ enum counter {
 #define SIZE(type, bytes) _Static_assert(sizeof(struct type) == bytes, #type)
 SIZE(table, 32); AT(table, tgid, 8); AT(table, sharers, 16); AT(table, born_ns, 24);
 SIZE(slot, 8); AT(slot, fd, 4);
-SIZE(live, 40); AT(live, goid, 16); AT(live, site, 24); AT(live, seen, 32); AT(live, flags, 36);
+SIZE(live, 48); AT(live, goid, 16); AT(live, site, 24); AT(live, seen, 32); AT(live, flags, 36); AT(live, unwound, 40);
 SIZE(tally, 32); AT(tally, last_ns, 24);
 SIZE(site, 856); AT(site, tgid, 768); AT(site, call, 780); AT(site, frames, 784); AT(site, ready, 788); AT(site, sample, 792);
 SIZE(state, 20); AT(state, walk_tgid, 16);
 SIZE(pair_key, 12); SIZE(pair, 32); AT(pair, tgid, 24);
-SIZE(image, 16); AT(image, goid, 8);
+SIZE(image, 32); AT(image, goid, 8); AT(image, panic_frame, 28);
 SIZE(event, 296); AT(event, kind, 16); AT(event, name, 40);
 #undef AT
 #undef SIZE

@@ -57,6 +57,10 @@ pub enum Role {
     Opens,
     /// It closes them.
     Closes,
+    /// It panics: its count of opened ones is that of panics.
+    Panics,
+    /// It panicked and something recovered, so often as its count of opened ones says.
+    Recovers,
 }
 
 /// A stack that opens or closes descriptors. Site 0 stands for openers that are not known.
@@ -85,6 +89,9 @@ pub struct Site {
     /// There are more frames, farther from the leaf.
     #[serde(default)]
     pub cut: bool,
+    /// After a panic: the frame that recovered, by its index. It and all before it were unwound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<u32>,
     /// It belongs to a tool of the Go distribution itself: its end is not looked at.
     #[serde(default)]
     pub tool: bool,
@@ -174,6 +181,9 @@ pub enum PairKind {
     /// `closer` closed a number that was not open (`EBADF`). `opener` is the *closer* that had closed it before, 0 if
     /// that isn't known.
     BadClose,
+    /// Descriptors of `opener` that are open since the goroutine that opened them recovered from a panic at `closer`, by way
+    /// of a frame that lies on both stacks. The count falls when one is closed after all.
+    Unwound,
 }
 
 /// Two sites that met over a descriptor.
@@ -241,6 +251,9 @@ pub struct Losses {
     pub unread: u64,
     /// Calls of 32-bit programs.
     pub compat: u64,
+    /// Panics whose stack could not be kept, and programs that could not be probed for panics.
+    #[serde(default)]
+    pub panics: u64,
 }
 
 impl Losses {
@@ -254,6 +267,7 @@ impl Losses {
             ("process events", self.events),
             ("unreadable arguments or stacks", self.unread),
             ("calls of 32-bit programs", self.compat),
+            ("panics or programs not probed for them", self.panics),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }

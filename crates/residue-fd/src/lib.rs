@@ -5,8 +5,10 @@ pub mod event;
 pub mod kind;
 mod ledger;
 pub mod objects;
+mod panics;
 mod report;
 pub mod rules;
 
 pub use ledger::{Ledger, Policy, WINDOWS};
+pub use panics::{Panic, Unwound};
 pub use report::{BadClose, Class, Leak, Opener, Report, caller};

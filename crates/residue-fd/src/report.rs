@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::event::{Frame, Live, Losses, PairKind, Site};
 use crate::ledger::{Group, Ledger};
+use crate::panics::{Panic, Unwound};
 
 /// Go collects garbage at least every two minutes (`forcegcperiod` in `runtime/proc.go`); what is older, and would be closed
 /// by a collection, is held by something.
@@ -47,6 +48,8 @@ pub enum Leak {
     Growing(u64),
     /// So many were open at the exit of the command, and it never closed one.
     NeverClosed(u64),
+    /// So many, most of those left, were open when a panic unwound the function that had them, and were never closed.
+    LostInPanic(u64),
 }
 
 /// An opener: a stack, and what became of what it opened.
@@ -72,6 +75,8 @@ pub struct Opener {
     pub examples: Vec<Live>,
     /// Closes by a finalizer or a cleanup, among those that were looked at.
     pub collected: u64,
+    /// Panics that unwound who had descriptors of this opener, which are open still.
+    pub unwound: Vec<Unwound>,
     /// What becomes of them.
     pub class: Class,
     /// Why it is a leak, if it is one.
@@ -125,6 +130,8 @@ pub struct Report {
     pub bad_closes: Vec<BadClose>,
     /// Open descriptors whose opener isn't known: open before, inherited, or made in a way that is not seen.
     pub unknown: Vec<Live>,
+    /// Panics that were seen, the most frequent first; none unless they were looked for.
+    pub panics: Vec<Panic>,
     /// What was not seen.
     pub losses: Losses,
     /// Descriptors opened by known openers, in all.
@@ -152,6 +159,7 @@ impl Ledger {
         Report {
             bad_closes: self.bad_closes(),
             unknown: self.live.iter().filter(|live| live.site == 0).cloned().collect(),
+            panics: self.panics(),
             losses: self.losses,
             opens: openers.iter().map(|opener| opener.opened).sum(),
             closes: openers.iter().map(|opener| opener.closed).sum(),
@@ -181,13 +189,15 @@ impl Ledger {
             pids,
             examples,
             collected: self.collected(group),
+            unwound: self.unwound(&group.sites, &site.frames),
             class: Class::Closed,
             leak: None,
             site,
         };
         // Processes are not summed here: one descriptor in each is no leak in any.
         let single = group.sites.iter().filter_map(|site| self.counts.get(site)).all(|count| count.opened <= 1);
-        opener.class = if single && opener.left() > 0 { Class::Kept } else { class(&opener) };
+        opener.class =
+            if single && opener.left() > 0 && opener.unwound.is_empty() { Class::Kept } else { class(&opener) };
         opener.leak = self.leak(group, &opener, exited);
         Some(opener)
     }
@@ -207,6 +217,11 @@ impl Ledger {
         let named = opener.site.frames.iter().any(|frame| !frame.package.is_empty());
         if opener.class == Class::Kept || opener.site.tool || !named {
             return None;
+        }
+        // Whoever leaves some open in other ways, too, is not better off for the panics.
+        let lost = opener.unwound.iter().map(|unwound| unwound.count).sum::<u64>().min(opener.left());
+        if lost > 0 && lost.saturating_mul(2) > opener.left() {
+            return Some(Leak::LostInPanic(lost));
         }
         if let Some(growth) = group.growth().filter(|_| opener.live > 0) {
             return Some(Leak::Growing(growth));

@@ -4,6 +4,7 @@ mod k101;
 mod k102;
 mod k103;
 mod k104;
+mod k105;
 mod k201;
 mod k202;
 mod k203;
@@ -18,7 +19,7 @@ use crate::report::{Class, Leak, Opener, Report, caller};
 
 /// The rules, in order of their codes.
 pub const ALL: &[&RuleMeta] =
-    &[&k101::META, &k102::META, &k103::META, &k104::META, &k201::META, &k202::META, &k203::META];
+    &[&k101::META, &k102::META, &k103::META, &k104::META, &k105::META, &k201::META, &k202::META, &k203::META];
 
 /// Callers that a finding shows, at most; JSON has the whole stack.
 const FRAMES_MAX: usize = 3;
@@ -26,7 +27,7 @@ const FRAMES_MAX: usize = 3;
 /// What the rules find in a report.
 pub fn findings(report: &Report) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for find in [k101::find, k102::find, k103::find, k104::find] {
+    for find in [k101::find, k102::find, k103::find, k104::find, k105::find] {
         find(report, &mut findings);
     }
     findings
@@ -92,13 +93,18 @@ fn leaking(report: &Report, of: fn(&Leak) -> Option<u64>) -> Vec<(Vec<&Opener>, 
 
 /// What all findings about openers say at the end.
 fn close_on_every_path(finding: &mut Finding, openers: &[&Opener]) {
+    fates(finding, openers);
+    let message = "close each one on every path, panics included".to_owned();
+    finding.help = Some(Help { message, edits: Vec::new() });
+}
+
+/// What becomes of the descriptors of some openers, as notes.
+fn fates(finding: &mut Finding, openers: &[&Opener]) {
     let class = openers.iter().map(|opener| opener.class).min().unwrap_or(Class::Unknown);
     finding.notes.push(format!("{}: {}", class.as_str(), fate(class)));
     if openers.len() > 1 {
         finding.notes.push(format!("{} stacks lead here; the one with the most is shown", openers.len()));
     }
-    let message = "close each one on every path, panics included".to_owned();
-    finding.help = Some(Help { message, edits: Vec::new() });
 }
 
 /// A second stack in a finding: who did the other thing.

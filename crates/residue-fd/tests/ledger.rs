@@ -27,6 +27,7 @@ fn site(id: u32, role: Role, functions: &[(&str, &str)]) -> Event {
         example: String::new(),
         frames: frames.collect(),
         cut: false,
+        resumes: None,
         tool: false,
     })
 }

@@ -31,8 +31,11 @@ pub(super) enum Action {
 }
 
 pub(super) const ROLE_OPENS: u8 = 1;
+pub(super) const ROLE_PANICS: u8 = 3;
+pub(super) const ROLE_RECOVERS: u8 = 4;
 pub(super) const LIVE_INHERITED: u32 = 1;
 pub(super) const PAIR_CLOSED: u32 = 1;
+pub(super) const PAIR_UNWOUND: u32 = 3;
 pub(super) const EVENT_FORK: u32 = 1;
 pub(super) const EVENT_EXEC: u32 = 2;
 
@@ -65,6 +68,8 @@ pub(super) struct Live {
     pub(super) tid: u32,
     pub(super) seen: u32,
     pub(super) flags: u32,
+    pub(super) unwound: u32,
+    pub(super) pad: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +130,11 @@ pub(super) struct State {
 pub(super) struct Image {
     pub(super) tls: i64,
     pub(super) goid: u32,
-    pub(super) frameless: u32,
+    pub(super) sched_pc: u32,
+    pub(super) sched_bp: u32,
+    pub(super) panic: u32,
+    pub(super) panic_sp: u32,
+    pub(super) panic_frame: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +165,7 @@ pub(super) enum Counter {
     LostEvents,
     Unread,
     Compat,
+    LostPanics,
 }
 
 macro_rules! layout {
@@ -166,12 +176,12 @@ macro_rules! layout {
 layout! {
     Table 32 { tgid 8, sharers 16, born_ns 24 }
     Slot 8 { fd 4 }
-    Live 40 { goid 16, site 24, seen 32, flags 36 }
+    Live 48 { goid 16, site 24, seen 32, flags 36, unwound 40 }
     Tally 32 { last_ns 24 }
     Site 856 { tgid 768, call 780, frames 784, ready 788, sample 792 }
     PairKey 12 { kind 8 }
     Pair 32 { tgid 24 }
     State 20 { walk_tgid 16 }
-    Image 16 { goid 8 }
+    Image 32 { goid 8, panic_frame 28 }
     Event 296 { kind 16, name 40 }
 }

@@ -11,7 +11,8 @@ use std::io::Read as _;
 use std::process::{Child, Command};
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, Iter, ProgramError};
+use aya::programs::uprobe::UProbeScope;
+use aya::programs::{BtfTracePoint, Iter, ProgramError, UProbe};
 use aya::{Btf, Ebpf, EbpfLoader};
 use residue_fd::event::{self, Change, Count, End, Event, Losses, Process, Role, Start};
 use residue_fd::kind;
@@ -53,6 +54,8 @@ pub struct Options {
     pub stacks: bool,
     /// Take the stack of every close, and remember who closed what.
     pub every_close: bool,
+    /// Probe Go programs for panics and recoveries: only these look at what the programs do themselves.
+    pub panics: bool,
     /// Room for so many open descriptors; none for what the programs say.
     pub live_max: Option<u32>,
 }
@@ -105,6 +108,9 @@ pub struct Tracer<'a> {
     state: Array<MapData, layout::State>,
     counters: PerCpuArray<MapData, u64>,
     symbols: Symbols<'a>,
+    /// Programs are probed for panics; so many could not be.
+    panics: bool,
+    unprobed: u64,
     /// Sites that were told, and those that were not ready then.
     told_sites: u32,
     late_sites: BTreeSet<u32>,
@@ -149,11 +155,14 @@ impl<'a> Tracer<'a> {
             .override_global("self", &own, true)
             .override_global("cgroup", &cgroup, true)
             .override_global("cgroup_level", &level, true);
+        if !options.panics {
+            loader.map_max_entries("panicking", 1);
+        }
         if let Some(entries) = options.live_max {
             loader.map_max_entries("live", entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|error| refused(&error))?;
-        let attached = attach(&mut ebpf, &btf);
+        let attached = attach(&mut ebpf, &btf, options.panics);
         attached.map_err(|error| refused(&error))?;
         let taken = |ebpf: &mut Ebpf, name: &str| {
             ebpf.take_map(name).ok_or_else(|| Error::Kernel(format!("the programs have no map {name}")))
@@ -171,6 +180,8 @@ impl<'a> Tracer<'a> {
             counters: taken(&mut ebpf, "counters")?.try_into().map_err(&wrong)?,
             ebpf,
             symbols: Symbols::new(programs),
+            panics: options.panics,
+            unprobed: 0,
             told_sites: 0,
             late_sites: BTreeSet::new(),
             told_tallies: BTreeMap::new(),
@@ -228,7 +239,22 @@ impl<'a> Tracer<'a> {
         if let Some(go) = self.symbols.enter(image, pid, start_code, name) {
             // Without it goroutines are not told, which shows.
             let _ = self.images.insert(image, go, 0);
+            if self.panics && self.probe(image, pid, name).is_err() {
+                self.unprobed += 1;
+            }
         }
+    }
+
+    /// Has the kernel look at panics of a program, in whichever process it runs.
+    fn probe(&mut self, image: u32, pid: u32, name: &str) -> Result<(), ProgramError> {
+        let Some(points) = self.symbols.panic_points(image) else { return Ok(()) };
+        let running = std::path::PathBuf::from(format!("/proc/{pid}/exe"));
+        let file = if running.exists() { running } else { name.into() };
+        for (program, at) in [("panics", points.panics), ("recovers", points.recovers)] {
+            let program: &mut UProbe = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+            program.attach(at, &file, UProbeScope::AllProcesses)?;
+        }
+        Ok(())
     }
 
     /// Walks the kernel's own tables: of one process that is followed from here on, or, for 0, of all that are.
@@ -271,11 +297,21 @@ impl<'a> Tracer<'a> {
             let same = |now: layout::Live| now.opened_ns == live.opened_ns && now.file == live.file;
             let same = self.live.get(&slot, 0).is_ok_and(same);
             if same && self.live.remove(&slot).is_ok() && live.flags & layout::LIVE_INHERITED == 0 {
+                self.mended(&live);
                 *self.ghosts.entry(live.site).or_default() += 1;
                 self.ghosts_total += 1;
             }
         }
         Ok(())
+    }
+
+    /// A descriptor that outlived a panic was closed after all, unseen.
+    fn mended(&mut self, live: &layout::Live) {
+        let key = layout::PairKey { opener: live.site, closer: live.unwound, kind: layout::PAIR_UNWOUND };
+        let Some(mut pair) = self.pairs.get(&key, 0).ok().filter(|_| live.unwound != 0) else { return };
+        pair.count = pair.count.saturating_sub(1);
+        // Without it one is told that was closed, and the count of those left bounds that.
+        let _ = self.pairs.insert(key, pair, 0);
     }
 
     /// Ends the tables of processes that are gone. The kernel's program does so at the last thread's end, but where threads
@@ -376,17 +412,30 @@ impl<'a> Tracer<'a> {
     fn site(&self, id: u32, site: &layout::Site) -> event::Site {
         let call = calls::name(site.call);
         let command = calls::command_name(call, site.command);
-        let frames = site.pcs.get(..usize::from(site.frames)).unwrap_or(&site.pcs);
+        let pcs = site.pcs.get(..usize::from(site.frames)).unwrap_or(&site.pcs);
+        let frames = self.symbols.frames(site.image, pcs);
+        // The frame that goes on is the last one of those that are not outside of it.
+        let inside = pcs.len().checked_sub(site.command as usize).filter(|_| site.role == layout::ROLE_RECOVERS);
+        let resumes = inside.and_then(|inside| self.symbols.frames(site.image, &pcs[..inside]).len().checked_sub(1));
         event::Site {
             id,
-            role: if site.role == layout::ROLE_OPENS { Role::Opens } else { Role::Closes },
+            role: match site.role {
+                layout::ROLE_OPENS => Role::Opens,
+                layout::ROLE_PANICS => Role::Panics,
+                layout::ROLE_RECOVERS => Role::Recovers,
+                _ => Role::Closes,
+            },
             pid: site.tgid,
             program: self.symbols.name(site.image).to_owned(),
             call: call.to_owned(),
             command: command.to_owned(),
             kind: kind::of_call(call, command, site.mode).to_owned(),
-            example: example(command, &site.sample),
-            frames: self.symbols.frames(site.image, frames),
+            example: match site.role {
+                layout::ROLE_PANICS | layout::ROLE_RECOVERS => goroutine(&site.sample),
+                _ => example(command, &site.sample),
+            },
+            frames,
+            resumes: resumes.map(|index| index as u32),
             cut: site.cut != 0,
             tool: self.symbols.is_tool(site.image),
         }
@@ -399,8 +448,11 @@ impl<'a> Tracer<'a> {
             if known == Some(pair.count) {
                 continue;
             }
-            let kind =
-                if key.kind == layout::PAIR_CLOSED { event::PairKind::Closed } else { event::PairKind::BadClose };
+            let kind = match key.kind {
+                layout::PAIR_CLOSED => event::PairKind::Closed,
+                layout::PAIR_UNWOUND => event::PairKind::Unwound,
+                _ => event::PairKind::BadClose,
+            };
             let layout::Pair { count, goid, tgid, fd, .. } = pair;
             let pair = event::Pair { kind, opener: key.opener, closer: key.closer, count, goid, pid: tgid, fd };
             out.push(Event::Pair(pair));
@@ -425,6 +477,7 @@ impl<'a> Tracer<'a> {
             events: sum(C::LostEvents)?,
             unread: sum(C::Unread)?,
             compat: sum(C::Compat)?,
+            panics: sum(C::LostPanics)? + self.unprobed,
         })
     }
 
@@ -456,7 +509,7 @@ impl<'a> Tracer<'a> {
     }
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
+fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<(), ProgramError> {
     let points = [
         ("forked", "sched_process_fork"),
         ("execed", "sched_process_exec"),
@@ -468,6 +521,12 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
         let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
         program.load(point, btf)?;
         program.attach()?;
+    }
+    if panics {
+        for name in ["panics", "recovers"] {
+            let program: &mut UProbe = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+            program.load()?;
+        }
     }
     let walks: &mut Iter = ebpf.program_mut("walks").ok_or(ProgramError::NotLoaded)?.try_into()?;
     walks.load("task_file", btf)
@@ -502,6 +561,12 @@ fn start_code(pid: u32) -> u64 {
     // The second field is a name in parentheses, which may hold anything.
     let rest = text.rsplit(')').next().filter(|_| read.is_ok());
     rest.and_then(|rest| rest.split_whitespace().nth(23)?.parse().ok()).unwrap_or(0)
+}
+
+/// The goroutine that a panic was first seen in.
+fn goroutine(sample: &[u8; layout::SAMPLE_BYTES]) -> String {
+    let goid = sample.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    format!("goroutine {goid}")
 }
 
 /// The path, name or id that a site opened first.

@@ -1,6 +1,6 @@
 //! From addresses to source: the programs of the processes that are followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use elsa::FrozenMap;
 use residue_fd::event::Frame;
-use residue_gobin::Binary;
+use residue_gobin::{Binary, Function, Segment};
 
 use super::layout;
 
@@ -16,6 +16,16 @@ use super::layout;
 const PROGRAM_BYTES_MAX: u64 = 2 << 30;
 /// Frames without a name in a row that are kept: C code has no table of functions here.
 const UNNAMED_MAX: usize = 2;
+
+/// Bytes of a function in which its frame is made.
+const PROLOGUE_BYTES_MAX: u64 = 128;
+
+/// Offsets in a program's file where it panics, and where it goes on after a panic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Points {
+    pub(super) panics: u64,
+    pub(super) recovers: u64,
+}
 
 /// Which file: device, inode, size, when it was changed.
 type FileId = (u64, u64, u64, i64);
@@ -49,11 +59,13 @@ pub(super) struct Symbols<'a> {
     arena: &'a Programs,
     programs: BTreeMap<FileId, Option<Program<'a>>>,
     images: BTreeMap<u32, Mapped>,
+    /// Files that are probed for panics.
+    probed: BTreeSet<FileId>,
 }
 
 impl<'a> Symbols<'a> {
     pub(super) fn new(arena: &'a Programs) -> Self {
-        Self { arena, programs: BTreeMap::new(), images: BTreeMap::new() }
+        Self { arena, programs: BTreeMap::new(), images: BTreeMap::new(), probed: BTreeSet::new() }
     }
 
     /// Enters the program that a process runs; `name` is its path as exec was given it. Says what the kernel's side has to
@@ -75,9 +87,7 @@ impl<'a> Symbols<'a> {
                 let code = elf.segments().iter().filter(|segment| segment.executable).map(|segment| segment.address);
                 mapped.slide = start_code.wrapping_sub(code.min().unwrap_or(0));
             }
-            let goid = program.binary.layouts.offset("runtime.g", "goid").unwrap_or(0);
-            // Where the linker puts `runtime.tlsg`, unless C code has variables of its own for each thread.
-            layout::Image { tls: -8, goid: goid as u32, frameless: 1 }
+            program.image()
         });
         self.images.insert(image, mapped);
         told
@@ -93,6 +103,30 @@ impl<'a> Symbols<'a> {
     /// A process runs the program of another: it was forked.
     pub(super) fn knows(&self, image: u32) -> bool {
         self.images.contains_key(&image)
+    }
+
+    /// Where a program is to be probed for panics: none if it is no Go program, or is probed already.
+    pub(super) fn panic_points(&mut self, image: u32) -> Option<Points> {
+        let file = self.images.get(&image)?.file?;
+        let binary = &self.programs.get(&file)?.as_ref()?.binary;
+        if !self.probed.insert(file) {
+            return None;
+        }
+        let mut points = [None; 2];
+        for function in binary.functions.iter() {
+            match &*function.name() {
+                "runtime.gopanic" => points[0] = Some(past_stack_check(&function).0),
+                "runtime.recovery" => points[1] = Some(function.entry),
+                _ => {}
+            }
+        }
+        let in_file = |address: u64| {
+            let holds = |segment: &&Segment<'_>| {
+                segment.executable && address.wrapping_sub(segment.address) < segment.file_size
+            };
+            binary.elf.segments().iter().find(holds).map(|segment| address - segment.address + segment.offset)
+        };
+        Some(Points { panics: in_file(points[0]?)?, recovers: in_file(points[1]?)? })
     }
 
     /// The name of a program.
@@ -136,7 +170,9 @@ impl<'a> Symbols<'a> {
         let mut unnamed_row = 0;
         for (index, pc) in pcs.iter().enumerate() {
             // All are return addresses, the first one that of the system call itself.
-            let at = pc.wrapping_sub(slide).wrapping_sub(1);
+            // Below the handler of a fault is the instruction that faulted, not one behind a call.
+            let is_fault = frames.last().is_some_and(|below: &Frame| below.function == "runtime.sigpanic");
+            let at = pc.wrapping_sub(slide).wrapping_sub(u64::from(!is_fault));
             if index == 1 {
                 let leaf = program.binary.functions.find(pcs[0].wrapping_sub(slide).wrapping_sub(1));
                 let has_frame =
@@ -164,6 +200,30 @@ impl<'a> Symbols<'a> {
 }
 
 impl Program<'_> {
+    /// What the kernel's side has to know of its Go: fields of `runtime.g` and what hangs there.
+    fn image(&self) -> layout::Image {
+        let at = |structure: &str, field: &str| self.binary.layouts.offset(structure, field).unwrap_or(0) as u32;
+        let sched = at("runtime.g", "sched");
+        // Since Go 1.22 a panic keeps the stack pointer of the function it has come to; before, the goroutine has it.
+        let has_start = self.binary.layouts.offset("runtime._panic", "startSP").is_some();
+        let (panic, panic_sp) = if has_start {
+            (at("runtime.g", "_panic"), at("runtime._panic", "sp"))
+        } else {
+            (0, at("runtime.g", "sigcode0"))
+        };
+        let gopanic = self.binary.functions.iter().find(|function| function.name() == "runtime.gopanic");
+        layout::Image {
+            // Where the linker puts `runtime.tlsg`, unless C code has variables of its own for each thread.
+            tls: -8,
+            goid: at("runtime.g", "goid"),
+            sched_pc: sched + at("runtime.gobuf", "pc"),
+            sched_bp: sched + at("runtime.gobuf", "bp"),
+            panic,
+            panic_sp,
+            panic_frame: gopanic.map_or(0, |function| past_stack_check(&function).1 as u32),
+        }
+    }
+
     fn frame(&self, frame: &residue_gobin::SourceFrame<'_>) -> Frame {
         let package = package_of(&frame.function);
         let package = if package == "main" { self.main.clone() } else { package };
@@ -186,6 +246,14 @@ impl Program<'_> {
             && !self.modules.iter().any(below)
             && !package.split('/').next().unwrap_or_default().contains('.')
     }
+}
+
+/// Where a function has begun for good: its first instructions may be run twice, before and after its stack has grown. With
+/// the number of bytes that it has put on the stack by then; its caller's frame pointer is still in its register.
+fn past_stack_check(function: &Function<'_>) -> (u64, u64) {
+    let grown = |pc: &u64| function.sp_delta(*pc).is_some_and(|delta| delta > 0);
+    let begun = (function.entry..function.end.min(function.entry + PROLOGUE_BYTES_MAX)).find(grown);
+    begun.map_or((function.entry, 0), |pc| (pc, function.sp_delta(pc).unwrap_or(0)))
 }
 
 /// The import path of the package of a function, as the linker writes both: escaped dots (`cmd/internal/objabi.PathToPrefix`)

@@ -78,6 +78,10 @@ pub(crate) struct TraceArgs {
     #[arg(long, help_heading = "How closely")]
     closes: bool,
 
+    /// Look at panics of Go programs too, and name descriptors that a recovered one left open
+    #[arg(long, conflicts_with = "no_stacks", help_heading = "How closely")]
+    panics: bool,
+
     /// Take no stacks: count by system call, at the least cost
     #[arg(long, conflicts_with = "closes", help_heading = "How closely")]
     no_stacks: bool,
@@ -178,8 +182,13 @@ fn text(
 
 fn follow(args: &TraceArgs, ledger: &mut Ledger, terminal: &Terminal) -> Result<(), Error> {
     let programs = Programs::default();
-    let options =
-        tracer::Options { scope: scope(args)?, stacks: !args.no_stacks, every_close: args.closes, live_max: args.room };
+    let options = tracer::Options {
+        scope: scope(args)?,
+        stacks: !args.no_stacks,
+        every_close: args.closes,
+        panics: args.panics,
+        live_max: args.room,
+    };
     let recorder = Recorder::open(args.record.as_deref())?;
     let tracer = Tracer::start(&options, &programs).map_err(|error| refused(&error))?;
     watch::watch(tracer, args, recorder, ledger, terminal)

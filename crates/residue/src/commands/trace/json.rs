@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use residue_fd::event::{Live, Losses, Site};
-use residue_fd::{Leak, Opener};
+use residue_fd::event::{Frame, Live, Losses, Site};
+use residue_fd::{Leak, Opener, Unwound};
 use residue_report::shown_name as visible;
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ struct Document<'a> {
     closes: u64,
     openers: Vec<OpenerJson<'a>>,
     bad_closes: Vec<BadCloseJson<'a>>,
+    panics: Vec<PanicJson<'a>>,
     origin_unknown: Vec<&'a Live>,
     losses: Losses,
     findings: Vec<FindingJson<'a>>,
@@ -44,6 +45,8 @@ struct OpenerJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leak: Option<&'static str>,
     closed_by_collector: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwound: Vec<UnwoundJson<'a>>,
     pids: Vec<u32>,
     examples: &'a [Live],
 }
@@ -58,6 +61,23 @@ struct BadCloseJson<'a> {
     closer: &'a Site,
     #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<&'a Site>,
+}
+
+#[derive(Serialize)]
+struct PanicJson<'a> {
+    count: u64,
+    recovered: u64,
+    site: &'a Site,
+}
+
+#[derive(Serialize)]
+struct UnwoundJson<'a> {
+    count: u64,
+    pid: u32,
+    fd: u32,
+    goid: u64,
+    holder: &'a Frame,
+    panic: &'a Site,
 }
 
 #[derive(Serialize)]
@@ -104,6 +124,11 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         closer: &bad.closer,
         other: bad.other.as_ref(),
     });
+    let panics = report.panics.iter().map(|panic| PanicJson {
+        count: panic.count,
+        recovered: panic.recovered,
+        site: &panic.site,
+    });
     let document = Document {
         schema: VERSION,
         elapsed_ms: report.elapsed_ns / 1_000_000,
@@ -113,6 +138,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         closes: report.closes,
         openers: report.openers.iter().map(opener).collect(),
         bad_closes: bad_closes.collect(),
+        panics: panics.collect(),
         origin_unknown: report.unknown.iter().collect(),
         losses: report.losses,
         findings: shown.outcome.findings.iter().map(finding).collect(),
@@ -158,10 +184,23 @@ fn opener(opener: &Opener) -> OpenerJson<'_> {
         leak: opener.leak.map(|leak| match leak {
             Leak::Growing(_) => "growing",
             Leak::NeverClosed(_) => "never-closed",
+            Leak::LostInPanic(_) => "lost-in-panic",
         }),
         closed_by_collector: opener.collected,
+        unwound: opener.unwound.iter().map(unwound).collect(),
         pids: opener.pids.iter().copied().collect(),
         examples: &opener.examples,
+    }
+}
+
+fn unwound(unwound: &Unwound) -> UnwoundJson<'_> {
+    UnwoundJson {
+        count: unwound.count,
+        pid: unwound.pid,
+        fd: unwound.fd,
+        goid: unwound.goid,
+        holder: &unwound.holder,
+        panic: &unwound.panic,
     }
 }
 

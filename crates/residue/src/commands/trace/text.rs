@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use residue_fd::event::Frame;
-use residue_fd::{Opener, Report};
+use residue_fd::{Opener, Panic, Report};
 use residue_report::shown_name as visible;
 
 use super::time::age;
@@ -11,6 +11,8 @@ use crate::figures::grouped;
 
 /// Openers listed, beside leaks.
 const ROWS_MAX: usize = 20;
+/// Places of panics listed.
+const PANICS_MAX: usize = 5;
 /// No line is wider.
 const WIDTH_MAX: usize = 100;
 
@@ -56,9 +58,27 @@ pub(super) fn summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         grouped(report.closes),
         age(report.elapsed_ns)
     )?;
+    if !report.panics.is_empty() {
+        panics(report, out)?;
+    }
     if losses.ghosts > 0 {
         let ghosts = grouped(losses.ghosts);
         writeln!(out, "{ghosts} closed in a way that is not seen (io_uring), found in the kernel's own table")?;
+    }
+    Ok(())
+}
+
+/// Panics that were seen, and what became of them.
+fn panics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let sum = |of: fn(&Panic) -> u64| report.panics.iter().map(of).sum::<u64>();
+    writeln!(out, "{} panics, {} of them recovered", grouped(sum(|p| p.count)), grouped(sum(|p| p.recovered)))?;
+    for panic in report.panics.iter().take(PANICS_MAX) {
+        let (count, recovered) = (panic.count.max(panic.recovered), panic.recovered);
+        let fate = if recovered == 0 { "not recovered" } else { "recovered" };
+        writeln!(out, "{}", cut(&format!("{:>7}  {fate}  {}", grouped(count), path(&panic.site.frames))))?;
+    }
+    if report.panics.len() > PANICS_MAX {
+        writeln!(out, "… {} more places", report.panics.len() - PANICS_MAX)?;
     }
     Ok(())
 }
