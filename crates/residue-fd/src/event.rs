@@ -117,9 +117,19 @@ pub struct Frame {
     /// It belongs to Go's standard library or runtime.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub std: bool,
+    /// It belongs to the module that the program is built from, and not to one that it depends on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 impl Frame {
+    /// The function without the folders of its package: `ebpf.NewMap`.
+    pub fn short(&self) -> &str {
+        let end = self.function.find('[').unwrap_or(self.function.len());
+        let start = self.function[..end].rfind('/').map_or(0, |at| at + 1);
+        &self.function[start..]
+    }
+
     /// The file without its directories: they differ under `-trimpath`.
     pub fn base(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or(&self.file)

@@ -46,6 +46,10 @@ pub(crate) struct Group {
     lows: Vec<u64>,
     /// The least number so far in the present window.
     low: Option<u64>,
+    /// Live ones at the last look, with those that were until their process ended since the look before.
+    pub(crate) last: u64,
+    /// Those that were open when their process ended, at the last look.
+    ended: u64,
     /// Live ones at the end of the warm-up.
     pub(crate) base: u64,
 }
@@ -121,7 +125,7 @@ impl Ledger {
             Event::Live(live) => self.live.push(live),
             Event::Losses(losses) => self.losses = losses,
             Event::End(end) => {
-                self.tick(end.at_ns);
+                self.now_ns = self.now_ns.max(end.at_ns);
                 self.end = Some(end);
             }
         }
@@ -146,6 +150,11 @@ impl Ledger {
         group.sites.iter().filter_map(|site| self.counts.get(site)).map(open).sum()
     }
 
+    /// Descriptors of an opener that were open when their process ended.
+    fn ended_of(&self, group: &Group) -> u64 {
+        group.sites.iter().filter_map(|site| self.counts.get(site)).map(|count| count.ended).sum()
+    }
+
     fn tick(&mut self, at_ns: u64) {
         self.now_ns = self.now_ns.max(at_ns);
         let warm = self.start.at_ns.saturating_add(self.policy.warmup_ns);
@@ -156,8 +165,11 @@ impl Ledger {
         let missed = self.window.map_or(0, |last| window.saturating_sub(last).saturating_sub(1));
         self.window = Some(window);
         for index in 0..self.groups.len() {
-            let live = self.live_of(&self.groups[index]);
+            let ended = self.ended_of(&self.groups[index]);
+            // What a process had open when it ended was open until then.
+            let live = self.live_of(&self.groups[index]) + ended.saturating_sub(self.groups[index].ended);
             let group = &mut self.groups[index];
+            (group.ended, group.last) = (ended, live);
             if begins {
                 group.base = live;
                 group.lows = vec![live];

@@ -11,4 +11,4 @@ pub mod rules;
 
 pub use ledger::{Ledger, Policy, WINDOWS};
 pub use panics::{Panic, Unwound};
-pub use report::{BadClose, Class, Leak, Opener, Report, caller};
+pub use report::{BadClose, Class, Leak, Opener, Report, callee, caller};

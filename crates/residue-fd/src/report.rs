@@ -89,17 +89,30 @@ impl Opener {
         self.live + self.ended
     }
 
-    /// The first frame that is neither part of the standard library nor a thin wrapper of a system call; else the first.
+    /// See [`caller`].
     pub fn caller(&self) -> Option<&Frame> {
-        caller(&self.site.frames)
+        caller(&self.site.frames).map(|at| &self.site.frames[at])
     }
 }
 
-/// See [`Opener::caller`].
-pub fn caller(frames: &[Frame]) -> Option<&Frame> {
-    let own = |frame: &&Frame| !frame.std && !frame.package.is_empty() && !is_wrapper(&frame.package);
-    let named = |frame: &&Frame| !is_wrapper(&frame.package);
-    frames.iter().find(own).or_else(|| frames.iter().find(named)).or_else(|| frames.first())
+/// Which frame of a stack, from the leaf, is to answer for what it opens or closes: the first one of the program's own module;
+/// without one the first of another module; else the first of the package that began it (`net/http` for a connection that is
+/// dialled on a goroutine of its own).
+pub fn caller(frames: &[Frame]) -> Option<usize> {
+    let own = |frame: &Frame| frame.own && !is_wrapper(&frame.package);
+    let foreign = |frame: &Frame| !frame.std && !frame.package.is_empty() && !is_wrapper(&frame.package);
+    let first = |is: &dyn Fn(&Frame) -> bool| frames.iter().position(is);
+    let public = |frame: &&Frame| !is_wrapper(&frame.package) && !frame.package.starts_with("internal/");
+    let began = frames.iter().rev().find(public).map(|frame| frame.package.as_str());
+    let began = || first(&|frame: &Frame| Some(frame.package.as_str()) == began);
+    first(&own).or_else(|| first(&foreign)).or_else(began).or((!frames.is_empty()).then_some(0))
+}
+
+/// What a frame called in another module: the frame before it, if that one is neither of its module nor of the standard library.
+pub fn callee(frames: &[Frame], at: usize) -> Option<&Frame> {
+    let callee = frames.get(at.checked_sub(1)?)?;
+    let foreign = frames[at].own && !callee.own && !callee.std && !callee.package.is_empty();
+    (foreign && !is_wrapper(&callee.package)).then_some(callee)
 }
 
 /// Somebody closed what he had no right to, or what was closed already.
@@ -223,7 +236,7 @@ impl Ledger {
         if lost > 0 && lost.saturating_mul(2) > opener.left() {
             return Some(Leak::LostInPanic(lost));
         }
-        if let Some(growth) = group.growth().filter(|_| opener.live > 0) {
+        if let Some(growth) = group.growth().filter(|_| group.last > 0) {
             return Some(Leak::Growing(growth));
         }
         let never = exited && opener.closed == 0 && opener.left() >= self.policy.min_live;
@@ -281,7 +294,8 @@ fn is_wrapper(package: &str) -> bool {
             | "internal/runtime/syscall/linux"
             | "internal/syscall/unix"
             | "golang.org/x/sys/unix"
-    )
+    ) || package.ends_with("/internal/unix")
+        || package.ends_with("/internal/linux")
 }
 
 /// The runtime opened it for itself: the first frame above the system call is its own (`runtime.netpollinit`,
@@ -313,7 +327,7 @@ fn is_owned(frames: &[Frame]) -> bool {
 }
 
 /// Goroutines that run finalizers (`runfinq` up to Go 1.24, `runFinalizers` since) and cleanups.
-fn is_collector(frames: &[Frame]) -> bool {
+pub(crate) fn is_collector(frames: &[Frame]) -> bool {
     let names = ["runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups", "runtime.(*cleanupQueue)"];
     frames.iter().any(|frame| names.iter().any(|name| frame.function.starts_with(name)))
 }

@@ -15,7 +15,7 @@ use residue_finding::{AcquireSite, Finding, Help, Position, RuleMeta, Site, Step
 
 use crate::event::{self, Frame};
 use crate::objects::{Inventory, ObjectId};
-use crate::report::{Class, Leak, Opener, Report, caller};
+use crate::report::{Class, Leak, Opener, Report, callee, caller};
 
 /// The rules, in order of their codes.
 pub const ALL: &[&RuleMeta] =
@@ -59,16 +59,20 @@ fn shown(inventory: &Inventory, object: ObjectId) -> String {
 
 /// A finding about a stack: its place is the first frame of the program's own code, and the way there its steps.
 fn finding(rule: &RuleMeta, message: String, site: &event::Site) -> Finding {
-    let at = caller(&site.frames).cloned().unwrap_or_default();
+    let index = caller(&site.frames).unwrap_or(0);
+    let at = site.frames.get(index).cloned().unwrap_or_default();
     let mut finding = Finding::new(rule, message, place(&at));
     finding.label = format!("{} here", if site.role == event::Role::Opens { "opened" } else { "closed" });
+    if let Some(callee) = callee(&site.frames, index) {
+        finding.label = format!("{} by {}", finding.label, callee.short());
+    }
     finding.subject = if site.command.is_empty() { site.call.clone() } else { site.command.clone() };
     finding.resource = format!("{} descriptor", site.kind);
     if !at.package.is_empty() {
         let (import_path, file) = (at.package.clone(), at.base().to_owned());
         finding.acquire = Some(AcquireSite { import_path, file, line: at.line, declaration: declaration(&at) });
     }
-    let own = site.frames.iter().skip_while(|frame| **frame != at).skip(1);
+    let own = site.frames.iter().skip(index + 1);
     for frame in own.filter(|frame| !frame.package.is_empty() && frame.package != "runtime").take(FRAMES_MAX) {
         finding.step(StepRole::Note, place(frame), format!("called by {}", frame.function));
     }
@@ -109,7 +113,7 @@ fn fates(finding: &mut Finding, openers: &[&Opener]) {
 
 /// A second stack in a finding: who did the other thing.
 fn tell(finding: &mut Finding, role: StepRole, what: &str, site: &event::Site) {
-    if let Some(at) = caller(&site.frames) {
+    if let Some(at) = caller(&site.frames).map(|at| &site.frames[at]) {
         finding.step(role, place(at), format!("{what} {}", at.function));
     }
 }

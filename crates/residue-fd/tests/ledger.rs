@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use residue_fd::event::{Count, End, Event, Frame, Pair, PairKind, Role, Site, Start};
-use residue_fd::{Class, Leak, Ledger, Policy, Report, WINDOWS};
+use residue_fd::{Class, Leak, Ledger, Policy, Report, WINDOWS, callee, caller};
 
 const SECOND: u64 = 1_000_000_000;
 
 fn frame(function: &str, package: &str, std: bool) -> Frame {
     let (function, package) = (function.to_owned(), package.to_owned());
-    Frame { function, package, file: "/src/x.go".to_owned(), line: 7, inlined: false, std }
+    Frame { function, package, file: "/src/x.go".to_owned(), line: 7, inlined: false, std, own: !std }
 }
 
 /// A site of package `p` that opens files by the bare system call, or closes them.
@@ -85,6 +85,24 @@ fn what_grows_in_three_windows_is_a_leak_and_nothing_less() {
     assert_eq!(grown(&[1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 7, 7], SHORT), None, "it grew, and doesn't any more");
 }
 
+#[test]
+fn what_grew_until_the_end_of_the_command_is_a_leak() {
+    let grown = |last: Event| {
+        let mut ledger = ledger(SHORT);
+        ledger.apply(raw(1));
+        for second in 1..=9 {
+            ledger.apply(count(1, second + 1, 1, 0));
+            ledger.apply(Event::Tick { at_ns: second * SECOND });
+        }
+        ledger.apply(last);
+        // The look that sees it ended is the first of a window.
+        ledger.apply(Event::Tick { at_ns: 10 * SECOND });
+        end(ledger, 20 * SECOND, true).openers[0].leak
+    };
+    assert_eq!(grown(count(1, 10, 1, 9)), Some(Leak::Growing(6)), "it had them open when it ended");
+    assert_eq!(grown(count(1, 10, 10, 0)), None, "it closed them before it ended");
+}
+
 /// A small deterministic generator (xorshift).
 struct Random(u64);
 
@@ -103,7 +121,7 @@ struct Truth {
     opened: u64,
     closed: u64,
     ended: u64,
-    /// Live ones at each look.
+    /// Live ones at each look, with those that were until a process ended.
     lives: Vec<u64>,
 }
 
@@ -120,7 +138,7 @@ impl Truth {
         }
         let at = |second: usize| self.lives[second - 1];
         let windows = (self.lives.len().saturating_sub(2)) / 2;
-        if windows >= WINDOWS && self.live() > 0 {
+        if windows >= WINDOWS && self.lives.last() > Some(&0) {
             let low = |window: usize| (2 * window + 2..=2 * window + 4).map(at).min().expect("three looks");
             let mut lows = vec![at(2)];
             lows.extend((0..windows).map(low));
@@ -152,10 +170,9 @@ fn random_lives_are_judged_as_the_definition_says() {
                 truth.opened += random.below(*opens + 1);
                 truth.closed += random.below(*closes + 1).min(truth.live());
                 // A process ends now and then, with what it has.
-                if random.below(40) == 0 {
-                    truth.ended += random.below(truth.live() + 1);
-                }
-                truth.lives.push(truth.live());
+                let ended = if random.below(40) == 0 { random.below(truth.live() + 1) } else { 0 };
+                truth.ended += ended;
+                truth.lives.push(truth.live() + ended);
                 ledger.apply(count(id, truth.opened, truth.closed, truth.ended));
             }
             ledger.apply(Event::Tick { at_ns: second * SECOND });
@@ -215,6 +232,40 @@ fn classes_follow_from_openers_and_closers() {
     assert_eq!(class_of(&for_child, None), (Class::Kept, None));
     // C code: there is nobody to name.
     assert_eq!(class_of(&[("0x401000", "")], None).1, None);
+}
+
+#[test]
+fn the_programs_own_call_answers_for_a_stack() {
+    let at = |frames: &[(&str, &str, bool)]| {
+        let frames: Vec<Frame> = frames
+            .iter()
+            .map(|(function, package, own)| Frame {
+                own: *own,
+                ..frame(function, package, !package.contains("example.com"))
+            })
+            .collect();
+        let at = caller(&frames).expect("there are frames");
+        (frames[at].function.clone(), callee(&frames, at).map(|callee| callee.short().to_owned()))
+    };
+    let library = [
+        ("syscall.Syscall", "syscall", false),
+        ("example.com/lib/internal/unix.Syscall", "example.com/lib/internal/unix", false),
+        ("example.com/lib/bpf.NewMap", "example.com/lib/bpf", false),
+        ("example.com/app/store.(*Store).open", "example.com/app/store", true),
+        ("main.main", "example.com/app", true),
+    ];
+    assert_eq!(at(&library), ("example.com/app/store.(*Store).open".to_owned(), Some("bpf.NewMap".to_owned())));
+    // On a goroutine that the library started.
+    assert_eq!(at(&library[..3]), ("example.com/lib/bpf.NewMap".to_owned(), None));
+    let dialled = [
+        ("syscall.Socket", "syscall", false),
+        ("internal/poll.Dup", "internal/poll", false),
+        ("net.sysSocket", "net", false),
+        ("net/http.(*Transport).dial", "net/http", false),
+        ("net/http.(*Transport).dialConnFor", "net/http", false),
+    ];
+    assert_eq!(at(&dialled), ("net/http.(*Transport).dial".to_owned(), None));
+    assert_eq!(at(&dialled[..1]), ("syscall.Socket".to_owned(), None));
 }
 
 #[test]

@@ -41,8 +41,10 @@ struct Program<'a> {
     binary: Binary<'a>,
     /// The import path of `main`.
     main: String,
-    /// Paths of the modules it is made of.
+    /// Paths of the modules it is made of, the one it is built from first.
     modules: Vec<String>,
+    /// There is such a one; a program that is built from files has none.
+    has_main_module: bool,
 }
 
 /// A program as mapped by one exec.
@@ -156,7 +158,8 @@ impl<'a> Symbols<'a> {
                 matches!(words.next(), Some("mod" | "dep")).then(|| words.next().unwrap_or_default().to_owned())
             });
             let main = binary.build.main_path().unwrap_or("main").to_owned();
-            Some(Program { modules: modules.collect(), main, binary })
+            let has_main_module = binary.build.modules.lines().any(|line| line.starts_with("mod\t"));
+            Some(Program { modules: modules.collect(), has_main_module, main, binary })
         });
         self.programs.insert(id, program);
     }
@@ -230,6 +233,7 @@ impl Program<'_> {
         Frame {
             function: frame.function.to_string(),
             std: self.is_std(&package),
+            own: self.is_own(&package),
             package,
             file: frame.file.to_string(),
             line: frame.line,
@@ -237,13 +241,16 @@ impl Program<'_> {
         }
     }
 
+    /// Whether a package belongs to what the program is built from.
+    fn is_own(&self, package: &str) -> bool {
+        let module = self.modules.first().filter(|_| self.has_main_module);
+        package == self.main || module.is_some_and(|module| is_below(package, module))
+    }
+
     /// Whether a package is part of Go itself: of none of the modules, and without a dot in its first element.
     fn is_std(&self, package: &str) -> bool {
-        let below = |module: &String| {
-            package.strip_prefix(module.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         package != self.main
-            && !self.modules.iter().any(below)
+            && !self.modules.iter().any(|module| is_below(package, module))
             && !package.split('/').next().unwrap_or_default().contains('.')
     }
 }
@@ -254,6 +261,11 @@ fn past_stack_check(function: &Function<'_>) -> (u64, u64) {
     let grown = |pc: &u64| function.sp_delta(*pc).is_some_and(|delta| delta > 0);
     let begun = (function.entry..function.end.min(function.entry + PROLOGUE_BYTES_MAX)).find(grown);
     begun.map_or((function.entry, 0), |pc| (pc, function.sp_delta(pc).unwrap_or(0)))
+}
+
+/// Whether a package belongs to a module.
+fn is_below(package: &str, module: &str) -> bool {
+    package.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The import path of the package of a function, as the linker writes both: escaped dots (`cmd/internal/objabi.PathToPrefix`)

@@ -43,7 +43,7 @@
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 
-use crate::report::Report;
+use crate::report::{Report, is_collector};
 
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("K103"),
@@ -65,7 +65,13 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
         let mut finding = super::finding(&META, message, &bad.closer);
         finding.acquire = None;
         match &bad.other {
-            Some(first) => super::tell(&mut finding, StepRole::Released, "closed before by", first),
+            Some(first) => {
+                super::tell(&mut finding, StepRole::Released, "closed before by", first);
+                if is_collector(&first.frames) {
+                    let why = "a finalizer or cleanup closed it before: an object that nobody used had its number, too";
+                    finding.notes.push(why.to_owned());
+                }
+            }
             None => finding.notes.push("`residue trace --closes` tells who closed it before".to_owned()),
         }
         finding.notes.push(format!(

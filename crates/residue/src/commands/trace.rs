@@ -61,6 +61,10 @@ pub(crate) struct TraceArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = time::parse, help_heading = "When")]
     duration: Option<std::time::Duration>,
 
+    /// End when nothing was opened or closed for so long
+    #[arg(long, value_name = "TIME", value_parser = time::parse, help_heading = "When")]
+    until_idle: Option<std::time::Duration>,
+
     /// Look for growth in windows of this length (default: 10s, or a fifth of --for if that is less)
     #[arg(long, value_name = "TIME", value_parser = time::parse, help_heading = "When")]
     window: Option<std::time::Duration>,

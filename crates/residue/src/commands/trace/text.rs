@@ -1,9 +1,10 @@
 //! What was found, for people: the table of openers, and what was not seen.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use residue_fd::event::Frame;
-use residue_fd::{Opener, Panic, Report};
+use residue_fd::{Class, Opener, Panic, Report, callee, caller};
 use residue_report::shown_name as visible;
 
 use super::time::age;
@@ -16,14 +17,16 @@ const PANICS_MAX: usize = 5;
 /// No line is wider.
 const WIDTH_MAX: usize = 100;
 
-/// The openers that have something open, leaks first.
+/// The openers that have something open, leaks first. Of what is kept there is but a count.
 pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<&Opener> = report.openers.iter().filter(|opener| opener.left() > 0).collect();
+    let open = report.openers.iter().filter(|opener| opener.left() > 0);
+    let (kept, rows): (Vec<&Opener>, Vec<&Opener>) = open.partition(|opener| opener.class == Class::Kept);
     if rows.is_empty() {
-        return writeln!(out, "nothing that was opened is left open");
+        writeln!(out, "nothing is left open that was opened more than once")?;
+    } else {
+        let since = format!("+{}", age(report.elapsed_ns));
+        writeln!(out, "{:>7} {since:>8} {:>7}  {:9}  {:9}  opened at", "left", "oldest", "class", "kind")?;
     }
-    let since = format!("+{}", age(report.elapsed_ns));
-    writeln!(out, "{:>7} {since:>8} {:>7}  {:9}  {:9}  opened at", "left", "oldest", "class", "kind")?;
     let leaks = rows.iter().filter(|opener| opener.leak.is_some()).count();
     let shown = rows_max.max(leaks);
     for opener in rows.iter().take(shown) {
@@ -39,7 +42,20 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
         writeln!(out, "{}", cut(&line))?;
     }
     if rows.len() > shown {
-        writeln!(out, "… {} more openers", rows.len() - shown)?;
+        let rest: u64 = rows[shown..].iter().map(|opener| opener.left()).sum();
+        writeln!(out, "… and {} of {} more openers", grouped(rest), grouped((rows.len() - shown) as u64))?;
+    }
+    if !kept.is_empty() {
+        let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+        for opener in &kept {
+            *kinds.entry(&opener.site.kind).or_default() += opener.left();
+        }
+        let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect();
+        writeln!(
+            out,
+            "{}",
+            cut(&format!("kept, as the runtime's or the only one of its opener: {}", kinds.join(", ")))
+        )?;
     }
     Ok(())
 }
@@ -83,23 +99,18 @@ fn panics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The opener in a line: the first frames that are not Go's own.
+/// The opener in a line: the calls of the program's own module, and what the first one called in another module.
 pub(super) fn path(frames: &[Frame]) -> String {
-    let own: Vec<&Frame> = frames.iter().filter(|frame| !frame.std && !frame.package.is_empty()).collect();
-    let shown = if own.is_empty() { frames.iter().collect() } else { own };
-    let name = |frame: &&Frame| match frame.line {
+    let Some(at) = caller(frames) else { return "(no stack)".to_owned() };
+    let named = |frame: &Frame| match frame.line {
         0 => frame.function.clone(),
-        line => format!("{}  {}:{line}", short(&frame.function), frame.base()),
+        line => format!("{}  {}:{line}", frame.short(), frame.base()),
     };
-    let names: Vec<String> = shown.iter().take(3).map(name).collect();
-    if names.is_empty() { "(no stack)".to_owned() } else { visible(&names.join(" ← ")) }
-}
-
-/// A function without the folders of its package.
-fn short(function: &str) -> &str {
-    let end = function.find('[').unwrap_or(function.len());
-    let start = function[..end].rfind('/').map_or(0, |at| at + 1);
-    &function[start..]
+    // What the whole program is made of is told only where there is nothing of its own.
+    let is_like = |frame: &&Frame| frame.own == frames[at].own && frame.std == frames[at].std;
+    let callee = callee(frames, at).map(|callee| callee.short().to_owned());
+    let calls = frames[at..].iter().filter(is_like).map(named);
+    visible(&callee.into_iter().chain(calls.take(3)).collect::<Vec<String>>().join(" ← "))
 }
 
 fn cut(line: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use residue_ebpf::tracer::{self, Tracer};
 use residue_fd::Ledger;
+use residue_fd::event::Event;
 
 use super::TraceArgs;
 use super::record::Recorder;
@@ -42,9 +43,14 @@ pub(super) fn watch(
     let mut snapshots = 0;
     let start = Instant::now();
     let mut next = start + pause;
+    let mut busy = start;
     let exited = loop {
         tracer.wait(next.saturating_duration_since(Instant::now()));
-        let over = is_over(&mut child, args, start, signals.interrupts())?;
+        let idle = args.until_idle.is_some_and(|idle| busy.elapsed() >= idle);
+        let over = match is_over(&mut child, args, start, signals.interrupts())? {
+            None if idle => Some(false),
+            over => over,
+        };
         let asked = signals.snapshots() > snapshots;
         // Between looks only processes are asked about: a new program has to be read before it is gone.
         if over.is_none() && !asked && Instant::now() < next {
@@ -56,6 +62,9 @@ pub(super) fn watch(
             tracer.reconcile().map_err(refused)?;
         }
         tracer.poll(&mut events).map_err(refused)?;
+        if events.iter().any(|event| matches!(event, Event::Count(_))) {
+            busy = Instant::now();
+        }
         recorder.take(&mut events, ledger)?;
         screen.show(ledger);
         if signals.snapshots() > snapshots {
