@@ -44,6 +44,15 @@ type expectation struct {
 	Inspect []struct {
 		Rule string `toml:"rule"`
 	} `toml:"inspect"`
+	Trace []struct {
+		Rule     string `toml:"rule"`
+		Mark     string `toml:"mark"`
+		Function string `toml:"function"`
+		Class    string `toml:"class"`
+		Each     int    `toml:"each"`
+		Fewer    int    `toml:"fewer"`
+		Missed   string `toml:"missed"`
+	} `toml:"trace"`
 }
 
 // growth is how much more there is than at rest.
@@ -96,6 +105,11 @@ func readExpectation(t *testing.T, dir string) expectation {
 	}
 	for _, check := range want.Check {
 		checkMark(t, filepath.Join(dir, check.File), check.Mark)
+	}
+	for _, trace := range want.Trace {
+		if trace.Mark != "" {
+			checkMark(t, filepath.Join(dir, "leaky/main.go"), trace.Mark)
+		}
 	}
 	return want
 }

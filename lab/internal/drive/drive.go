@@ -5,6 +5,11 @@
 // is warmed up, counted at rest, put under load, counted again, and counted a
 // last time after the garbage collector ran, because "a collection closes it"
 // and "nothing ever closes it" are different leaks.
+//
+// With -every it serves at a steady pace instead, for as long as -for says, so
+// that what grows can be seen to grow from outside. The collector runs once at
+// rest, when two requests are over, and then no more; what the load has left is
+// left as it is.
 package drive
 
 import (
@@ -26,6 +31,7 @@ import (
 // neither a pass nor a failure, so it has a code of its own.
 const (
 	ExitFailed       = 1
+	ExitUsage        = 2
 	ExitNotPermitted = 77
 )
 
@@ -106,10 +112,16 @@ func (m *Meter) settled() (int, error) {
 func Main(start func() (Service, error)) {
 	requests := flag.Int("requests", 100, "requests to serve")
 	hold := flag.Bool("hold", false, "stay alive after the load, until interrupted")
+	every := flag.Duration("every", 0, "serve one request in this time; and don't collect after the load")
+	length := flag.Duration("for", 0, "serve requests for so long, however many they are; needs -every")
 	flag.Parse()
+	if *length > 0 && *every <= 0 {
+		fmt.Fprintln(os.Stderr, "error: -for needs -every")
+		os.Exit(ExitUsage)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, start, *requests, *hold)
+	err := run(ctx, start, plan{requests: *requests, every: *every, length: *length}, *hold)
 	stop()
 	switch {
 	case err == nil:
@@ -122,7 +134,16 @@ func Main(start func() (Service, error)) {
 	}
 }
 
-func run(ctx context.Context, start func() (Service, error), requests int, hold bool) (err error) {
+// plan is how much load there is to be.
+type plan struct {
+	// requests to serve, unless length says how long.
+	requests int
+	length   time.Duration
+	// every is the time from one request to the next; 0 if one follows the other.
+	every time.Duration
+}
+
+func run(ctx context.Context, start func() (Service, error), plan plan, hold bool) (err error) {
 	service, err := start()
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
@@ -130,35 +151,44 @@ func run(ctx context.Context, start func() (Service, error), requests int, hold 
 	if service.Close != nil {
 		defer func() { err = errors.Join(err, service.Close()) }()
 	}
-	if err := load(ctx, service, warmUp); err != nil {
-		return err
+	if plan.every > 0 {
+		fmt.Printf("serving pid=%d\n", os.Getpid())
 	}
-	// What the warm-up left to the collector must not be collected under load.
-	rest, err := collected(service.Meter)
+	var rest, percent int
+	requests, err := load(ctx, service, plan, func() error {
+		// What the warm-up left to the collector must not be collected under load.
+		if rest, err = collected(service.Meter); err != nil {
+			return err
+		}
+		service.Meter.takeHighest()
+		// The collector is paused under load: the count is then what the program
+		// closes itself, not what the pacer happens to get to in time.
+		percent = debug.SetGCPercent(-1)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	service.Meter.takeHighest()
-
-	// The collector is paused under load: the count is then what the program
-	// closes itself, not what the pacer happens to get to in time.
-	percent := debug.SetGCPercent(-1)
-	if err := load(ctx, service, requests); err != nil {
-		return err
+	read := service.Meter.settled
+	if plan.every > 0 {
+		// Some meters open and close a lot; who watches from outside sees the end of the load by the silence after it.
+		read = service.Meter.count
 	}
-	loaded, err := service.Meter.settled()
+	loaded, err := read()
 	if err != nil {
 		return err
 	}
 	loaded = max(loaded, service.Meter.takeHighest())
-	debug.SetGCPercent(percent)
-
-	after, err := collected(service.Meter)
-	if err != nil {
-		return err
+	fmt.Printf("evidence: what=%q requests=%d rest=%d load=%d", service.Meter.what, requests, rest, loaded)
+	if plan.every == 0 {
+		debug.SetGCPercent(percent)
+		after, err := collected(service.Meter)
+		if err != nil {
+			return err
+		}
+		fmt.Printf(" collected=%d", after)
 	}
-	fmt.Printf("evidence: what=%q requests=%d rest=%d load=%d collected=%d\n",
-		service.Meter.what, requests, rest, loaded, after)
+	fmt.Println()
 	if hold {
 		fmt.Printf("ready pid=%d\n", os.Getpid())
 		<-ctx.Done()
@@ -166,16 +196,36 @@ func run(ctx context.Context, start func() (Service, error), requests int, hold 
 	return nil
 }
 
-func load(ctx context.Context, service Service, requests int) error {
-	for i := range requests {
+// load serves the requests of the warm-up, says that it is at rest, and serves
+// those of the plan, which it counts. All are served in one place, so that a
+// stack that is seen under load was seen in the warm-up, too.
+func load(ctx context.Context, service Service, plan plan, atRest func() error) (served int, err error) {
+	next := time.NewTicker(max(plan.every, 1))
+	defer next.Stop()
+	var end time.Time
+	for i := 0; ; i++ {
+		if i == warmUp {
+			if err := atRest(); err != nil {
+				return 0, err
+			}
+			end = time.Now().Add(plan.length)
+		}
+		if i >= warmUp {
+			served = i - warmUp
+			if plan.length > 0 && time.Now().After(end) || plan.length == 0 && served == plan.requests {
+				return served, nil
+			}
+			if plan.every > 0 {
+				<-next.C
+			}
+		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return served, err
 		}
 		if err := service.Request(ctx); err != nil {
-			return fmt.Errorf("request %d: %w", i, err)
+			return served, fmt.Errorf("request %d: %w", i, err)
 		}
 	}
-	return nil
 }
 
 // collected runs the collector and reads the meter. Cleanups and finalizers run

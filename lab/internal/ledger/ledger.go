@@ -1,5 +1,6 @@
 // Package ledger opens the SQL data base that the lab's services share: tenants
-// with their invoices, in memory, behind a driver that counts statements.
+// with their invoices, in a file, behind a driver that counts statements. As with
+// any other data base, each connection is a descriptor.
 package ledger
 
 import (
@@ -7,7 +8,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"modernc.org/sqlite"
@@ -21,22 +23,38 @@ const invoicesPerTenant = 20
 // DB is a ledger.
 type DB struct {
 	*sql.DB
+	dir        string
 	statements atomic.Int64
 }
 
-// Open makes a ledger of that name. Every connection sees the same data.
+// Open makes a ledger of that name.
 func Open(name string) (*DB, error) {
-	db := new(DB)
+	dir, err := os.MkdirTemp("", "lab-ledger-")
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{dir: dir}
 	db.DB = sql.OpenDB(connector{
-		dsn:        fmt.Sprintf("file:%s?mode=memory&cache=shared", name),
+		// Readers that never end don't keep others from writing.
+		dsn:        "file:" + filepath.Join(dir, name+".db") + "?_pragma=journal_mode(wal)&_pragma=synchronous(off)",
 		statements: &db.statements,
 	})
-	// The data lives as long as one connection does.
 	db.SetMaxIdleConns(4)
 	if err := db.fill(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// Close closes the connections, which waits for those that are lent out, and
+// removes the file.
+func (db *DB) Close() error {
+	return errors.Join(db.DB.Close(), db.Remove())
+}
+
+// Remove removes the file. Connections go on.
+func (db *DB) Remove() error {
+	return os.RemoveAll(db.dir)
 }
 
 func (db *DB) fill() (err error) {

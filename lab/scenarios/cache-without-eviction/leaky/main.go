@@ -45,7 +45,7 @@ func (c *cache) file(name string) (*os.File, error) {
 	if f, ok := c.open[name]; ok {
 		return f, nil
 	}
-	f, err := os.Open(filepath.Join(c.dir, name))
+	f, err := os.Open(filepath.Join(c.dir, name)) // lab: opened
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ var report []func() string
 
 // take stores an upload and remembers to tell about it.
 func take(dir string, body []byte) error {
-	f, err := os.CreateTemp(dir, "upload-*")
+	f, err := os.CreateTemp(dir, "upload-*") // lab: opened
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type session struct {
 var sessions = map[string]*session{}
 
 func open(name string) (*session, error) {
-	m, err := ebpf.NewMap(&ebpf.MapSpec{
+	m, err := ebpf.NewMap(&ebpf.MapSpec{ // lab: opened
 		Name:       mapName,
 		Type:       ebpf.Array,
 		KeySize:    4,

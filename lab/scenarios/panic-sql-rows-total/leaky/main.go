@@ -70,7 +70,7 @@ func start() (drive.Service, error) {
 			return ask(ctx, client, server.URL+"?tenant=1&unit=dollar")
 		},
 		// The pool waits for lent connections, which never come back here.
-		Close: func() error { server.Close(); return nil },
+		Close: func() error { server.Close(); return db.Remove() },
 	}, nil
 }
 

@@ -49,6 +49,9 @@ func (v *volume) free() (uint64, error) {
 	return stat.Bavail * uint64(stat.Bsize), nil
 }
 
+// clients is how many there are at once, at most.
+const clients = 64
+
 type sessions struct {
 	path string
 	logs []*os.File
@@ -71,7 +74,16 @@ func (s *sessions) open() error {
 		return err
 	}
 	s.logs = append(s.logs, log)
+	s.end(clients)
 	return nil
+}
+
+// end ends the oldest sessions until no more than most are left.
+func (s *sessions) end(most int) {
+	for len(s.logs) > most {
+		s.logs[0].Close()
+		s.logs = s.logs[1:]
+	}
 }
 
 // lost counts the logs whose descriptor was closed behind their back.
@@ -94,7 +106,10 @@ func start() (drive.Service, error) {
 	return drive.Service{
 		Meter:   drive.NewMeter("session logs closed by a stranger", service.lost),
 		Request: func(context.Context) error { return service.open() },
-		Close:   func() error { return os.RemoveAll(path) },
+		Close: func() error {
+			service.end(0)
+			return os.RemoveAll(path)
+		},
 	}, nil
 }
 

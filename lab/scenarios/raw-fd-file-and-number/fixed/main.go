@@ -26,6 +26,9 @@ func template(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
+// waiting is how many receipts wait for their clients, at most.
+const waiting = 64
+
 type receipts struct {
 	dir  string
 	open []*os.File
@@ -43,8 +46,17 @@ func (r *receipts) write() error {
 		return err
 	}
 	r.open = append(r.open, f)
+	r.handOut(waiting)
 	_, err = f.Write(text)
 	return err
+}
+
+// handOut hands out the oldest receipts until no more than most wait.
+func (r *receipts) handOut(most int) {
+	for len(r.open) > most {
+		r.open[0].Close()
+		r.open = r.open[1:]
+	}
 }
 
 // lost counts the receipts whose descriptor was closed behind their back.
@@ -70,7 +82,10 @@ func start() (drive.Service, error) {
 	return drive.Service{
 		Meter:   drive.NewMeter("receipts closed by a stranger", service.lost),
 		Request: func(context.Context) error { return service.write() },
-		Close:   func() error { return os.RemoveAll(dir) },
+		Close: func() error {
+			service.handOut(0)
+			return os.RemoveAll(dir)
+		},
 	}, nil
 }
 

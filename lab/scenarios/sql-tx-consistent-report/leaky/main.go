@@ -49,7 +49,7 @@ func start() (drive.Service, error) {
 			return err
 		},
 		// The pool waits for lent connections, which never come back here.
-		Close: nil,
+		Close: db.Remove,
 	}, nil
 }
 

@@ -55,7 +55,7 @@ func start() (drive.Service, error) {
 			return nil
 		},
 		// The pool waits for lent connections, which never come back here.
-		Close: nil,
+		Close: db.Remove,
 	}, nil
 }
 
