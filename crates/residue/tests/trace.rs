@@ -346,51 +346,127 @@ fn findings_of_check_are_confirmed_exercised_or_not_reached() {
     assert!(missed.len() == 1 && missed[0].as_str().is_some_and(|missed| missed.contains("keep")), "{missed:?}");
 }
 
-/// The program with a release of cilium/ebpf, which comes from the module proxy.
-fn with_library(version: &str) -> Built {
+/// A program of `tests/programs` with a release of the module it needs, which comes from the module proxy.
+fn with_library(name: &str, module: &str, version: &str) -> Built {
     let folder = tempfile::tempdir().expect("a folder");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/fdlibrary/main.go");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name).join("main.go");
     std::fs::copy(source, folder.path().join("main.go")).expect("it is writable");
-    let module = format!("module example.com/fdlibrary\n\ngo 1.21\n\nrequire github.com/cilium/ebpf {version}\n");
-    std::fs::write(folder.path().join("go.mod"), module).expect("it is writable");
-    let program = folder.path().join("fdlibrary");
+    let needs = format!("module example.com/{name}\n\ngo 1.22\n\nrequire {module} {version}\n");
+    std::fs::write(folder.path().join("go.mod"), needs).expect("it is writable");
+    let program = folder.path().join(name);
     let go = newest();
     let mut command = go.command(&["build", "-mod=mod", "-o"]);
     command.arg(&program).arg(".").env("GO111MODULE", "on").env("CGO_ENABLED", "0").current_dir(folder.path());
     let output = command.output().expect("the go command runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{version} doesn't build: {said}");
+    assert!(output.status.success(), "{module} {version} doesn't build: {said}");
     Built { folder, program }
 }
 
+/// A leak that a module had, and how it looks from here.
+struct Forgetful {
+    program: &'static str,
+    module: &'static str,
+    leaky: &'static str,
+    fixed: &'static str,
+    /// What it forgets fifty of.
+    kind: &'static str,
+    /// Who calls it: a function, and a text that only its line has.
+    caller: (&'static str, &'static str),
+    /// The module's function that is called there.
+    callee: &'static str,
+}
+
+/// Each with the issue or the change that tells of it.
+const FORGETFUL: &[Forgetful] = &[
+    // github.com/cilium/ebpf/issues/725: a map whose contents don't fit.
+    Forgetful {
+        program: "fdlibrary",
+        module: "github.com/cilium/ebpf",
+        leaky: "v0.7.0",
+        fixed: "v0.9.1",
+        kind: "bpf-map",
+        caller: ("main.provision", "ebpf.NewMap("),
+        callee: "github.com/cilium/ebpf.NewMap",
+    },
+    // github.com/gofrs/flock/issues/30: a lock that somebody else has.
+    Forgetful {
+        program: "fdlock",
+        module: "github.com/gofrs/flock",
+        leaky: "v0.7.1",
+        fixed: "v0.8.1",
+        kind: "file",
+        caller: ("main.run", "lock.TryLock()"),
+        callee: "github.com/gofrs/flock.(*Flock).TryLock",
+    },
+    // github.com/godbus/dbus/pull/402: a bus whose nonce can't be read.
+    Forgetful {
+        program: "fdbus",
+        module: "github.com/godbus/dbus/v5",
+        leaky: "v5.1.0",
+        fixed: "v5.2.2",
+        kind: "socket",
+        caller: ("main.connect", "dbus.Dial("),
+        callee: "github.com/godbus/dbus/v5.Dial",
+    },
+];
+
 #[test]
-fn a_library_that_forgets_is_named_and_its_next_release_is_not() {
+fn libraries_that_forget_are_named_and_their_next_releases_are_not() {
     if without_bpf() {
         return;
     }
-    let old = with_library("v0.7.0");
-    let (_, leaky) = report(&[], &[old.program.to_str().expect("UTF-8")]);
-    nothing_lost(&leaky);
-    let leaks: Vec<&Value> = list(&leaky, "openers").iter().filter(|opener| opener["leak"].is_string()).collect();
-    assert_eq!(leaks.len(), 1, "one stack: {leaks:#?}");
-    let leak = leaks[0];
-    assert_eq!(
-        (&leak["kind"], &leak["command"], &leak["ended"]),
-        (&"bpf-map".into(), &"BPF_MAP_CREATE".into(), &50.into())
-    );
-    assert!(has_frame(leak, "github.com/cilium/ebpf.NewMap") && has_frame(leak, "main.provision"), "{leak:#?}");
-    assert_eq!(leak["class"], "unknown", "a collection would close them");
-    let source = include_str!("programs/fdlibrary/main.go");
-    let line = source.lines().position(|line| line.contains("ebpf.NewMap(")).expect("it is there") + 1;
-    let caller = list(leak, "frames").iter().find(|frame| frame["function"] == "main.provision").expect("the caller");
-    assert_eq!(caller["line"], line);
+    for case in FORGETFUL {
+        let Forgetful { program, module, .. } = case;
+        let old = with_library(program, module, case.leaky);
+        let (_, leaky) = report(&[], &[old.program.to_str().expect("UTF-8")]);
+        nothing_lost(&leaky);
+        let leaks: Vec<&Value> = list(&leaky, "openers").iter().filter(|opener| opener["leak"].is_string()).collect();
+        assert_eq!(leaks.len(), 1, "{module}: one stack: {leaks:#?}");
+        let leak = leaks[0];
+        assert_eq!((&leak["kind"], &leak["ended"]), (&case.kind.into(), &50.into()), "{module}: {leak:#}");
+        assert_eq!(leak["class"], "unknown", "{module}: a collection would close them");
+        assert!(has_frame(leak, case.callee), "{leak:#?}");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(program).join("main.go");
+        let source = std::fs::read_to_string(source).expect("the source");
+        let line = source.lines().position(|line| line.contains(case.caller.1)).expect("it is there") + 1;
+        let frames = list(leak, "frames");
+        let caller = frames.iter().find(|frame| frame["function"] == case.caller.0).expect("the caller");
+        assert_eq!(caller["line"], line);
+        // That line is what the finding points at, not one of the library's.
+        let finding = &list(&leaky, "findings")[0];
+        assert_eq!((&finding["rule"], &finding["line"]), (&"K102".into(), &line.into()), "{finding:#}");
 
-    let new = with_library("v0.9.1");
-    let (_, fixed) = report(&[], &[new.program.to_str().expect("UTF-8")]);
-    assert_eq!(found(&fixed), []);
-    let maps: Vec<&Value> =
-        by(&fixed, "main.provision").into_iter().filter(|opener| opener["kind"] == "bpf-map").collect();
-    assert!(sum(&maps, "opened") >= 50 && sum(&maps, "ended") == 0, "{maps:#?}");
+        let new = with_library(program, module, case.fixed);
+        let (_, fixed) = report(&[], &[new.program.to_str().expect("UTF-8")]);
+        assert_eq!(found(&fixed), [], "{module}");
+        let same: Vec<&Value> =
+            by(&fixed, case.caller.0).into_iter().filter(|opener| opener["kind"] == case.kind).collect();
+        assert!(sum(&same, "opened") >= 50 && sum(&same, "ended") == 0, "{module}: {same:#?}");
+    }
+}
+
+#[test]
+fn a_finding_in_a_module_is_confirmed_by_a_program_that_uses_it() {
+    if without_bpf() {
+        return;
+    }
+    let built = with_library("fdbus", "github.com/godbus/dbus/v5", "v5.1.0");
+    let go = newest();
+    let mut list_command = go.command(&["list", "-mod=mod", "-m", "-f", "{{.Dir}}", "github.com/godbus/dbus/v5"]);
+    let output = list_command.env("GO111MODULE", "on").current_dir(built.folder.path()).output().expect("go runs");
+    let module = String::from_utf8(output.stdout).expect("a path");
+    let findings = built.folder.path().join("findings.json");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_residue"));
+    check.args(["check", "--no-cache", "--fail-on", "never", "--format"]);
+    check.arg(format!("json={}", findings.display())).arg(".").current_dir(module.trim());
+    assert!(check.output().expect("residue runs").status.success());
+    let program = built.program.to_str().expect("UTF-8");
+    let (_, report) = report(&["--against", findings.to_str().expect("UTF-8")], &[program]);
+    let against = list(&report["against"], "findings");
+    let nonce = against.iter().find(|finding| finding["file"] == "transport_nonce_tcp.go").expect("check finds it");
+    assert_eq!((&nonce["status"], &nonce["opens"], &nonce["left"]), (&"confirmed".into(), &50.into(), &50.into()));
+    assert_eq!(list(&report["against"], "missed"), &[] as &[Value]);
 }
 
 #[test]
