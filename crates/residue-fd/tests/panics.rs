@@ -12,7 +12,7 @@ fn frames(stack: &[&str]) -> Vec<Frame> {
         let package = function.split('.').next().unwrap_or_default().to_owned();
         let std = ["runtime", "json", "syscall"].contains(&package.as_str());
         let (function, file) = (function.to_owned(), "/src/x.go".to_owned());
-        Frame { function, package, file, line: line.parse().expect("a number"), inlined: false, std }
+        Frame { function, package, file, line: line.parse().expect("a number"), inlined: false, std, own: !std }
     };
     stack.iter().map(frame).collect()
 }
