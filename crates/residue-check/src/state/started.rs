@@ -65,7 +65,7 @@ impl Exec<'_> {
                 // Handed on where it is not released: somebody has it.
                 Some(_) if !exits.iter().all(|exit| released(exit) || exit.state.status(site) == Status::Open) => {}
                 Some(exit) => {
-                    self.events.left(Left { site, place: ops.place, at: exit.at, trail: exit.state.trail.clone() })
+                    self.events.left(Left { site, place: ops.place, at: exit.at, trail: exit.state.trail.clone() });
                 }
             }
         }
