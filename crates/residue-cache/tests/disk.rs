@@ -173,7 +173,7 @@ fn what_belongs_to_others_is_neither_read_nor_dropped_nor_in_the_way() {
     fs::write(&unfinished, b"resid").expect("it is writable");
     // Not a file, and of a name that would be removed.
     fs::create_dir(dir.path().join(format!("{}.dir.new", key(0)))).expect("it is writable");
-    set_used(&unfinished, Duration::from_secs(7200));
+    set_used(&unfinished, Duration::from_hours(2));
     // Only root can give files away; others see the rest.
     let theirs = [file(dir.path(), 0), file(dir.path(), 1), unfinished];
     let given = theirs.iter().all(|path| std::os::unix::fs::chown(path, Some(65_534), None).is_ok());
