@@ -9,10 +9,11 @@
 //! `//nolint:sqlclosecheck`, `//nolint:govet` and `//nolint:lostcancel`, `#nosec G118`. They speak of the same lines, and
 //! are never reported as unused. `//nolint` alone and other linters' names hold nothing back.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use residue_finding::{Date, Edit, Finding, RuleCode, Span};
-use residue_syntax::ast::File;
+use residue_syntax::ast::{self, File};
 
 /// What opens a directive.
 const MARKER: &str = "//residue:";
@@ -81,6 +82,7 @@ fn of_peer(text: &str) -> Option<(Vec<Ignored>, String)> {
 pub(crate) fn directives(tree: &File, known: impl Fn(RuleCode) -> bool) -> Vec<Directive> {
     let src = tree.src();
     let comments = tree.comments();
+    let mut spoken_of = SpokenOf { tree, decls: OnceCell::new(), last: None };
     let mut out = Vec::new();
     for comment in comments {
         let (start, end) = (comment.span.start as usize, comment.span.end as usize);
@@ -101,7 +103,7 @@ pub(crate) fn directives(tree: &File, known: impl Fn(RuleCode) -> bool) -> Vec<D
         };
         let line = tree.line_col(comment.span.start).line;
         let span = Span { start: comment.span.start, end: comment.span.end };
-        let lines = lines(tree, comment.span.start, line);
+        let lines = spoken_of.lines(comment.span.start, line);
         out.push(Directive { span, line, lines, ignores, until, why });
     }
     out
@@ -136,30 +138,52 @@ fn parse(head: &str, known: &impl Fn(RuleCode) -> bool) -> Result<(Vec<Ignored>,
     Ok((ignores, until))
 }
 
-/// The lines that a comment at `pos` on `line` speaks of.
-fn lines(tree: &File, pos: u32, line: u32) -> (u32, u32) {
-    let src = tree.src();
-    let text_of = |line: u32| {
-        let span = tree.line_span(line)?;
-        let bytes = src.get(span.start as usize..span.end as usize)?;
+/// Finds the lines that comments speak of, which come in source order: many in a row are looked through once.
+struct SpokenOf<'t> {
+    tree: &'t File,
+    /// Where the declarations of the file are, in order.
+    decls: OnceCell<Vec<ast::Span>>,
+    /// The lines that the last comment on a line of its own speaks of.
+    last: Option<(u32, u32)>,
+}
+
+impl SpokenOf<'_> {
+    /// The lines that a comment at `pos` on `line` speaks of.
+    fn lines(&mut self, pos: u32, line: u32) -> (u32, u32) {
+        let alone = self.text_of(line).is_some_and(|(span, _)| {
+            let before = self.tree.src().get(span.start as usize..pos as usize);
+            before.is_some_and(|before| before.trim_ascii().is_empty())
+        });
+        if !alone {
+            return (line, line);
+        }
+        // Between the last comment and what it speaks of there are only others.
+        let lines = self.last.filter(|&(first, _)| first > line).unwrap_or_else(|| self.after(line));
+        *self.last.insert(lines)
+    }
+
+    /// The next line that is more than a comment, or the whole declaration that begins there.
+    fn after(&self, line: u32) -> (u32, u32) {
+        let last = self.tree.line_count() as u32;
+        let is_comment = |text: &[u8]| text.is_empty() || text.starts_with(b"//");
+        let mut next = line + 1;
+        while next <= last && self.text_of(next).is_some_and(|(_, text)| is_comment(text)) {
+            next += 1;
+        }
+        let Some((span, _)) = self.text_of(next) else { return (next, next) };
+        let decls = self
+            .decls
+            .get_or_init(|| self.tree.list(self.tree.top_decls()).map(|decl| self.tree.decl_span(decl)).collect());
+        let decl = decls.get(decls.partition_point(|decl| decl.start < span.start)).filter(|d| d.start <= span.end);
+        let end = decl.map_or(next, |decl| self.tree.line_col(decl.end.saturating_sub(1).max(decl.start)).line);
+        (next, end)
+    }
+
+    fn text_of(&self, line: u32) -> Option<(ast::Span, &[u8])> {
+        let span = self.tree.line_span(line)?;
+        let bytes = self.tree.src().get(span.start as usize..span.end as usize)?;
         Some((span, bytes.trim_ascii()))
-    };
-    let alone = text_of(line).is_some_and(|(span, _)| {
-        src.get(span.start as usize..pos as usize).is_some_and(|before| before.trim_ascii().is_empty())
-    });
-    if !alone {
-        return (line, line);
     }
-    let mut next = line + 1;
-    let last = tree.line_count() as u32;
-    while next <= last && text_of(next).is_some_and(|(_, text)| text.is_empty() || text.starts_with(b"//")) {
-        next += 1;
-    }
-    let Some((span, _)) = text_of(next) else { return (next, next) };
-    let starts_here = |pos: u32| span.start <= pos && pos <= span.end;
-    let decl = tree.list(tree.top_decls()).map(|decl| tree.decl_span(decl)).find(|decl| starts_here(decl.start));
-    let end = decl.map_or(next, |decl| tree.line_col(decl.end.saturating_sub(1).max(decl.start)).line);
-    (next, end)
 }
 
 /// The directive that holds a finding back, marked as used.
@@ -241,6 +265,9 @@ mod tests {
         let src = "package p\n\n// f does.\n//residue:ignore R201 -- all of f\nfunc f() {\n\ta()\n}\n\nvar x = 1\n";
         assert_eq!(lines_of(src), [(5, 7)]);
         assert_eq!(lines_of("package p\n//residue:ignore R201"), [(3, 3)], "nothing comes after");
+        let several = "package p\n\n//residue:ignore R201\n// f does.\n\n//residue:ignore R202\nfunc f() {\n\ta()\n}\n\n\
+                       //residue:ignore R203\nvar x = 1 //residue:ignore R205\n//residue:ignore R209\nvar y = 1\n";
+        assert_eq!(lines_of(several), [(7, 9), (7, 9), (12, 12), (12, 12), (14, 14)]);
     }
 
     #[test]
