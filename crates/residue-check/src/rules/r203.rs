@@ -159,6 +159,9 @@ fn deferred(cx: FileCx<'_>, analysis: &Analysis<'_>, stmt: StmtId, call: ExprId)
         return None;
     }
     let made = made_inside(cx, released.var, tree.stmt_span(around))?;
+    if is_made_once(cx, stmt, around, released.var) {
+        return None;
+    }
     if matches!(released.what, What::Closer) && is_known(cx, made) {
         return None;
     }
@@ -171,6 +174,42 @@ fn deferred(cx: FileCx<'_>, analysis: &Analysis<'_>, stmt: StmtId, call: ExprId)
         finding.notes.push(why.to_owned());
     }
     Some(finding)
+}
+
+/// Whether a statement in a loop is reached by the first round alone: it asks whether a variable from outside of the
+/// loop is nil, as `if conn == nil`, and nothing in the loop sets that to nil.
+fn is_made_once(cx: FileCx<'_>, stmt: StmtId, around: StmtId, var: ObjId) -> bool {
+    let tree = cx.tree();
+    let inside = tree.stmt_span(around);
+    let declared = cx.pkg.bodies.object(var).and_then(|object| object.site);
+    if declared.is_none_or(|site| inside.contains(tree.ident_span(site.ident))) {
+        return false;
+    }
+    let asks = |cond: ExprId| match tree.expr(walk::unparen(tree, cond)) {
+        Expr::Binary { op: BinaryOp::Eq, x, y, .. } => cx.variable(x) == Some(var) && cx.is_nil(y),
+        _ => false,
+    };
+    let set_to_nil = |&use_: &ExprId| match cx.parents().of_expr(use_) {
+        Some(Parent::Stmt(at)) if inside.contains(tree.stmt_span(at)) => match tree.stmt(at) {
+            Stmt::Assign { lhs, rhs, .. } => {
+                let i = tree.list(lhs).position(|target| target == use_);
+                i.and_then(|i| tree.list_get(rhs, i)).is_some_and(|value| cx.is_nil(value))
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    let mut at = stmt;
+    while let Some(Parent::Stmt(up)) = cx.parents().of_stmt(at)
+        && up != around
+    {
+        let then = |then: residue_syntax::ast::BlockId| tree.block(then).span.contains(tree.stmt_span(stmt));
+        if matches!(tree.stmt(up), Stmt::If { cond, then: block, .. } if asks(cond) && then(block)) {
+            return !cx.uses(var).iter().any(set_to_nil);
+        }
+        at = up;
+    }
+    false
 }
 
 /// The innermost loop around a statement, in the same function.
