@@ -4,6 +4,7 @@ use residue_flow::Stop;
 use residue_flow::ir;
 use residue_syntax::ast::ExprId;
 use residue_types::{Builtin, Callee, ObjId, Objects, Type};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::events::{Again, Origin, Second, Why};
@@ -527,13 +528,38 @@ impl<'a> Exec<'a> {
     }
 
     /// The call that made an object which owns a resource, where something else than the object releases it.
-    fn owner_of(&self, state: &State, site: SiteId, place: Place) -> Option<Place> {
+    fn owner_of(&mut self, state: &State, site: SiteId, place: Place) -> Option<Place> {
         let sym = self.events.sites[site.0 as usize].sym;
         let owners = state.fields.iter().filter(|&((_, field), held)| held == sym && matches!(field, Field::Owns(_)));
-        owners.map(|((base, _), _)| base).find_map(|base| match self.syms.def(base) {
-            Def::Out(made, _) if made != place && !self.by_owner => Some(made),
+        let owners: Vec<Sym> = owners.map(|((base, _), _)| base).collect();
+        owners.into_iter().find_map(|base| match self.syms.def(base) {
+            Def::Out(made, result) if made != place && !self.by_owner => {
+                self.makes_owner(state, made, result).then_some(made)
+            }
             _ => None,
         })
+    }
+
+    /// Whether a call made something that releases what it was given when nobody refers to it any more: of a function
+    /// of which a model says so, or one that gives what a model knows, as an `os.File`. Where it failed it made nothing.
+    fn makes_owner(&mut self, state: &State, made: Place, result: u32) -> bool {
+        let ir = Rc::clone(self.ir(made.body));
+        let ir::Op::Call(id) = ir.instr(ir::Value::new(made.value as usize)).op else { return false };
+        let call = ir.call(id).expr;
+        if let Some(error) = self.error_result(call) {
+            let error = self.syms.of(Def::Out(made, error as u32));
+            if self.is_nil(state, error) == Some(false) {
+                return false;
+            }
+        }
+        let ty = match self.cx.info().type_of(call) {
+            Type::Tuple(types) => types.get(result as usize).cloned().unwrap_or_default(),
+            ty => ty.clone(),
+        };
+        self.cx.roles(call).is_some_and(|roles| roles.owns)
+            || self.cx.models().resources().any(|(_, resource)| {
+                resource.types.iter().any(|want| !want.package.is_empty() && self.cx.is_type(&ty, want))
+            })
     }
 
     fn uses_after_release(&mut self, state: &State, function: &Function<'_>, ops: &Operands) {
