@@ -81,7 +81,11 @@ impl<'a> Exec<'a> {
             }
             _ => {
                 let roles = self.cx.roles(call.expr);
-                if roles.is_none() && call.callee == Callee::Dynamic {
+                let is_cancel = ops
+                    .fun
+                    .and_then(|fun| self.site_of(fun))
+                    .is_some_and(|site| matches!(self.events.sites[site.0 as usize].origin, Origin::Cancel { .. }));
+                if roles.is_none() && call.callee == Callee::Dynamic && !is_cancel {
                     // One that speaks of closing is a release, and none is skipped that panics itself.
                     let closes = self.cx.called_text(call.expr).to_ascii_lowercase().contains("close");
                     let mut without = state.clone();
