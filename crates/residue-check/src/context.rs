@@ -344,6 +344,16 @@ impl<'a> FileCx<'a> {
         }
     }
 
+    /// Whether a variable is a package's error, as such are declared: nobody sets it to nil.
+    pub(crate) fn is_declared_error(self, var: ObjId) -> bool {
+        self.pkg.bodies.object(var).is_some_and(|object| {
+            let name = object.name.as_str();
+            matches!(object.kind, ObjKind::Var(VarKind::Package))
+                && (name.starts_with("Err") || name.starts_with("err") || name == "EOF")
+                && *object.ty() == residue_types::error_type()
+        })
+    }
+
     /// Whether an expression is `_`.
     pub(crate) fn is_blank(self, expr: ExprId) -> bool {
         matches!(self.tree().expr(expr), Expr::Ident(ident) if self.tree().ident_text(ident) == "_")

@@ -19,6 +19,7 @@
 //! untouched = "it may be empty"     # why it may cost nothing where a test never looks at it (optional): then a note
 //! without = ["HEAD"]                # constants with which the acquiring call gives none (optional)
 //! settled = ["Handshake"]           # its methods that can't fail on what was acquired (optional)
+//! nothing_if = ["StatusCode 204"]   # numbers in fields of what holds it that say that there is nothing (optional)
 //! maker_release = ["Wait"]          # methods of what it was acquired from that release it (optional)
 //! maker_fails = ["Start"]           # such methods that release it where they fail (optional)
 //! twice = "the number may be another file's by then"   # what a second release does (optional): then R205 looks for it
@@ -35,6 +36,7 @@
 //! borrows = ["*"]                   # leave the arguments to the caller; `*`: all functions of the package
 //! runs = ["(*Once).Do"]             # calls the function literals it is given, now or later
 //! leaves = ["raw-fd"]               # all its functions leave these kinds to the caller, but those that speak of closing
+//! keeps = ["SetOutput"]             # keep an argument, and what that writes to, for as long as the process lives
 //! wraps = ["NewReader"]             # the result uses the argument, which is still the caller's to release
 //! owns = ["Client"]                 # releasing the result releases the argument
 //! options = ["XDPOptions"]          # struct types that only carry arguments into a call
@@ -110,6 +112,8 @@ pub struct Resource {
     pub without: Vec<String>,
     /// Its methods that can't fail on what was acquired: that has been done.
     pub settled: Vec<String>,
+    /// Fields of what holds it, each with a number that says that there is nothing to release.
+    pub nothing_if: Vec<(String, i64)>,
     /// Methods of what it was acquired from that release it.
     pub maker_release: Vec<String>,
     /// Such methods that release it where they fail.
@@ -195,6 +199,8 @@ pub struct Roles {
     pub cancels: bool,
     /// A failure of a function that it is given ends the process: it is a command of a command line.
     pub commands: bool,
+    /// It keeps its arguments, and what they use, for as long as the process lives.
+    pub keeps: bool,
     /// Its result is a context that is never cancelled.
     pub root_context: bool,
     /// It tells whether its first argument begins, or ends, with its second.

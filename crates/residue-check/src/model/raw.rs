@@ -76,6 +76,8 @@ struct RawResource {
     #[serde(default)]
     settled: Names,
     #[serde(default)]
+    nothing_if: Names,
+    #[serde(default)]
     maker_release: Names,
     #[serde(default)]
     maker_fails: Names,
@@ -117,6 +119,8 @@ struct RawPackage {
     runs: Names,
     #[serde(default)]
     leaves: Names,
+    #[serde(default)]
+    keeps: Names,
     #[serde(default)]
     wraps: Names,
     #[serde(default)]
@@ -266,6 +270,17 @@ impl Reader<'_> {
                 self.error(&source.at(name.span()), format!("`{}` is not a name", name.get_ref()));
             }
         }
+        let mut nothing_if = Vec::new();
+        for name in &raw.nothing_if {
+            let parts = name.get_ref().split_once(' ').map(|(field, number)| (field, number.parse()));
+            match parts {
+                Some((field, Ok(number))) if is_name(field) => nothing_if.push((field.to_owned(), number)),
+                _ => {
+                    let message = format!("`{}` is not a field and a number: write `Field 1`", name.get_ref());
+                    self.error(&source.at(name.span()), message);
+                }
+            }
+        }
         let severity = self.parse::<Severity>(source, &raw.severity).unwrap_or(Severity::Warning);
         let confidence = self.parse::<Confidence>(source, &raw.confidence).unwrap_or(Confidence::Medium);
         let text = |names: &Names| names.iter().map(|name| name.get_ref().clone()).collect();
@@ -285,6 +300,7 @@ impl Reader<'_> {
             untouched: raw.untouched.clone(),
             without: raw.without.clone(),
             settled: text(&raw.settled),
+            nothing_if,
             maker_release: text(&raw.maker_release),
             maker_fails: text(&raw.maker_fails),
             twice: raw.twice.clone(),
@@ -380,7 +396,8 @@ impl Reader<'_> {
         for (names, end) in [(&raw.tests_prefix, Affix::Prefix), (&raw.tests_suffix, Affix::Suffix)] {
             self.give(source, path, names, |roles| roles.tests_end.replace(end).is_none());
         }
-        let flags: [(&Names, Flag); 17] = [
+        let flags: [(&Names, Flag); 18] = [
+            (&raw.keeps, |roles| &mut roles.keeps),
             (&raw.commands, |roles| &mut roles.commands),
             (&raw.ends, |roles| &mut roles.ends),
             (&raw.panics, |roles| &mut roles.panics),

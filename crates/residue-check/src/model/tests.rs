@@ -126,7 +126,7 @@ fn errors_have_file_and_line() {
         errors(&[("m.toml", "[[package]]\npath = \"os\"\nborows = [\"Chmod\"]\n")]),
         [
             "m.toml:3:1: unknown field `borows`, expected one of `path`, `acquire`, `acquire_if`, `release`, `until_cancelled`, \
-          `drains`, `makes_error`, `never_fails`, `ends`, `panics`, `outlives`, `no_return`, `borrows`, `runs`, `leaves`, `wraps`, `owns`, `cancels`, `root_context`, `tests_prefix`, `tests_suffix`, `test_fails`, `expects_error`, \
+          `drains`, `makes_error`, `never_fails`, `ends`, `panics`, `outlives`, `no_return`, `borrows`, `runs`, `leaves`, `keeps`, `wraps`, `owns`, `cancels`, `root_context`, `tests_prefix`, `tests_suffix`, `test_fails`, `expects_error`, \
           `expects_success`, `options`, `handlers`, `commands`, `command_fields`, `declarations`"
         ]
     );

@@ -1,11 +1,9 @@
 //! What branches say: nil or not, equal or not, an error or none; and what follows for the resources that came with it.
 
-use residue_syntax::ast::BinaryOp;
-use residue_types::{ObjId, ObjKind, Objects, VarKind};
-
 use super::exec::Exec;
 use super::store::{Fact, Field, SiteId, State, Status};
 use super::sym::{Affix, Def, Sym};
+use residue_syntax::ast::BinaryOp;
 
 /// Conditions that are remembered at once. What is known of errors and resources is apart.
 const FACTS_MAX: usize = 64;
@@ -21,7 +19,7 @@ impl Exec<'_> {
         match self.syms.def(sym) {
             Def::Nil => Some(true),
             // A declared error: `io.EOF`, `errNotFound`.
-            Def::Var(var) if self.is_declared_error(var) => Some(false),
+            Def::Var(var) if self.cx.is_declared_error(var) => Some(false),
             Def::Const(_)
             | Def::Int(_)
             | Def::Alloc(_)
@@ -31,17 +29,6 @@ impl Exec<'_> {
             | Def::Method(..) => Some(false),
             _ => None,
         }
-    }
-
-    /// Whether a variable is a package's error, as such are declared: nobody sets it to nil.
-    fn is_declared_error(&self, var: ObjId) -> bool {
-        let bodies = self.cx.pkg.bodies;
-        bodies.object(var).is_some_and(|object| {
-            let name = object.name.as_str();
-            matches!(object.kind, ObjKind::Var(VarKind::Package))
-                && (name.starts_with("Err") || name.starts_with("err") || name == "EOF")
-                && *object.ty() == residue_types::error_type()
-        })
     }
 
     /// The truth of a condition, where it is known.
@@ -158,6 +145,7 @@ impl Exec<'_> {
                 self.set_nil(state, x, truth);
             }
             Def::Compare(BinaryOp::Eq, x, y) if truth => {
+                self.nothing_there(state, x, y);
                 // Equal to an error that is declared: `err == io.EOF`.
                 if matches!(self.syms.def(y), Def::Var(_)) || self.is_nil(state, y) == Some(false) {
                     self.set_nil(state, x, false);
@@ -192,6 +180,18 @@ impl Exec<'_> {
             state.facts.set(cond, if truth { Fact::True } else { Fact::False });
         }
         true
+    }
+
+    /// A field that says by its number that there is nothing to release: the status of a response without a body.
+    fn nothing_there(&self, state: &mut State, x: Sym, y: Sym) {
+        let (Def::Field(base, name), Def::Int(number)) = (self.syms.def(x), self.syms.def(y)) else { return };
+        let says_so = |site: SiteId| {
+            let resource = self.model(site);
+            resource.is_some_and(|r| r.nothing_if.iter().any(|(field, n)| *n == number && name == **field))
+        };
+        for site in self.sites_at(state, base).into_iter().filter(|&site| says_so(site)) {
+            fail(state, site);
+        }
     }
 
     /// Learns whether something is nil, and what follows for the resources that came with it.

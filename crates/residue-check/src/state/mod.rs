@@ -149,6 +149,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         makes_recoverer: quick.makes_recoverer,
         called: quick.called,
         drains: quick.drains,
+        makes_error: quick.makes_error,
         panics: quick.panics,
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
         ..Summary::default()
@@ -216,7 +217,7 @@ fn read(exec: &Exec<'_>, ir: &ir::Body, (sets_field, guarded): (bool, bool), sum
         }
     }
     owned(exec, exits, error, summary);
-    summary.makes_error = !exits.is_empty()
+    summary.makes_error |= !exits.is_empty()
         && error.is_some_and(|error| {
             let never_nil =
                 |exit: &Exit| exit.results.get(error).is_some_and(|&sym| exec.is_nil(&exit.state, sym) == Some(false));

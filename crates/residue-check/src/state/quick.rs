@@ -5,7 +5,7 @@
 //! The answer holds for every path and is the worst of all.
 
 use residue_flow::ir::{self, At, Op};
-use residue_flow::{Parent, Stop, graph};
+use residue_flow::{BlockId, Parent, Stop, graph};
 use residue_types::{Builtin, Callee, ObjId, ObjKind, Objects, VarKind};
 use rustc_hash::FxHashMap;
 
@@ -63,6 +63,8 @@ pub(crate) struct Quick {
     pub(crate) makes_recoverer: bool,
     /// Which variables are function values that it calls, and only calls: not deferred, not passed on.
     pub(crate) called: u64,
+    /// Whether each error that it returns is made there and so is not nil.
+    pub(crate) makes_error: bool,
     /// Which it reads to their end before it returns, however it does.
     pub(crate) drains: u64,
     /// Which are deferred or started.
@@ -88,7 +90,8 @@ pub(crate) fn look(cx: FileCx<'_>, ir: &ir::Body, roots: &[Option<ObjId>]) -> Qu
         _ => Vec::new(),
     };
     let values = vec![0; ir.len()];
-    let mut look = Look { cx, ir, outer, vars: FxHashMap::default(), values, set: 0, out: Quick::default() };
+    let (vars, out) = (FxHashMap::default(), Quick::default());
+    let mut look = Look { cx, ir, outer, block: ir.cfg.entry(), vars, values, set: 0, out };
     for (i, root) in roots.iter().enumerate() {
         match root {
             Some(root) if i < ROOTS_MAX => _ = look.vars.insert(*root, 1 << i),
@@ -105,6 +108,7 @@ pub(crate) fn look(cx: FileCx<'_>, ir: &ir::Body, roots: &[Option<ObjId>]) -> Qu
     if !settled {
         look.out.fates.escaped = u64::MAX;
     }
+    look.out.makes_error = look.makes_error();
     look.out.called &= !(look.out.called_elsewhere | look.out.fates.escaped | look.out.fates.returned);
     look.out
 }
@@ -118,10 +122,43 @@ struct Look<'a, 'b> {
     values: Vec<u64>,
     /// How many bits variables have been given.
     set: u32,
+    /// The block that is being looked at.
+    block: BlockId,
     out: Quick,
 }
 
 impl Look<'_, '_> {
+    /// Whether each return gives an error that is plainly not nil.
+    fn makes_error(&self) -> bool {
+        let results = self.cx.result_types(self.ir.function);
+        let Some(error) = results.iter().rposition(|ty| *ty == residue_types::error_type()) else { return false };
+        let returns = self.ir.cfg.blocks().filter(|(_, data)| data.live);
+        let mut returns =
+            returns.flat_map(|(block, _)| self.ir.instrs(block)).filter_map(|(_, instr)| match instr.op {
+                Op::Return(values) => Some(self.ir.values(values).get(error).copied()),
+                _ => None,
+            });
+        let first = returns.next();
+        first.into_iter().chain(returns).all(|value| value.is_some_and(|value| self.is_error(value))) && first.is_some()
+    }
+
+    /// Whether a value is an error: made here, or one that a package declares.
+    fn is_error(&self, mut value: ir::Value) -> bool {
+        while let Op::ToInterface(x) | Op::Convert(x) = self.ir.instr(value).op {
+            value = x;
+        }
+        match self.ir.instr(value).op {
+            Op::New(_) | Op::Composite { .. } => true,
+            Op::Load(var) => self.cx.is_declared_error(var),
+            Op::Call(id) => {
+                let call = self.ir.call(id);
+                let summary = || self.cx.summary_of(&call.callee).is_some_and(|summary| summary.makes_error);
+                self.cx.roles(call.expr).map_or_else(summary, |roles| roles.makes_error)
+            }
+            _ => false,
+        }
+    }
+
     /// Looks at everything once. Whether something changed.
     fn round(&mut self) -> bool {
         let before = (self.out.fates, self.set);
@@ -130,6 +167,7 @@ impl Look<'_, '_> {
             if !data.live {
                 continue;
             }
+            self.block = block;
             for (value, instr) in self.ir.instrs(block) {
                 let bits = self.instr(instr);
                 let drained = self.drained(instr.op) & !self.out.drains;
@@ -320,9 +358,7 @@ impl Look<'_, '_> {
                     self.suffer(self.cx.capture_effect(lit, var), bits);
                 }
             }
-            if self.out.outlives.is_none() {
-                self.out.outlives = self.cx.literal_outlives(lit);
-            }
+            self.outlives(|cx| cx.literal_outlives(lit));
             self.escape(self.all(call.args));
             self.out.releases = true;
             return 0;
@@ -349,17 +385,15 @@ impl Look<'_, '_> {
                 self.panics("an argument that is not right", instr.at);
             }
             self.out.exits |= roles.no_return == Some(Stop::Exit);
-            if roles.outlives && self.out.outlives.is_none() {
-                self.out.outlives = Some(self.cx.called_text(call.expr));
+            if roles.outlives {
+                self.outlives(|cx| Some(cx.called_text(call.expr)));
             }
         }
         if let Some(summary) = &summary {
             self.out.acquires |= !summary.owned.is_empty();
             self.out.releases |= !summary.releases.is_empty();
             self.out.exits |= summary.stops == Some(Stop::Exit);
-            if self.out.outlives.is_none() {
-                self.out.outlives.clone_from(&summary.outlives);
-            }
+            self.outlives(|_| summary.outlives.clone());
             if let Some(panics) = &summary.panics
                 && !self.cx.is_foreign_std(call)
                 && self.out.panics.is_none()
@@ -401,6 +435,17 @@ impl Look<'_, '_> {
             }
         }
         result | self.arguments(call, roles, summary.as_deref())
+    }
+
+    /// A call that matters beyond the end of the process. Of a function, what it does on some of its paths only says
+    /// little about a call of it.
+    fn outlives(&mut self, what: impl FnOnce(FileCx<'_>) -> Option<String>) {
+        if self.out.outlives.is_none()
+            && let Some(what) = what(self.cx)
+            && (matches!(self.ir.function, Parent::Expr(_)) || graph::always(&self.ir.cfg, self.block))
+        {
+            self.out.outlives = Some(what);
+        }
     }
 
     /// The bits of what a call reads to its end.
