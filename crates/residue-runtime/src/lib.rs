@@ -13,6 +13,7 @@ mod defers;
 mod error;
 mod frames;
 pub mod heap;
+mod interrupted;
 mod labels;
 mod model;
 mod offsets;

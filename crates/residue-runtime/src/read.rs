@@ -11,6 +11,7 @@ use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::copies::Copies;
 use crate::defers::{Frames, Reader};
+use crate::interrupted::{self, General};
 use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
 use crate::stack::{Copied, Physical, Start, Walked, Walker};
@@ -60,6 +61,8 @@ pub(crate) struct KeptStack {
     pub(crate) frames: Vec<Physical>,
     /// It was interrupted anywhere, so the innermost frame has no map that holds.
     pub(crate) interrupted: bool,
+    /// What was in registers then.
+    pub(crate) registers: Option<General>,
 }
 
 /// Reads the goroutines, and what else is wanted while threads are stopped.
@@ -172,6 +175,8 @@ struct Candidate {
     address: u64,
     record: Vec<u8>,
     start: Option<Start>,
+    /// What is in registers, where it was interrupted.
+    registers: Option<General>,
     /// Why there is no start.
     why: Option<&'static str>,
 }
@@ -261,6 +266,8 @@ impl Collector<'_, '_> {
         let field = |at| word(&record, at);
         let bounds = (field(offsets.stack), field(offsets.stack + 8));
         let saved = Start { pc: field(offsets.sched_pc), sp: field(offsets.sched_sp), lr: field(offsets.sched_lr) };
+        let arch = self.binary.elf.arch;
+        let mut general = None;
         let (start, why) = match allgs::status(&record, offsets) {
             2 => {
                 let m = field(offsets.m);
@@ -271,13 +278,24 @@ impl Collector<'_, '_> {
                     None => (None, Some("it was running")),
                     Some(thread) if (bounds.0..bounds.1).contains(&thread.registers.sp) => {
                         let registers = thread.registers;
+                        general = Some(General::of_thread(&registers.general, arch));
                         (Some(Start { pc: registers.pc, sp: registers.sp, lr: registers.lr }), None)
                     }
-                    Some(thread) if self.in_signal_handler(m, thread.registers.sp) => {
-                        (None, Some("its thread was in a signal handler"))
-                    }
-                    // On the system stack: what it left is saved.
-                    Some(_) => (Some(saved), None),
+                    Some(thread) => match interrupted::signal_stack(self.target, offsets, m) {
+                        Some((low, high)) if (low..high).contains(&thread.registers.sp) => {
+                            match interrupted::by_signal(self.target, (low, high), arch) {
+                                Some((start, values)) if (bounds.0..bounds.1).contains(&start.sp) => {
+                                    general = Some(values);
+                                    (Some(start), None)
+                                }
+                                // The system stack was interrupted: what the goroutine left is saved.
+                                Some(_) => (Some(saved), None),
+                                None => (None, Some("its thread was in a signal handler")),
+                            }
+                        }
+                        // On the system stack: what it left is saved.
+                        _ => (Some(saved), None),
+                    },
                 }
             }
             _ if field(offsets.syscall_sp) != 0 => {
@@ -287,14 +305,7 @@ impl Collector<'_, '_> {
         };
         let start = start.filter(|start| (bounds.0..=bounds.1).contains(&start.sp));
         let why = why.or_else(|| start.is_none().then_some("its stack pointer isn't on its stack"));
-        Candidate { address, record, start, why }
-    }
-
-    fn in_signal_handler(&self, m: u64, sp: u64) -> bool {
-        let signal = self.target.word(m.wrapping_add(self.offsets.m_signal)).unwrap_or(0);
-        let stack = signal.wrapping_add(self.offsets.stack as u64);
-        let (low, high) = (self.target.word(stack), self.target.word(stack.wrapping_add(8)));
-        low.zip(high).is_some_and(|(low, high)| (low..high).contains(&sp))
+        Candidate { address, record, start, registers: general, why }
     }
 
     /// Copies stacks in batches, and reads what is on them.
@@ -391,6 +402,7 @@ impl Collector<'_, '_> {
                             stack,
                             frames: walked.map(|walked| walked.frames).unwrap_or_default(),
                             interrupted: goroutine.status == Status::Running,
+                            registers: candidate.registers,
                         });
                     }
                     self.goroutines.push(goroutine);

@@ -9,30 +9,31 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Numbers, start, used_words};
 use residue_gobin::{Binary, Elf};
-use residue_runtime::Options;
 use residue_runtime::heap::{Heap, Layouts};
+use residue_runtime::{Freeze, Options};
 use residue_target::Target;
 
 /// Memory that this process may ever have used: the core is mapped, what is read of it isn't large.
 const MEMORY_KB_MAX: u64 = 1_500_000;
 
-fn options(freeze: bool) -> Options {
-    let freeze = if freeze { residue_runtime::Freeze::Roots } else { residue_runtime::Freeze::None };
+fn options(freeze: Freeze) -> Options {
     Options { freeze, key: [1; 32], reveal: false, now: None }
 }
 
 /// Reads all there is to read; how many objects there are.
-fn look(target: &Target) -> Option<u64> {
+fn look(target: &Target, freeze: Freeze) -> Option<u64> {
     let start = Instant::now();
     let binary = Binary::parse(&target.program).unwrap();
     let layouts = Layouts::of(&binary).unwrap();
-    let found = Heap::read(target, &binary, &layouts, &options(true)).ok().map(|(report, mut heap)| {
+    let found = Heap::read(target, &binary, &layouts, &options(freeze)).ok().map(|(report, mut heap)| {
         let summary = heap.summary();
         let retained = heap.retained();
         assert!(retained.total <= summary.object_bytes);
@@ -62,19 +63,80 @@ fn memory_kb() -> u64 {
     line.trim().split(' ').next().unwrap().parse().unwrap()
 }
 
+/// What was met while a program was looked at in one mode.
+#[derive(Debug, Default)]
+struct Met {
+    read: usize,
+    refused: usize,
+    /// Looks in which not all nodes of the list were there, or more.
+    torn: usize,
+    notes: BTreeMap<&'static str, usize>,
+}
+
+/// One look: the list that the program turns, and that everything told has a name and sizes that can be.
+fn look_at_list(target: &Target, freeze: Freeze, met: &mut Met) {
+    let binary = Binary::parse(&target.program).unwrap();
+    let layouts = Layouts::of(&binary).unwrap();
+    let Ok((report, mut heap)) = Heap::read(target, &binary, &layouts, &options(freeze)) else {
+        met.refused += 1;
+        return;
+    };
+    met.read += 1;
+    for (what, count) in heap.notes.iter().chain(&report.inconsistencies) {
+        *met.notes.entry(what).or_default() += count;
+    }
+    let summary = heap.summary();
+    let kinds = heap.kinds(None);
+    assert_eq!(kinds.iter().map(|kind| kind.objects).sum::<u64>(), summary.objects);
+    let sensible =
+        |name: &str| !name.is_empty() && name.len() < 500 && name.chars().all(|c| c >= ' ' && c != '\u{fffd}');
+    for name in kinds.iter().filter_map(|kind| kind.name.as_deref()) {
+        assert!(sensible(name), "{name:?}");
+        let of_main = name.contains("main.");
+        assert!(!of_main || name.contains("main.node") || name.starts_with("closure of main."), "{name:?}");
+    }
+    let nodes = heap.objects_of("main.node");
+    let why = heap.why(&nodes);
+    met.torn += usize::from(why.objects - why.unreachable != 1000);
+    for holding in &why.holdings {
+        assert!(sensible(&holding.path.root), "{:?}", holding.path);
+        assert!(holding.path.steps.iter().all(|step| step.kind.as_deref().is_none_or(sensible)), "{:?}", holding.path);
+    }
+    let finalizers = heap.finalizers(&report);
+    for group in &finalizers.groups {
+        assert!(group.function.as_deref().is_none_or(sensible), "{group:?}");
+    }
+}
+
 #[test]
 fn a_heap_that_never_holds_still_is_read_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start("busy", folder.path());
+    let (pid, mut stdin) = (running.pid(), running.stdin());
     assert_eq!(running.line().as_deref(), Some("ready"));
-    let mut read = 0;
-    for _ in 0..15 {
-        // Opened anew: the heap grows.
-        let target = Target::process(running.pid()).unwrap();
-        read += usize::from(look(&target).is_some());
+    let mut rounds_made = || -> u64 {
+        stdin.write_all(b"\n").unwrap();
+        running.line().expect("it lives").parse().unwrap()
+    };
+    let before = rounds_made();
+    let rounds = if std::env::var_os("RESIDUE_TEST_FULL").is_some() { 1000 } else { 15 };
+    let mut all = BTreeMap::new();
+    for freeze in [Freeze::Roots, Freeze::Full, Freeze::None] {
+        let met: &mut Met = all.entry(freeze.name()).or_default();
+        // What is heavy, too, a few times.
+        let _ = Target::process(pid).ok().and_then(|target| look(&target, freeze));
+        for _ in 0..rounds {
+            // Opened anew: the heap grows.
+            look_at_list(&Target::process(pid).unwrap(), freeze, met);
+        }
+        assert!(rounds_made() > before);
     }
-    assert!(read >= 12, "{read} of 15");
-    assert!(running.is_alive());
+    // For docs/results/inspect.md.
+    eprintln!("{rounds} looks in each mode: {all:#?}");
+    assert_eq!((all["full"].refused, all["roots"].refused), (0, 0));
+    assert!(all["none"].read * 10 >= rounds * 8, "{:?}", all["none"]);
+    // At one moment all of it is there.
+    assert!(all["full"].torn * 100 <= rounds, "{:?}", all["full"]);
 }
 
 #[test]
@@ -88,7 +150,7 @@ fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
     drop(running);
     let path = folder.path().join(format!("core.{pid}"));
     let program = folder.path().join("busy");
-    let look = || Target::core(&path, Some(&program)).ok().and_then(|target| look(&target));
+    let look = || Target::core(&path, Some(&program)).ok().and_then(|target| look(&target, Freeze::Full));
     let whole = look().unwrap();
     let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     let mut headers = vec![0; 1 << 20];

@@ -267,12 +267,8 @@ fn word(data: &[u8], at: usize) -> Option<u64> {
 /// `struct elf_prstatus`: the thread's id at 32, its general registers from 112 on.
 fn thread(content: &[u8], arch: Arch) -> Option<Thread> {
     let tid = u64::from(u32::from_le_bytes(content.get(32..36)?.try_into().ok()?));
-    let register = |index: usize| word(content, 112 + 8 * index);
-    let registers = match arch {
-        Arch::Amd64 => Registers { pc: register(16)?, sp: register(19)?, lr: 0 },
-        Arch::Arm64 => Registers { pc: register(32)?, sp: register(31)?, lr: register(30)? },
-    };
-    Some(Thread { tid, registers })
+    let words: Vec<u64> = (0..33).map_while(|index| word(content, 112 + 8 * index)).collect();
+    Some(Thread { tid, registers: Registers::of(&words, arch)? })
 }
 
 /// `NT_FILE`: count, page size, ranges with offsets, then names.

@@ -5,6 +5,8 @@
 use std::io::{Error, Result};
 use std::ptr;
 
+use residue_gobin::Arch;
+
 use crate::Registers;
 
 /// Ranges in one call, at most: less than `IOV_MAX`.
@@ -89,10 +91,8 @@ pub(crate) fn registers(tid: i32) -> Result<Registers> {
     if result == -1 {
         return Err(Error::last_os_error());
     }
-    #[cfg(target_arch = "x86_64")]
-    return Ok(Registers { pc: values[16], sp: values[19], lr: 0 });
-    #[cfg(not(target_arch = "x86_64"))]
-    return Ok(Registers { pc: values[32], sp: values[31], lr: values[30] });
+    let arch = if cfg!(target_arch = "x86_64") { Arch::Amd64 } else { Arch::Arm64 };
+    Registers::of(&values, arch).ok_or_else(|| Error::from_raw_os_error(libc::ENODATA))
 }
 
 /// The unit of times in `/proc/PID/stat`.

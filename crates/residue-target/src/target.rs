@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use residue_gobin::Elf;
+use residue_gobin::{Arch, Elf};
 
 use crate::core::Core;
 use crate::held::Held;
 use crate::{Error, Mapping, Memory, Room, program};
 
-/// Registers of a thread that say where it is.
+/// General registers, on the machine that has most.
+const GENERAL: usize = 31;
+
+/// Registers of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
     /// The instruction it is at.
@@ -18,6 +21,23 @@ pub struct Registers {
     pub sp: u64,
     /// Where it returns to, on machines that keep that in a register.
     pub lr: u64,
+    /// All general ones, as `struct user_regs_struct` (x86-64: 15 in its order) or `struct user_pt_regs` (arm64: 31) have
+    /// them; zeros behind.
+    pub general: [u64; GENERAL],
+}
+
+impl Registers {
+    /// Of the words of `NT_PRSTATUS`'s registers.
+    pub(crate) fn of(words: &[u64], arch: Arch) -> Option<Self> {
+        let (count, pc, sp) = match arch {
+            Arch::Amd64 => (15, 16, 19),
+            Arch::Arm64 => (31, 32, 31),
+        };
+        let mut general = [0; GENERAL];
+        general[..count].copy_from_slice(words.get(..count)?);
+        let lr = if arch == Arch::Arm64 { *words.get(30)? } else { 0 };
+        Some(Self { pc: *words.get(pc)?, sp: *words.get(sp)?, lr, general })
+    }
 }
 
 /// A thread that doesn't run.

@@ -147,7 +147,9 @@ impl Heap<'_> {
                 _ if own => State::OwnFunction,
                 From::Variable(_) if tiny() => State::TinyBlock,
                 From::Variable(_) => State::KeptByVariable,
-                From::Frame { .. } | From::Goroutine { .. } | From::Deferred { .. } => State::InUse,
+                From::Frame { .. } | From::Register { .. } | From::Goroutine { .. } | From::Deferred { .. } => {
+                    State::InUse
+                }
                 _ => State::KeptOtherwise,
             };
             return (state, Some(from));
@@ -248,7 +250,9 @@ impl Heap<'_> {
     pub(super) fn merged(&self, from: From) -> From {
         match from {
             From::Variable(at) => From::Variable(self.variable_start(at)),
-            From::Frame { stack, .. } | From::Deferred { stack, .. } => From::Goroutine { stack },
+            From::Frame { stack, .. } | From::Register { stack, .. } | From::Deferred { stack, .. } => {
+                From::Goroutine { stack }
+            }
             From::FinalizerOf(_) => From::FinalizerOf(0),
             From::CleanupOf(_) => From::CleanupOf(0),
             other => other,

@@ -86,6 +86,10 @@ impl Heap<'_> {
     /// What a root is called.
     pub(super) fn root_name(&self, from: From) -> String {
         let goroutine = |stack: u32| self.stacks.get(stack as usize).map_or(0, |kept| kept.id);
+        let function = |stack: u32, frame: u32| {
+            let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
+            kept.map_or("", |frame| &*frame.place.name)
+        };
         match from {
             From::Variable(at) => match self.variable(at) {
                 Some((variable, 0)) => format!("package variable {}", variable.name),
@@ -94,11 +98,11 @@ impl Heap<'_> {
                 }
                 None => format!("package variable at {}", self.place(at)),
             },
-            From::Frame { stack, frame, .. } => {
-                let kept = self.stacks.get(stack as usize);
-                let name =
-                    kept.and_then(|kept| kept.frames.get(frame as usize)).map(|frame| frame.place.name.to_string());
-                format!("goroutine {} in {}", goroutine(stack), name.unwrap_or_default())
+            From::Frame { stack, frame, .. } => format!("goroutine {} in {}", goroutine(stack), function(stack, frame)),
+            From::Register { stack, number } => {
+                let registers = self.stacks.get(stack as usize).and_then(|kept| kept.registers.as_ref());
+                let register = registers.map_or_else(String::new, |registers| registers.name(usize::from(number)));
+                format!("goroutine {} in {}, register {register}", goroutine(stack), function(stack, 0))
             }
             From::Deferred { stack, .. } => format!("deferred call of goroutine {}", goroutine(stack)),
             From::Goroutine { stack } => format!("goroutine {}", goroutine(stack)),
@@ -114,7 +118,8 @@ impl Heap<'_> {
     /// What roots like this one are called: those of goroutines by the function they are in.
     pub(super) fn root_class(&self, from: From) -> String {
         match from {
-            From::Frame { stack, frame, .. } => {
+            From::Frame { stack, .. } | From::Register { stack, .. } => {
+                let frame = if let From::Frame { frame, .. } = from { frame } else { 0 };
                 let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
                 format!("goroutines in {}", kept.map_or("", |frame| &*frame.place.name))
             }

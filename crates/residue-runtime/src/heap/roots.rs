@@ -4,7 +4,7 @@
 //! each call (`FUNCDATA_LocalsPointerMaps`, `FUNCDATA_ArgsPointerMaps`, `PCDATA_StackMapIndex`; `runtime/stkframe.go`), and
 //! variables whose address is taken live as long as something leads to them (`FUNCDATA_StackObjects`,
 //! `runtime/mgcstack.go`). A frame that was interrupted at any instruction has no map that holds there: each of its words
-//! that looks like a pointer is taken for one, as the collector does.
+//! that looks like a pointer is taken for one, as the collector does, and what was in registers, too.
 
 use residue_gobin::Binary;
 use residue_target::{Memory as _, MemoryExt as _, Target};
@@ -44,6 +44,8 @@ pub(crate) enum From {
     Variable(u64),
     /// A word of a frame: numbers of stack and frame, address.
     Frame { stack: u32, frame: u32, at: u64 },
+    /// A register of a goroutine that was interrupted: numbers of stack and register.
+    Register { stack: u32, number: u8 },
     /// A deferred call of a goroutine, by the address of its record.
     Deferred { stack: u32, at: u64 },
     /// The record of a goroutine; the list of all keeps it.
@@ -138,6 +140,15 @@ impl Stacks<'_> {
             }
             // The frame above was interrupted where there is no map.
             guess = injected;
+        }
+        for (register, value) in (0..).zip(kept.registers.iter().flat_map(|registers| &registers.values)) {
+            match self.spans.object_at(*value) {
+                Some((object, _)) => {
+                    let from = From::Register { stack: number, number: register };
+                    found.roots.push(Root { object, from, precise: false });
+                }
+                None => found.inner.push(*value),
+            }
         }
         self.deferred(kept, number, &mut found);
         self.follow(kept, number, &mut found, &mut taken);

@@ -116,8 +116,12 @@ impl Heap<'_> {
             } else if let Some(common) = group.common {
                 group.common = self.common(common, *object, &mut depths, &mut walked);
             }
-            if let Some(From::Frame { stack, .. } | From::Deferred { stack, .. } | From::Goroutine { stack }) =
-                self.reach.root(*object).map(|root| self.roots[root as usize].from)
+            if let Some(
+                From::Frame { stack, .. }
+                | From::Register { stack, .. }
+                | From::Deferred { stack, .. }
+                | From::Goroutine { stack },
+            ) = self.reach.root(*object).map(|root| self.roots[root as usize].from)
             {
                 group.stacks.insert(stack);
             }
@@ -205,14 +209,17 @@ impl Heap<'_> {
     /// What is the same of roots that are told as one: the variable, the function of a frame.
     fn alike(&self, from: From) -> Mark {
         match from {
-            From::Frame { stack, frame, .. } => {
-                let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
-                Mark::Function(kept.map_or(0, |frame| frame.place.entry))
-            }
+            From::Frame { stack, frame, .. } => self.function_of(stack, frame),
+            From::Register { stack, .. } => self.function_of(stack, 0),
             From::Deferred { .. } => Mark::Root(From::Deferred { stack: 0, at: 0 }),
             From::Goroutine { .. } => Mark::Root(From::Goroutine { stack: 0 }),
             other => Mark::Root(self.merged(other)),
         }
+    }
+
+    fn function_of(&self, stack: u32, frame: u32) -> Mark {
+        let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
+        Mark::Function(kept.map_or(0, |frame| frame.place.entry))
     }
 
     fn depth(&self, object: u32, depths: &mut FxHashMap<u32, u32>) -> u32 {
@@ -427,6 +434,7 @@ impl From {
         match self {
             Self::Variable(_) => "variable",
             Self::Frame { .. } => "frame",
+            Self::Register { .. } => "register",
             Self::Deferred { .. } => "deferred",
             Self::Goroutine { .. } => "goroutine",
             Self::FinalizerOf(_) => "finalizer",

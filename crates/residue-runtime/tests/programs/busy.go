@@ -1,4 +1,5 @@
-// Never holds still: goroutines come and go, stacks grow and shrink, defers and panics run all the time.
+// Never holds still: goroutines come and go, stacks grow and shrink, defers and panics run all the time, and a list of
+// 1,000 nodes is turned: at each moment all of them are there, one of them perhaps in a register only.
 //
 // Prints "ready", then answers each line with the number of rounds that its goroutines have made.
 package main
@@ -12,6 +13,24 @@ import (
 )
 
 var rounds atomic.Int64
+
+// Large enough for the runtime to note its type beside it.
+type node struct {
+	next *node
+	pad  [80]uint64
+}
+
+var first, last *node
+
+func turn() {
+	for {
+		n := first
+		first = n.next
+		n.next = nil
+		last.next = n
+		last = n
+	}
+}
 
 func deep(n int) (sum int) {
 	var pad [64]int
@@ -46,6 +65,12 @@ func work(seed int, done chan<- int) {
 }
 
 func main() {
+	last = &node{}
+	first = last
+	for i := 1; i < 1000; i++ {
+		first = &node{next: first}
+	}
+	go turn()
 	for i := 0; i < 16; i++ {
 		go func() {
 			for seed := i; ; seed++ {
