@@ -15,9 +15,21 @@ use residue_gobin::Binary;
 use residue_runtime::heap::{Heap, Layouts, NoteKind, State};
 use residue_runtime::{Freeze, Options, Report};
 use residue_target::Target;
-use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::go::{Go, Running, WITH_C, emulated, has_emulator, releases, uses_c};
 
-const BUILDS: &[&[&str]] = &[&["-ldflags=-s -w"], &[], &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"]];
+const BUILDS: &[&[&str]] = &[
+    &["-ldflags=-s -w"],
+    &[],
+    &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"],
+    &[WITH_C],
+    &[WITH_C, "-ldflags=-s -w", "-buildmode=pie"],
+    &["-race"],
+    &["-race", "-ldflags=-s -w"],
+];
+
+/// What programs are built for, as Go names it.
+const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
+const ARM: &str = "arm64";
 
 /// Objects that are kept: what the program calls them, the kind of root, and the variable where there is one.
 const KEPT: &[(&str, &str, &str)] = &[
@@ -57,20 +69,22 @@ struct Program {
     figures: BTreeMap<String, u64>,
 }
 
-fn start(go: &Go, flags: &[&str], folder: &Path, arguments: &[&str]) -> Program {
+fn start(go: &Go, flags: &[&str], folder: &Path, arguments: &[&str], arch: &str) -> Program {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
     let source = folder.join("source");
     std::fs::create_dir_all(&source).unwrap();
-    for name in ["heap.go", "heap_new.go", "heap_old.go"] {
+    for name in ["heap.go", "heap_new.go", "heap_old.go", "heap_c.go", "quit_arm64.go"] {
         std::fs::copy(sources.join(name), source.join(name)).unwrap();
     }
     std::fs::write(source.join("go.mod"), format!("module heap\n\ngo 1.{}\n", go.minor())).unwrap();
     let path = folder.join("heap");
     let mut command = go.command(&["build"]);
-    command.args(flags).arg("-o").arg(&path).arg(".").current_dir(&source);
-    let output = command.env("CGO_ENABLED", "0").env("GO111MODULE", "on").output().unwrap();
+    command.args(flags).arg("-o").arg(&path).arg(".").current_dir(&source).env("GOARCH", arch);
+    let output =
+        command.env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" }).env("GO111MODULE", "on").output().unwrap();
     assert!(output.status.success(), "{}: {}", go.version, String::from_utf8_lossy(&output.stderr));
-    let mut running = Running::start(Command::new(&path).args(arguments));
+    let mut command = if arch == ARM { emulated(&path, folder) } else { Command::new(&path) };
+    let mut running = Running::start(command.args(arguments));
     let (mut objects, mut figures) = (BTreeMap::new(), BTreeMap::new());
     for line in running.lines_until("ready") {
         let words: Vec<&str> = line.split(' ').collect();
@@ -97,7 +111,7 @@ fn what_is_held_is_what_the_program_says() {
     for go in releases() {
         for flags in BUILDS {
             let folder = tempfile::tempdir().unwrap();
-            let mut program = start(&go, flags, folder.path(), &[]);
+            let mut program = start(&go, flags, folder.path(), &[], HOST);
             let said = format!("{} {flags:?}", go.version);
             let mut target = Target::process(program.running.pid()).unwrap();
             for freeze in [Freeze::Roots, Freeze::None, Freeze::Full] {
@@ -111,6 +125,25 @@ fn what_is_held_is_what_the_program_says() {
             let core = Target::core(&folder.path().join(format!("core.{pid}")), Some(&program.path)).unwrap();
             check(&go, flags, &program, &core, Freeze::Full, &format!("{said}, core"));
             assert!(program.running.is_alive());
+        }
+    }
+}
+
+/// The same of programs for 64-bit Arm: an emulator runs them, and writes cores of them.
+#[test]
+fn what_is_held_on_other_machines_is_what_the_program_says() {
+    // Position-independent ones want the dynamic linker of such a machine.
+    let (releases, builds) = (releases(), &BUILDS[..2]);
+    if !has_emulator(releases.len() * builds.len(), "heaps of programs for arm64") {
+        return;
+    }
+    for go in releases {
+        for flags in builds {
+            let folder = tempfile::tempdir().unwrap();
+            let mut program = start(&go, flags, folder.path(), &[], ARM);
+            let core = program.running.emulated_core(folder.path());
+            let core = Target::core(&core, Some(&program.path)).unwrap();
+            check(&go, flags, &program, &core, Freeze::Full, &format!("{} arm64 {flags:?}, core", go.version));
         }
     }
 }
@@ -132,7 +165,7 @@ fn check(go: &Go, flags: &[&str], program: &Program, target: &Target, freeze: Fr
     let layouts = Layouts::of(&binary).unwrap();
     let (report, mut heap) = Heap::read(target, &binary, &layouts, &options(target, freeze))
         .unwrap_or_else(|error| panic!("{said}: {error}"));
-    let stripped = !flags.is_empty();
+    let stripped = flags.contains(&"-ldflags=-s -w");
     assert!(heap.notes.is_empty(), "{said}: {:?}", heap.notes);
     figures(program, &heap, said);
     if go.minor() >= 22 {
@@ -226,7 +259,7 @@ fn finalizers(go: &Go, heap: &Heap<'_>, report: &Report, said: &str) {
 fn a_finalizer_that_blocks_is_seen_with_what_waits_behind_it() {
     for go in releases() {
         let folder = tempfile::tempdir().unwrap();
-        let program = start(&go, BUILDS[0], folder.path(), &["stick"]);
+        let program = start(&go, BUILDS[0], folder.path(), &["stick"], HOST);
         let target = Target::process(program.running.pid()).unwrap();
         let binary = Binary::parse(&target.program).unwrap();
         let layouts = Layouts::of(&binary).unwrap();

@@ -17,9 +17,21 @@ use residue_runtime::DeferKind::{HeapRecord, OpenCoded, StackRecord};
 use residue_runtime::PanicState::{Active, Goexit, Recovered, Superseded};
 use residue_runtime::{DeferKind, Goroutine, Options, PanicState, Phase, Report, Role, Status, Word, inspect};
 use residue_target::Target;
-use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::go::{Go, Running, WITH_C, emulated, has_emulator, releases, uses_c};
 
-const BUILDS: &[&[&str]] = &[&["-ldflags=-s -w"], &[], &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"]];
+const BUILDS: &[&[&str]] = &[
+    &["-ldflags=-s -w"],
+    &[],
+    &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"],
+    &[WITH_C],
+    &[WITH_C, "-ldflags=-s -w", "-buildmode=pie"],
+    &["-race"],
+    &["-race", "-ldflags=-s -w"],
+];
+
+/// What programs are built for, as Go names it.
+const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
+const ARM: &str = "arm64";
 
 /// Why a goroutine waits, by what it says it is.
 const REASONS: &[(&str, &str)] = &[
@@ -43,21 +55,26 @@ struct Truth {
 }
 
 impl Truth {
-    fn start(go: &Go, flags: &[&str], folder: &Path) -> Self {
+    fn start(go: &Go, flags: &[&str], folder: &Path, arch: &str) -> Self {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
         // A folder, so that build constraints count.
         let source = folder.join("source");
         std::fs::create_dir_all(&source).unwrap();
-        for name in ["truth.go", "truth_range.go"] {
+        for name in ["truth.go", "truth_range.go", "truth_c.go", "quit_arm64.go"] {
             std::fs::copy(sources.join(name), source.join(name)).unwrap();
         }
         std::fs::write(source.join("go.mod"), format!("module truth\n\ngo 1.{}\n", go.minor())).unwrap();
         let program: PathBuf = folder.join("truth");
         let mut command = go.command(&["build"]);
-        command.args(flags).arg("-o").arg(&program).arg(".").current_dir(&source);
-        let output = command.env("CGO_ENABLED", "0").env("GO111MODULE", "on").output().unwrap();
+        command.args(flags).arg("-o").arg(&program).arg(".").current_dir(&source).env("GOARCH", arch);
+        let output = command
+            .env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" })
+            .env("GO111MODULE", "on")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}: {}", go.version, String::from_utf8_lossy(&output.stderr));
-        let mut running = Running::start(&mut Command::new(&program));
+        let mut command = if arch == ARM { emulated(&program, folder) } else { Command::new(&program) };
+        let mut running = Running::start(&mut command);
         let stdin = running.stdin();
         let said = running.lines_until("ready");
         let kinds = said.iter().map(|line| {
@@ -114,7 +131,7 @@ fn what_is_seen_is_what_the_program_says() {
     for go in releases() {
         for flags in BUILDS {
             let folder = tempfile::tempdir().unwrap();
-            let mut truth = Truth::start(&go, flags, folder.path());
+            let mut truth = Truth::start(&go, flags, folder.path(), HOST);
             let said = format!("{} {flags:?}", go.version);
             let target = Target::process(truth.running.pid()).unwrap();
             let binary = Binary::parse(&target.program).unwrap();
@@ -136,6 +153,30 @@ fn what_is_seen_is_what_the_program_says() {
             check(&truth, &report, &format!("{said}, core"));
             check_stacks(&truth, &report, &stacks, &format!("{said}, core"));
             assert!(truth.running.is_alive());
+        }
+    }
+}
+
+/// The same of programs for 64-bit Arm: an emulator runs them, and writes cores of them.
+#[test]
+fn what_is_seen_in_cores_of_other_machines_is_what_the_program_says() {
+    // Position-independent ones want the dynamic linker of such a machine.
+    let (releases, builds) = (releases(), &BUILDS[..2]);
+    if !has_emulator(releases.len() * builds.len(), "cores of programs for arm64") {
+        return;
+    }
+    for go in releases {
+        for flags in builds {
+            let folder = tempfile::tempdir().unwrap();
+            let mut truth = Truth::start(&go, flags, folder.path(), ARM);
+            let said = format!("{} arm64 {flags:?}, core", go.version);
+            let stacks = truth.stacks();
+            let core = truth.running.emulated_core(folder.path());
+            let core = Target::core(&core, Some(&folder.path().join("truth"))).unwrap();
+            let binary = Binary::parse(&core.program).unwrap();
+            let report = inspect(&core, &binary, &options(&core)).unwrap_or_else(|error| panic!("{said}: {error}"));
+            check(&truth, &report, &said);
+            check_stacks(&truth, &report, &stacks, &said);
         }
     }
 }
@@ -177,6 +218,8 @@ fn check(truth: &Truth, report: &Report, said: &str) {
         ("fault", Phase::Panicking, &[], &[(Active, Some("runtime.errorString"))]),
         ("inlined", Phase::Running, &[], &[]),
     ];
+    // Functions that the race detector looks at have something to do at their end, and no open-coded calls.
+    let coded = if said.contains("-race") { StackRecord } else { OpenCoded };
     for (kind, phase, deferred, panics) in expected {
         let goroutines = truth.of(report, kind);
         assert!(!goroutines.is_empty(), "{said}: {kind}");
@@ -186,7 +229,9 @@ fn check(truth: &Truth, report: &Report, said: &str) {
             let found: Vec<_> =
                 goroutine.panics.iter().map(|panic| (panic.state, panic.value_type.as_deref())).collect();
             let context = format!("{said}: {kind}: {goroutine:#?}");
-            assert_eq!((goroutine.phase, &*pending, &*found), (*phase, *deferred, *panics), "{context}");
+            let expected: Vec<DeferKind> =
+                deferred.iter().map(|kind| if *kind == OpenCoded { coded } else { *kind }).collect();
+            assert_eq!((goroutine.phase, pending, &*found), (*phase, expected, *panics), "{context}");
             assert_eq!(goroutine.deferred_cut, None, "{context}");
             assert_eq!(goroutine.in_deferred.is_some(), *phase != Phase::Running, "{context}");
             if let Some(index) = goroutine.in_deferred {
@@ -209,6 +254,12 @@ fn check(truth: &Truth, report: &Report, said: &str) {
         assert!(goroutine.deferred.iter().all(|deferred| deferred.frame.is_some()), "{said}: {goroutine:#?}");
         // Called in the opposite order.
         assert!(kinds[2] != DeferKind::RangeFunc, "{said}: {kinds:?}");
+    }
+    for goroutine in truth.of(report, "c") {
+        assert!(goroutine.cgo && goroutine.status == Status::Syscall, "{said}: {goroutine:#?}");
+        assert_eq!(goroutine.deferred.len(), 1, "{said}: {goroutine:#?}");
+        let calls: Vec<&str> = report.stack(goroutine).map(|frame| &*frame.function).collect();
+        assert!(calls.contains(&"main.inC"), "{said}: {calls:?}");
     }
     check_words(truth, report, said);
     let labelled = truth.of(report, "labelled");

@@ -45,6 +45,8 @@ pub(crate) struct Core {
     /// Sorted by address; they don't overlap.
     extents: Vec<Extent>,
     pub(crate) mappings: Vec<Mapping>,
+    /// Where files were mapped, and which.
+    files: Vec<(u64, u64, String)>,
     pub(crate) threads: Vec<Thread>,
     pub(crate) missing: Missing,
     auxiliary: Auxiliary,
@@ -72,9 +74,9 @@ impl Core {
             data = map(&unpacked).map_err(failed)?;
             damage = why;
         }
-        let Parts { extents, mappings, threads, mut missing, auxiliary } = Parts::read(&data)?;
+        let Parts { extents, mappings, files, threads, mut missing, auxiliary } = Parts::read(&data)?;
         missing.damage = damage;
-        Ok(Self { data, extents, mappings, threads, missing, auxiliary })
+        Ok(Self { data, extents, mappings, files, threads, missing, auxiliary })
     }
 
     /// The address of the program's first instruction in memory.
@@ -110,8 +112,7 @@ impl Core {
     /// The file that is mapped where the program starts.
     pub(crate) fn program_path(&self) -> Option<PathBuf> {
         let entry = self.entry()?;
-        let holds = |mapping: &&Mapping| mapping.start <= entry && entry < mapping.end && !mapping.name.is_empty();
-        let name = &self.mappings.iter().find(holds)?.name;
+        let (_, _, name) = self.files.iter().find(|(start, end, _)| (*start..*end).contains(&entry))?;
         // So the kernel names a file that has been replaced.
         Some(PathBuf::from(OsString::from(name.strip_suffix(" (deleted)").unwrap_or(name))))
     }
@@ -199,6 +200,7 @@ fn map(file: &File) -> std::io::Result<Mmap> {
 struct Parts {
     extents: Vec<Extent>,
     mappings: Vec<Mapping>,
+    files: Vec<(u64, u64, String)>,
     threads: Vec<Thread>,
     missing: Missing,
     auxiliary: Auxiliary,
@@ -252,7 +254,7 @@ impl Parts {
                         }
                     }
                 }
-                NT_FILE => name_files(content, &mut parts.mappings),
+                NT_FILE => name_files(content, &mut parts.mappings, &mut parts.files),
                 _ => {}
             }
         }
@@ -272,7 +274,7 @@ fn thread(content: &[u8], arch: Arch) -> Option<Thread> {
 }
 
 /// `NT_FILE`: count, page size, ranges with offsets, then names.
-fn name_files(content: &[u8], mappings: &mut [Mapping]) {
+fn name_files(content: &[u8], mappings: &mut [Mapping], files: &mut Vec<(u64, u64, String)>) {
     let count = word(content, 0).and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(ENTRIES_MAX);
     let Some(names) = count.checked_mul(24).and_then(|size| content.get(16 + size..)) else { return };
     for (index, name) in names.split(|byte| *byte == 0).take(count).enumerate() {
@@ -281,6 +283,8 @@ fn name_files(content: &[u8], mappings: &mut [Mapping]) {
         for mapping in mappings[first..].iter_mut().take_while(|mapping| mapping.start < end) {
             mapping.name = String::from_utf8_lossy(name).into_owned();
         }
+        // Debuggers may leave out of the core what the file has, mapping and all.
+        files.push((start, end, String::from_utf8_lossy(name).into_owned()));
     }
 }
 

@@ -36,6 +36,33 @@ pub fn releases() -> Vec<Go> {
     roots.into_iter().map(read).collect()
 }
 
+/// The tag of files with C in them.
+pub const WITH_C: &str = "-tags=withc";
+
+/// Whether programs built with `flags` have C in them.
+pub fn uses_c(flags: &[&str]) -> bool {
+    flags.iter().any(|flag| [WITH_C, "-race"].contains(flag))
+}
+
+/// What runs programs of 64-bit Arm on other machines, of the package qemu-user.
+const EMULATOR: &str = "qemu-aarch64";
+
+/// Whether programs of 64-bit Arm can be run here. Where not, it is said how many `what` are left out for it.
+pub fn has_emulator(count: usize, what: &str) -> bool {
+    let found = Command::new(EMULATOR).arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        eprintln!("left out: {count} {what}, because {EMULATOR} (package qemu-user) isn't here");
+    }
+    found
+}
+
+/// A command that runs a program of 64-bit Arm in `folder`, where its core is to lie.
+pub fn emulated(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\"", EMULATOR]).arg(program).current_dir(folder);
+    command
+}
+
 impl Go {
     /// A command of this release: `build`, `tool nm`.
     pub fn command(&self, args: &[&str]) -> Command {
@@ -52,9 +79,7 @@ impl Go {
     pub fn build(&self, source: &Path, flags: &[&str], program: &Path) {
         let mut command = self.command(&["build"]);
         command.args(flags).arg("-o").arg(program).arg(source);
-        if !flags.contains(&"-race") {
-            command.env("CGO_ENABLED", "0");
-        }
+        command.env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" });
         let output = command.output().expect("the go command runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} doesn't build {}: {said}", self.version, source.display());
@@ -121,6 +146,23 @@ impl Running {
     /// Waits until it ends; its exit code.
     pub fn code(&mut self) -> Option<i32> {
         self.child.wait().ok().and_then(|status| status.code())
+    }
+
+    /// Ends a program that was [`emulated`] in `folder`, and doesn't handle SIGQUIT, for a core: the emulator writes one of
+    /// what it emulates.
+    ///
+    /// # Panics
+    /// When there is no core after.
+    pub fn emulated_core(&mut self, folder: &Path) -> PathBuf {
+        let killed = Command::new("kill").args(["-QUIT", &self.pid().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "it lives");
+        self.code();
+        let entries = std::fs::read_dir(folder).expect("the folder is there").flatten().map(|entry| entry.path());
+        let is_core = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("qemu_") && name.ends_with(".core")
+        };
+        entries.into_iter().find(is_core).expect("the emulator has written a core")
     }
 
     /// Whether it still runs.

@@ -235,16 +235,20 @@ fn a_process_lives_on_when_the_one_that_inspects_it_is_killed() {
         let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
         texts.filter_map(|text| text.lines().find(|line| line.starts_with(name)).map(str::to_owned)).collect()
     };
-    let start = std::time::Instant::now();
-    inspect(&[&pid, "goroutines"]);
-    let whole = start.elapsed();
+    let views = [&["goroutines"][..], &["heap", "--freeze", "full"]].map(|view| [&[pid.as_str()], view].concat());
+    let whole = views.each_ref().map(|view| {
+        let start = std::time::Instant::now();
+        inspect(view);
+        start.elapsed()
+    });
     let rounds = if std::env::var_os("RESIDUE_TEST_FULL").is_some() { 200 } else { 40 };
     for round in 0..rounds {
         let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
-        command.args(["inspect", &pid, "goroutines"]).stdout(std::process::Stdio::null());
+        let view = (round % 2) as usize;
+        command.arg("inspect").args(&views[view]).stdout(std::process::Stdio::null());
         let mut inspecting = command.spawn().expect("residue starts");
         // Spread over all that it does.
-        std::thread::sleep(whole * (round * 7919 % rounds) / rounds);
+        std::thread::sleep(whole[view] * (round * 7919 % rounds) / rounds);
         inspecting.kill().expect("a process of ours");
         inspecting.wait().expect("it ends");
         let tracers = status("TracerPid:");
