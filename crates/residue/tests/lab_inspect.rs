@@ -59,13 +59,18 @@ fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Runni
     Some(running)
 }
 
+/// What a view says of a program.
+fn inspect(running: &Running, view: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
+    command.args(["inspect", &running.pid().to_string()]).args(view).args(["--format", "json"]);
+    let output = command.output().expect("residue runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 /// Rules that have findings, and the whole output.
 fn rules(running: &Running) -> (BTreeSet<String>, Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
-    let output =
-        command.args(["inspect", &running.pid().to_string(), "--format", "json"]).output().expect("residue runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let document = inspect(running, &[]);
     let findings = document["findings"].as_array().expect("findings").iter();
     (findings.map(|finding| finding["rule"].as_str().expect("a code").to_owned()).collect(), document)
 }
@@ -98,4 +103,37 @@ fn processes_show_what_the_lab_leaks() {
         }
     }
     assert!(asked >= 6, "{asked} programs were asked");
+}
+
+/// What the key lies in is there in both variants: returned calls, below the stack pointer of a goroutine that waits. Whether
+/// the key does is what the program counts.
+#[test]
+fn stacks_show_what_returned_calls_have_left() {
+    const REQUESTS: u32 = 20;
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    for variant in ["leaky", "fixed"] {
+        let running = held("stack-key-left", variant, REQUESTS, folder.path()).expect("it needs nothing");
+        let document = inspect(&running, &["goroutines", "--function", "main.serve"]);
+        let goroutines = document["goroutines"].as_array().expect("goroutines");
+        // Two more for warming up.
+        assert_eq!(goroutines.len(), REQUESTS as usize + 2, "{document:#}");
+        let id = goroutines[goroutines.len() / 2]["id"].to_string();
+        let document = inspect(&running, &["stack", &id]);
+        let stack = &document["stack"];
+        let (size, used, dead) = (&stack["size"], &stack["used"], &stack["dead"]);
+        assert_eq!(size.as_u64(), used.as_u64().zip(dead["bytes"].as_u64()).map(|(a, b)| a + b), "{document:#}");
+        let stale = dead["stale"].as_array().expect("calls");
+        let left = stale.iter().find(|left| left["call"]["function"] == "main.prove");
+        // Its frame has 2 kB, and lies beyond what waiting overwrites.
+        let below = left.unwrap_or_else(|| panic!("{document:#}"))["below"].as_u64();
+        assert!(below.is_some_and(|below| below > 1024 && below < size.as_u64().unwrap_or(0)), "{document:#}");
+        assert!(dead["nonzero"].as_u64().is_some_and(|nonzero| nonzero > 0), "{document:#}");
+        // The deferred closure is in the frame, for it doesn't escape, and has captured a text: the name of the peer.
+        let frames = stack["frames"].as_array().expect("frames");
+        let serve = frames.iter().find(|frame| frame["function"]["function"] == "main.serve").expect("it waits");
+        let closure = &serve["closures"][0];
+        assert_eq!(closure["lives"], "frame", "{document:#}");
+        let captured = &closure["captured"][0]["words"][0];
+        assert_eq!((&captured["kind"], &captured["len"]), (&"text".into(), &23.into()), "{document:#}");
+    }
 }
