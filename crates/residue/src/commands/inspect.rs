@@ -13,6 +13,7 @@ mod pprof;
 pub(crate) mod rules;
 mod stack;
 mod text;
+mod tui;
 mod why;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -37,6 +38,7 @@ be compared with each other, not with those of another.
 
 Examples:
   residue inspect 812                        what its goroutines do, in short
+  residue inspect 812 tui                    walk through all of it
   residue inspect 812 goroutines --group     equal stacks together
   residue inspect 812 defers                 what is deferred and not called yet, and panics
   residue inspect 812 goroutines --reason 'chan receive' --min-wait 5m
@@ -125,6 +127,8 @@ enum View {
     Fds,
     /// One object: what it leads to, and what leads to it
     Object,
+    /// All of it to walk through, on a terminal
+    Tui,
 }
 
 impl View {
@@ -261,6 +265,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     }
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
+    }
+    if args.view == View::Tui {
+        return tui::run(args);
     }
     let number = match (args.view, &args.what) {
         (View::Stack, Some(what)) => Some(what.parse().map_err(|_| {

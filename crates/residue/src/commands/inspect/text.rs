@@ -26,7 +26,7 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
         View::Goroutines => goroutines(shown, out)?,
         View::Defers => defers(shown, out)?,
         View::Panics => super::panics::write(shown, out)?,
-        View::Stack => {}
+        View::Stack | View::Tui => {}
         View::Heap | View::Finalizers | View::Why | View::Fds | View::Object => {}
     }
     match shown.answer {
@@ -266,8 +266,14 @@ fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::R
     Ok(())
 }
 
+/// File and line. The name of a function has the path of its package, so that the file's own name is enough; but for package
+/// main.
 pub(super) fn place(frame: &Frame) -> String {
-    if frame.line == 0 { "?".to_owned() } else { format!("{}:{}", visible(&frame.file), frame.line) }
+    let file = match frame.function.split('.').next() {
+        Some("main") => &*frame.file,
+        _ => frame.file.rsplit('/').next().unwrap_or_default(),
+    };
+    if frame.line == 0 { "?".to_owned() } else { format!("{}:{}", visible(file), frame.line) }
 }
 
 fn defers(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -239,7 +239,7 @@ mod tests {
             assert!(place.x >= place.width / 2 && place.x + place.width / 2 <= width, "{number} of {width}");
             assert!(place.top >= 10 && place.top + place.height <= height);
             for other in &places[..number] {
-                let beside = place.x.abs_diff(other.x) >= (place.width + other.width) / 2;
+                let beside = place.x.abs_diff(other.x) >= usize::midpoint(place.width, other.width);
                 let below = place.top >= other.top + other.height || other.top >= place.top + place.height;
                 assert!(beside || below, "{number}");
             }
