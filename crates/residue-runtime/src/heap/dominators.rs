@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::Heap;
 use super::graph::Graph;
 use super::roots::{From, Root};
+use super::{Heap, holds_many};
 
 /// Not visited.
 const NOTHING: u32 = u32::MAX;
@@ -22,7 +22,7 @@ const LISTED_MAX: usize = 20;
 /// What is retained by what.
 #[derive(Clone, Debug, Default)]
 pub struct Retained {
-    /// By the number of the type.
+    /// By twice the number of the type, and one more for objects that hold several values.
     pub(super) kinds: Vec<u64>,
     /// By root, the largest first: name and bytes.
     pub roots: Vec<(String, u64)>,
@@ -261,10 +261,16 @@ impl Heap<'_> {
 
     /// Bytes retained by all objects of a type together: those below another of the type count once.
     fn by_kind(&self, tree: &Dominated, bytes: &[u64], found: &mut Retained) {
-        let mut kinds = vec![0; self.graph.shapes().len()];
+        let mut kinds = vec![0; 2 * self.graph.shapes().len()];
+        let sizes = self.value_sizes();
         // How many nodes of each type lie above.
         let mut above = vec![0_u32; kinds.len()];
-        let kind = |number: usize| tree.object(number).map(|object| self.graph.kind(object) as usize);
+        let kind = |number: usize| {
+            let object = tree.object(number)?;
+            let kind = self.graph.kind(object);
+            let many = self.spans.span_of(object).is_some_and(|(span, _)| holds_many(&sizes, span, kind));
+            Some(2 * kind as usize + usize::from(many))
+        };
         tree.walk(&mut |number, enters| match (kind(number), enters) {
             (Some(kind), true) => {
                 if above[kind] == 0 {

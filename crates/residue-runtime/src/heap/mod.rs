@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use residue_gobin::Binary;
 use residue_target::{Mapping, MemoryExt as _, Target};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::Error;
 use crate::model::{Freeze, Goroutine, Options, Report};
@@ -56,7 +56,7 @@ pub use report::{
 use roots::{From, Root, Stacks};
 use rtypes::{Leads, Types};
 use scan::Scanner;
-use spans::{Marked, Spans};
+use spans::{Marked, Span, Spans};
 use specials::{Noted, Special};
 
 /// Nothing is mapped below.
@@ -359,20 +359,18 @@ impl<'a> Heap<'a> {
 
     /// Objects by type, the largest share of memory first; with what they retain, where that is known.
     pub fn kinds(&self, retained: Option<&Retained>) -> Vec<Kind> {
-        let sizes: Vec<u64> = self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect();
+        let sizes = self.value_sizes();
         // One value, or several side by side.
         let mut counts: Vec<[(u64, u64); 2]> = vec![[(0, 0); 2]; sizes.len()];
         for span in &self.spans.all {
             for index in self.spans.allocated(span) {
-                let number = self.graph.kind(span.first + index) as usize;
-                let many = span.element - span.header() >= sizes[number].saturating_mul(2);
-                let count = &mut counts[number][usize::from(many)];
+                let number = self.graph.kind(span.first + index);
+                let count = &mut counts[number as usize][usize::from(holds_many(&sizes, span, number))];
                 count.0 += 1;
                 count.1 += span.element;
             }
         }
         let mut kinds: BTreeMap<Option<String>, Kind> = BTreeMap::new();
-        let mut counted = FxHashSet::default();
         for (number, counts) in counts.into_iter().enumerate() {
             for (many, (objects, bytes)) in counts.into_iter().enumerate().filter(|(_, (objects, _))| *objects > 0) {
                 let name = (number > 0).then(|| self.shape_name(self.graph.shapes()[number]));
@@ -380,9 +378,8 @@ impl<'a> Heap<'a> {
                 let kind = kinds.entry(name.clone()).or_insert(Kind { name, objects: 0, bytes: 0, retained: None });
                 kind.objects += objects;
                 kind.bytes += bytes;
-                if let Some(retained) = retained.filter(|_| !counted.contains(&number)) {
-                    *kind.retained.get_or_insert(0) += retained.kinds.get(number).copied().unwrap_or(0);
-                    counted.insert(number);
+                if let Some(retained) = retained {
+                    *kind.retained.get_or_insert(0) += retained.kinds.get(2 * number + many).copied().unwrap_or(0);
                 }
             }
         }
@@ -411,6 +408,11 @@ impl<'a> Heap<'a> {
             }
             _ => u64::MAX,
         }
+    }
+
+    /// The same by the number of a type.
+    fn value_sizes(&self) -> Vec<u64> {
+        self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect()
     }
 
     fn shape_name(&self, shape: Shape) -> String {
@@ -442,6 +444,11 @@ impl<'a> Heap<'a> {
         let pc = self.target.word(closure).filter(|pc| is_function(self.target, self.binary, *pc))?;
         Some(self.function_name(pc))
     }
+}
+
+/// Whether an object of a type holds several values side by side; `sizes` is by type.
+fn holds_many(sizes: &[u64], span: &Span, kind: u32) -> bool {
+    span.element - span.header() >= sizes[kind as usize].saturating_mul(2)
 }
 
 fn is_function(target: &Target, binary: &Binary<'_>, pc: u64) -> bool {

@@ -6,6 +6,7 @@ use residue_target::Target;
 use super::roots::From;
 use super::{Heap, Sure};
 use crate::offsets::word;
+use crate::stack::Physical;
 
 /// A package variable.
 pub(super) struct Variable {
@@ -38,7 +39,18 @@ pub(super) fn variables(target: &Target, binary: &Binary<'_>) -> Vec<Variable> {
     variables.collect()
 }
 
+/// Functions that begin so say how a goroutine waits for something, not who does and why.
+const WAITING: [&str; 10] =
+    ["runtime.", "internal/", "syscall.", "sync.", "time.", "io.", "os.", "net.", "bufio.", "crypto/tls."];
+
 impl Heap<'_> {
+    /// The frame by which a root in a stack is told: the one itself, or the one that has it wait.
+    pub(super) fn telling_frame(&self, stack: u32, frame: u32) -> Option<&Physical> {
+        let frames = self.stacks.get(stack as usize)?.frames.get(frame as usize..)?;
+        let waits = |frame: &&Physical| WAITING.iter().any(|start| frame.place.name.starts_with(start));
+        frames.iter().find(|frame| !waits(frame)).or_else(|| frames.first())
+    }
+
     /// The variable that an address belongs to, and how far in it is.
     pub(super) fn variable(&self, address: u64) -> Option<(&Variable, u64)> {
         let after = self.symbols.partition_point(|variable| variable.start <= address);
@@ -86,10 +98,7 @@ impl Heap<'_> {
     /// What a root is called.
     pub(super) fn root_name(&self, from: From) -> String {
         let goroutine = |stack: u32| self.stacks.get(stack as usize).map_or(0, |kept| kept.id);
-        let function = |stack: u32, frame: u32| {
-            let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
-            kept.map_or("", |frame| &*frame.place.name)
-        };
+        let function = |stack: u32, frame: u32| self.telling_frame(stack, frame).map_or("", |frame| &*frame.place.name);
         match from {
             From::Variable(at) => match self.variable(at) {
                 Some((variable, 0)) => format!("package variable {}", variable.name),
@@ -120,8 +129,7 @@ impl Heap<'_> {
         match from {
             From::Frame { stack, .. } | From::Register { stack, .. } => {
                 let frame = if let From::Frame { frame, .. } = from { frame } else { 0 };
-                let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
-                format!("goroutines in {}", kept.map_or("", |frame| &*frame.place.name))
+                format!("goroutines in {}", self.telling_frame(stack, frame).map_or("", |frame| &*frame.place.name))
             }
             From::Deferred { .. } => "deferred calls of goroutines".to_owned(),
             From::FinalizerOf(_) => "functions of finalizers".to_owned(),

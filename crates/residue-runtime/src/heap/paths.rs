@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Heap;
+use super::{Heap, holds_many};
 
 /// Ways that are told apart; what comes when there are so many counts for what it is below.
 const PATHS_MAX: usize = 200_000;
@@ -64,7 +64,7 @@ impl Heap<'_> {
     /// What is retained by which way. Of objects of one type that dominate each other (lists, trees) the way has one.
     pub fn retained_paths(&self) -> RetainedPaths {
         let tree = self.dominated();
-        let sizes: Vec<u64> = self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect();
+        let sizes = self.value_sizes();
         let mut names = Names::default();
         // By type, for one value and for several side by side.
         let mut kinds: FxHashMap<(u32, bool), u32> = FxHashMap::default();
@@ -86,7 +86,7 @@ impl Heap<'_> {
             let name = match (span, tree.root(number)) {
                 (Some((object, span)), _) => {
                     let kind = self.graph.kind(object);
-                    let many = span.element - span.header() >= sizes[kind as usize].saturating_mul(2);
+                    let many = holds_many(&sizes, span, kind);
                     *kinds.entry((kind, many)).or_insert_with(|| {
                         let many = if many { "[]" } else { "" };
                         names.number(match kind {

@@ -218,8 +218,7 @@ impl Heap<'_> {
     }
 
     fn function_of(&self, stack: u32, frame: u32) -> Mark {
-        let kept = self.stacks.get(stack as usize).and_then(|kept| kept.frames.get(frame as usize));
-        Mark::Function(kept.map_or(0, |frame| frame.place.entry))
+        Mark::Function(self.telling_frame(stack, frame).map_or(0, |frame| frame.place.entry))
     }
 
     fn depth(&self, object: u32, depths: &mut FxHashMap<u32, u32>) -> u32 {
@@ -313,7 +312,9 @@ impl Heap<'_> {
         if let Some(id) = self.goroutines.get(&object) {
             return Some(format!("goroutine {id}"));
         }
-        let (shape, _) = self.graph.shape(object)?;
+        let Some((shape, _)) = self.graph.shape(object) else {
+            return self.is_os_file(object).then(|| "os.File".to_owned());
+        };
         let name = self.shape_name(shape);
         let many = match shape {
             Shape::Of(kind) if !self.types.is_cells(kind) => {
@@ -323,6 +324,14 @@ impl Heap<'_> {
             _ => false,
         };
         Some(if many { format!("[]{name}") } else { name })
+    }
+
+    /// Whether an object of unknown type can only be an `os.File`: a word that leads to an `os.file`, to which nothing else has
+    /// a pointer of its own (`type File struct { *file }` in `os/types.go`).
+    fn is_os_file(&self, object: u32) -> bool {
+        let [file] = self.graph.edges(object) else { return false };
+        let is_word = self.spans.extent(object).is_some_and(|(_, bytes)| bytes == 8);
+        is_word && self.graph.shape(*file).is_some_and(|(shape, _)| self.shape_name(shape) == "os.file")
     }
 
     /// The first word of an object that leads to another, counted in bytes.
@@ -370,6 +379,7 @@ impl Heap<'_> {
                 }
             }
             Some(Shape::Closure(_)) => format!("captured word {}", offset / 8),
+            None if self.is_os_file(object) => ".file".to_owned(),
             Some(Shape::Bytes | Shape::Said(_)) | None => format!("+{offset:#x}"),
         }
     }

@@ -5,8 +5,8 @@
 
 use rustc_hash::FxHashSet;
 
-use super::Heap;
 use super::graph::Shape;
+use super::{Heap, holds_many};
 
 /// Objects of a type that are looked at in order to see whether they are handles.
 const HANDLES_LOOKED_AT: usize = 100;
@@ -61,12 +61,12 @@ impl Heap<'_> {
 
     /// The objects of some types; `many` for those only that hold several values side by side.
     fn objects_of_kinds(&self, numbers: &FxHashSet<u32>, many: bool) -> Vec<u32> {
-        let sizes: Vec<u64> = self.graph.shapes().iter().map(|shape| self.value_size(*shape)).collect();
+        let sizes = self.value_sizes();
         let mut found = Vec::new();
         for span in &self.spans.all {
             for index in self.spans.allocated(span) {
                 let kind = self.graph.kind(span.first + index);
-                let fits = || !many || span.element - span.header() >= sizes[kind as usize].saturating_mul(2);
+                let fits = || !many || holds_many(&sizes, span, kind);
                 if numbers.contains(&kind) && fits() {
                     found.push(span.first + index);
                 }
