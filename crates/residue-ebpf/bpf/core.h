@@ -20,6 +20,18 @@ typedef long long s64;
 #define OUTLINE static __attribute__((noinline))
 #define CORE __attribute__((preserve_access_index))
 
+/* What a field has; 0 when it can't be read. */
+#define READ(object, field)                                                                                            \
+	({                                                                                                             \
+		typeof((object)->field) read_ = 0;                                                                     \
+		bpf_probe_read_kernel(&read_, sizeof(read_), &(object)->field);                                        \
+		read_;                                                                                                 \
+	})
+/* Questions that the loader answers: enum bpf_field_info_kind and enum bpf_type_info_kind of clang's BPF back end. */
+#define FIELD_OFFSET(type, field) __builtin_preserve_field_info(((type *)0)->field, 0)
+#define FIELD_EXISTS(type, field) __builtin_preserve_field_info(((type *)0)->field, 2)
+#define TYPE_EXISTS(type) __builtin_preserve_type_info(*(type *)0, 0)
+
 /* Members of a map's description (BTF-defined maps). */
 #define MAP_INT(name, value) int(*name)[value]
 #define MAP_TYPE(name, value) typeof(value) *name
@@ -43,16 +55,37 @@ static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (vo
 static long (*bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 static u64 (*bpf_get_current_ancestor_cgroup_id)(int level) = (void *)123;
+struct seq_file;
+static long (*bpf_seq_write)(struct seq_file *to, const void *from, u32 size) = (void *)127;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
+static struct pt_regs *(*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 static long (*bpf_loop)(u32 rounds, void *callback, void *context, u64 flags) = (void *)181;
+
+struct super_block {
+	u64 s_magic;
+} CORE;
 
 struct inode {
 	u16 i_mode;
+	struct super_block *i_sb;
+} CORE;
+
+struct qstr {
+	const u8 *name;
+} CORE;
+
+struct dentry {
+	struct qstr d_name;
+} CORE;
+
+struct path {
+	struct dentry *dentry;
 } CORE;
 
 struct file {
+	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;
 } CORE;
@@ -96,6 +129,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	s32 pid;
 	s32 tgid;
+	char comm[16];
 } CORE;
 
 struct linux_binprm {

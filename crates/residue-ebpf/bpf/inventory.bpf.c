@@ -1,37 +1,9 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Iterators over maps, programs, links, open files and mappings. They say what bpf(2) doesn't: the counts of references and
  * what holds them. Only the fields of the kernel's structures that are read are declared; where they lie is found out when
  * a program is loaded (CO-RE). Anything is read by probe_read, which fails rather than faults. */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef long long s64;
-
+#include "core.h"
 #include "inventory.h"
-
-#define SEC(name) __attribute__((section(name), used))
-#define INLINE static inline __attribute__((always_inline))
-#define CORE __attribute__((preserve_access_index))
-
-/* What a field has; 0 when it can't be read. */
-#define READ(object, field)                                                                                            \
-	({                                                                                                             \
-		typeof((object)->field) read_ = 0;                                                                     \
-		bpf_probe_read_kernel(&read_, sizeof(read_), &(object)->field);                                        \
-		read_;                                                                                                 \
-	})
-/* Questions that the loader answers: enum bpf_field_info_kind and enum bpf_type_info_kind of clang's BPF back end. */
-#define FIELD_OFFSET(type, field) __builtin_preserve_field_info(((type *)0)->field, 0)
-#define FIELD_EXISTS(type, field) __builtin_preserve_field_info(((type *)0)->field, 2)
-#define TYPE_EXISTS(type) __builtin_preserve_type_info(*(type *)0, 0)
-
-/* Helpers by their number, which is fixed: include/uapi/linux/bpf.h. */
-struct seq_file;
-static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
-static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
-static long (*bpf_seq_write)(struct seq_file *to, const void *from, u32 size) = (void *)127;
-static long (*bpf_loop)(u32 rounds, void *step, void *context, u64 flags) = (void *)181;
 
 /* include/linux/anon_inodes.h, fs/anon_inodes.c: the file system of files without one. */
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -87,31 +59,6 @@ struct btf {
 	u32 id;
 } CORE;
 
-struct super_block {
-	unsigned long s_magic;
-} CORE;
-struct inode {
-	u16 i_mode;
-	struct super_block *i_sb;
-} CORE;
-struct qstr {
-	const unsigned char *name;
-} CORE;
-struct dentry {
-	struct qstr d_name;
-} CORE;
-struct path {
-	struct dentry *dentry;
-} CORE;
-struct file {
-	struct path f_path;
-	struct inode *f_inode;
-	void *private_data;
-} CORE;
-struct task_struct {
-	int pid, tgid;
-	char comm[16];
-} CORE;
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
 	struct file *vm_file;
