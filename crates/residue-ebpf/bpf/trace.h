@@ -32,6 +32,7 @@ enum action {
 	ACTION_PIPE,	   /* writes two to its first argument */
 	ACTION_SOCKETPAIR, /* writes two to its fourth argument */
 	ACTION_RECVMSG,	   /* SCM_RIGHTS and SCM_PIDFD in a message */
+	ACTION_RECVMMSG,   /* so, in several */
 	ACTION_GETSOCKOPT, /* SO_PEERPIDFD */
 	ACTION_CLONE,	   /* CLONE_PIDFD */
 	ACTION_CLONE3,

@@ -11,6 +11,12 @@ pub fn of_call(call: &str, command: &str, mode: u16) -> &'static str {
             "BPF_ITER_CREATE" => "bpf-iter",
             _ => "bpf",
         },
+        "io_uring_enter" if mode == 0 => match command {
+            "IORING_OP_OPENAT" | "IORING_OP_OPENAT2" => "file",
+            "IORING_OP_ACCEPT" | "IORING_OP_SOCKET" => "socket",
+            "IORING_OP_PIPE" => "pipe",
+            _ => "",
+        },
         "epoll_create" | "epoll_create1" => "epoll",
         "eventfd" | "eventfd2" => "eventfd",
         "timerfd_create" => "timerfd",
@@ -87,6 +93,8 @@ mod tests {
         assert_eq!(of_call("openat", "", 0o040_755), "directory");
         assert_eq!(of_call("dup", "", 0o140_777), "socket");
         assert_eq!(of_call("dup", "", 0o600), "descriptor");
+        assert_eq!(of_call("io_uring_enter", "IORING_OP_SOCKET", 0), "socket");
+        assert_eq!(of_call("io_uring_enter", "IORING_OP_RECVMSG", 0o010_600), "pipe");
         assert_eq!(of_link("anon_inode:[eventpoll]"), "epoll");
         assert_eq!(of_link("anon_inode:bpf-map"), "bpf-map");
         assert_eq!(of_link("/tmp/x (deleted)"), "file");

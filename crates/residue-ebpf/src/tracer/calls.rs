@@ -70,6 +70,8 @@ const CALLS: &[Call] = calls! {
     "pipe2" Some(libc::SYS_pipe2), Pipe, 0;
     "socketpair" Some(libc::SYS_socketpair), Socketpair, 0;
     "recvmsg" Some(libc::SYS_recvmsg), Recvmsg, 0;
+    "recvmmsg" Some(libc::SYS_recvmmsg), Recvmmsg, 0;
+    "io_uring_enter" Some(libc::SYS_io_uring_enter), Nothing, 0;
     "getsockopt" Some(libc::SYS_getsockopt), Getsockopt, 0;
     "clone" Some(libc::SYS_clone), Clone, 0;
     "clone3" Some(libc::SYS_clone3), Clone3, 0;
@@ -93,6 +95,18 @@ const BPF_COMMANDS: &[(u32, &str)] = &[
     (32, "BPF_ENABLE_STATS"),
     (33, "BPF_ITER_CREATE"),
     (36, "BPF_TOKEN_CREATE"),
+];
+
+/// Requests of `io_uring_enter` that make or close one (`enum io_uring_op` of `include/uapi/linux/io_uring.h`).
+const RING_COMMANDS: &[(u32, &str)] = &[
+    (10, "IORING_OP_RECVMSG"),
+    (13, "IORING_OP_ACCEPT"),
+    (18, "IORING_OP_OPENAT"),
+    (19, "IORING_OP_CLOSE"),
+    (28, "IORING_OP_OPENAT2"),
+    (45, "IORING_OP_SOCKET"),
+    (54, "IORING_OP_FIXED_FD_INSTALL"),
+    (62, "IORING_OP_PIPE"),
 ];
 
 /// Commands of `ioctl` that return a descriptor: `linux/nsfs.h`, `asm-generic/ioctls.h`, `linux/kvm.h`, `linux/vfio.h`,
@@ -146,6 +160,7 @@ pub(super) fn command_name(call: &str, command: u32) -> &'static str {
     };
     match call {
         "bpf" => among(BPF_COMMANDS),
+        "io_uring_enter" => among(RING_COMMANDS),
         "ioctl" => among(&IOCTL_COMMANDS),
         "fcntl" if command == 0 => "F_DUPFD",
         "fcntl" => "F_DUPFD_CLOEXEC",

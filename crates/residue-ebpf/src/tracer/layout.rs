@@ -12,7 +12,8 @@ pub(super) const IOCTLS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Action {
-    Returns = 1,
+    Nothing,
+    Returns,
     DupOver,
     Bpf,
     Fcntl,
@@ -22,6 +23,7 @@ pub(super) enum Action {
     Pipe,
     Socketpair,
     Recvmsg,
+    Recvmmsg,
     Getsockopt,
     Clone,
     Clone3,

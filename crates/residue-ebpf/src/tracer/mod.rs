@@ -522,6 +522,16 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<(), ProgramError> 
         program.load(point, btf)?;
         program.attach()?;
     }
+    // Where the kernel has no io_uring, or one that is older than these, what it does is found by the walk at the end.
+    for (name, points) in [
+        ("ring_submits", &["io_uring_submit_req", "io_uring_submit_sqe"][..]),
+        ("ring_completes", &["io_uring_complete"]),
+    ] {
+        let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        if points.iter().any(|point| program.load(point, btf).is_ok()) {
+            program.attach()?;
+        }
+    }
     if panics {
         for name in ["panics", "recovers"] {
             let program: &mut UProbe = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;

@@ -79,7 +79,7 @@ pub(super) fn summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     if losses.ghosts > 0 {
         let ghosts = grouped(losses.ghosts);
-        writeln!(out, "{ghosts} closed in a way that is not seen (io_uring), found in the kernel's own table")?;
+        writeln!(out, "{ghosts} closed in a way that is not seen, found in the kernel's own table")?;
     }
     Ok(())
 }
