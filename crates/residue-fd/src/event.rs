@@ -97,6 +97,13 @@ pub struct Site {
     pub tool: bool,
 }
 
+impl Site {
+    /// There are Go functions on its stack. Without one there are but addresses, which differ from process to process.
+    pub fn is_go(&self) -> bool {
+        self.frames.iter().any(|frame| !frame.package.is_empty())
+    }
+}
+
 /// A call on a stack, as the source has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Frame {

@@ -1,6 +1,7 @@
 //! The books: what is known of every opener, from the events of a recorder.
 //!
-//! Sites whose stacks read the same are one opener, whichever process or instruction they are of.
+//! Sites whose stacks read the same are one opener, whichever process or instruction they are of. Where there is no Go function on
+//! the stack, those of one program that make the same system call are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,8 @@ struct Key {
     kind: String,
     command: String,
     frames: Vec<Frame>,
+    /// Program and system call, if no frame says more.
+    otherwise: Option<(String, String)>,
 }
 
 /// All that is known of one opener.
@@ -133,7 +136,12 @@ impl Ledger {
 
     fn site(&mut self, site: Site) {
         if site.role == Role::Opens {
-            let key = Key { kind: site.kind.clone(), command: site.command.clone(), frames: site.frames.clone() };
+            let (kind, command) = (site.kind.clone(), site.command.clone());
+            let (frames, otherwise) = match site.is_go() {
+                true => (site.frames.clone(), None),
+                false => (Vec::new(), Some((site.program.clone(), site.call.clone()))),
+            };
+            let key = Key { kind, command, frames, otherwise };
             let next = self.groups.len();
             let group = *self.by_key.entry(key).or_insert(next);
             if group == next {

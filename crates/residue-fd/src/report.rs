@@ -227,8 +227,7 @@ impl Ledger {
 
     fn leak(&self, group: &Group, opener: &Opener, exited: bool) -> Option<Leak> {
         // Without a Go frame there is no opener to name; the tools of Go itself end without closing, and may.
-        let named = opener.site.frames.iter().any(|frame| !frame.package.is_empty());
-        if opener.class == Class::Kept || opener.site.tool || !named {
+        if opener.class == Class::Kept || opener.site.tool || !opener.site.is_go() {
             return None;
         }
         // Whoever leaves some open in other ways, too, is not better off for the panics.
@@ -248,9 +247,8 @@ impl Ledger {
             let closer = self.sites.get(&pair.closer)?;
             let other = self.sites.get(&pair.opener).filter(|_| pair.opener != 0);
             let twice = pair.kind == PairKind::BadClose;
-            let is_go = closer.frames.iter().any(|frame| !frame.package.is_empty());
             let stranger = !twice && other.is_some_and(|opener| is_stranger(&opener.frames, &closer.frames));
-            (is_go && (twice || stranger)).then(|| BadClose {
+            (closer.is_go() && (twice || stranger)).then(|| BadClose {
                 closer: closer.clone(),
                 other: other.cloned(),
                 count: pair.count,
@@ -277,10 +275,11 @@ fn class(opener: &Opener) -> Class {
     if opener.collected > 0 {
         return Class::Deferred;
     }
-    if !is_owned(frames) {
+    if opener.site.is_go() && !is_owned(frames) {
         return Class::Permanent;
     }
-    if opener.oldest_ns.is_some_and(|age| age > COLLECTED_NS) { Class::Held } else { Class::Unknown }
+    let outlived = opener.site.is_go() && opener.oldest_ns.is_some_and(|age| age > COLLECTED_NS);
+    if outlived { Class::Held } else { Class::Unknown }
 }
 
 /// Packages that only enter the kernel.

@@ -6,6 +6,7 @@
 //! credentials are hidden, and characters that could talk to a terminal are
 //! written out.
 
+pub mod flame;
 mod github;
 mod gitlab;
 mod json;

@@ -6,7 +6,7 @@
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -45,8 +45,10 @@ struct Expected {
 
 /// A program followed: what it printed, and the report.
 struct Followed {
-    /// Requests that it says it served under load; none if the machine doesn't permit it.
+    /// Requests that it says it served under load.
     requests: Option<u64>,
+    /// What it and residue said on stderr.
+    said: String,
     report: Value,
 }
 
@@ -67,7 +69,7 @@ fn build(name: &str, variant: &str, folder: &Path) -> PathBuf {
 fn follow(program: &Path, flags: &[&str], args: &[&str]) -> Followed {
     let mut residue = Command::new(env!("CARGO_BIN_EXE_residue"));
     residue.args(["trace", "--format", "json", "--window", "1s"]).args(flags).arg("--").arg(program).args(args);
-    let mut child = residue.stdout(Stdio::piped()).spawn().expect("residue runs");
+    let mut child = residue.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("residue runs");
     let (mut requests, mut pid, mut json) = (None, None, String::new());
     // The program may hold the pipe open longer than residue runs; the report ends with its last brace.
     for line in BufReader::new(child.stdout.take().expect("a pipe")).lines() {
@@ -89,7 +91,9 @@ fn follow(program: &Path, flags: &[&str], args: &[&str]) -> Followed {
         // It may have ended by itself.
         let _ = Command::new("kill").arg(pid).stderr(Stdio::null()).status();
     }
-    Followed { requests, report: serde_json::from_str(&json).expect("a report in JSON") }
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    Followed { requests, said, report: serde_json::from_str(&json).expect("a report in JSON") }
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
@@ -166,13 +170,13 @@ fn run(name: &str, variant: &str, expected: &[Expected], folder: &Path) -> Optio
         // Closes that go wrong are seen by their end, growth is not.
         (_, false) => follow(&program, &["--closes"], &["-requests", "50"]),
         ("leaky", true) if !silent => {
-            follow(&program, &["--until-idle", "1200ms"], &["-every", "40ms", "-for", "5s", "-hold"])
+            follow(&program, &["--until-idle", "1200ms"], &["-every", "50ms", "-for", "5s", "-hold"])
         }
-        _ => follow(&program, &[], &["-every", "40ms", "-for", "5s"]),
+        _ => follow(&program, &[], &["-every", "50ms", "-for", "5s"]),
     };
     if found.requests.is_none() {
-        let ended = found.report["command_exited"] == true;
-        return (!ended).then(|| vec!["it was idle before its load was over: too busy a machine".to_owned()]);
+        let permitted = !found.said.contains("not permitted on this machine");
+        return permitted.then(|| vec![format!("it didn't come to the end of its load: {}", found.said)]);
     }
     let lost = ["live", "sites", "tables", "pairs", "events"].map(|what| number(&found.report["losses"], what));
     if lost != [0; 5] {

@@ -315,6 +315,115 @@ fn go_tool_pprof_reads_the_profile() {
 }
 
 #[test]
+fn a_stream_tells_what_grows_while_it_does_and_a_flame_graph_shows_it() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let mut running = Running::start(Command::new(&built.program).arg("grow"));
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let picture = built.folder.path().join("fds.svg");
+    let formats = format!("jsonl,svg={}", picture.display());
+    let output = trace(&["--pid", &pid, "--for", "2s", "--window", "300ms", "--format", &formats], &[]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut schema: Value =
+        serde_json::from_str(include_str!("../../../docs/schema/trace.schema.json")).expect("the schema is JSON");
+    schema = serde_json::json!({"$ref": "#/$defs/lines", "$defs": schema["$defs"]});
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for line in &lines {
+        let mistakes = schema::mistakes(&schema, line);
+        assert!(mistakes.is_empty(), "{line}: {mistakes:#?}");
+    }
+    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    assert_eq!((of("start").len(), of("end").len()), (1, 1));
+    let lost = of("opener").into_iter().find(|opener| has_frame(opener, "main.lost")).expect("who leaks");
+    let lives: Vec<u64> = of("window")
+        .iter()
+        .flat_map(|window| list(window, "openers"))
+        .filter(|opener| opener["id"] == lost["id"])
+        .map(|opener| opener["live"].as_u64().expect("a number"))
+        .collect();
+    assert!(lives.len() >= 3 && lives.is_sorted() && lives.first() < lives.last(), "{lives:?}");
+    assert_eq!(of("finding")[0]["rule"], "K101");
+    let svg = std::fs::read_to_string(&picture).expect("a picture");
+    let count = lives.last().expect("some");
+    assert!(svg.starts_with("<svg") && svg.contains("main.lost"), "{svg}");
+    assert!(svg.contains("file (permanent, leak)") && svg.contains(&format!("{count} descriptors")), "{count} {svg}");
+    assert!(running.is_alive(), "it never noticed");
+}
+
+#[test]
+fn following_ends_when_nothing_happens_or_nobody_reads() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let mut running = Running::start(Command::new(&built.program).arg("grow"));
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let mut residue = Command::new(env!("CARGO_BIN_EXE_residue"));
+    residue.args(["trace", "--pid", &pid, "--window", "100ms", "--format", "jsonl"]);
+    let mut child = residue.stdout(std::process::Stdio::piped()).spawn().expect("residue runs");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").code().is_some());
+    let idle = Running::start(Command::new("sleep").arg("60"));
+    let (_, report) = report(&["--pid", &idle.pid().to_string(), "--until-idle", "300ms"], &[]);
+    assert!((300..20_000).contains(&report["elapsed_ms"].as_u64().expect("a number")), "{}", report["elapsed_ms"]);
+}
+
+/// Where cgroups of version 2 are, if they can be made.
+fn new_cgroup(name: &str) -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let root = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let (folder, kind) = (words.nth(1)?, words.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(folder))
+    })?;
+    let folder = root.join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir(&folder).ok()?;
+    Some(folder)
+}
+
+#[test]
+fn a_cgroup_and_all_processes_are_followed() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let mut inside = Running::start(Command::new(&built.program).arg("grow"));
+    assert_eq!(inside.line().as_deref(), Some("ready"));
+    let mut outside = Running::start(Command::new(&built.program).arg("grow"));
+    assert_eq!(outside.line().as_deref(), Some("ready"));
+    let limits = ["--for", "8s", "--window", "1s"];
+    let pids = |report: &Value| -> Vec<u64> {
+        let openers = by(report, "main.lost");
+        openers.iter().flat_map(|opener| list(opener, "pids")).filter_map(Value::as_u64).collect()
+    };
+    let (_, all) = report(&[&limits[..], &["--all"]].concat(), &[]);
+    let followed = pids(&all);
+    assert!(
+        followed.contains(&inside.pid().into()) && followed.contains(&outside.pid().into()),
+        "{followed:?}, not {} and {}",
+        inside.pid(),
+        outside.pid()
+    );
+    assert!(found(&all).contains(&("K101".to_owned(), "raw".to_owned())), "{:?}", found(&all));
+    let Some(cgroup) = new_cgroup("residue-test") else {
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: --cgroup, for want of one");
+        return;
+    };
+    std::fs::write(cgroup.join("cgroup.procs"), inside.pid().to_string()).expect("it can be moved");
+    let (_, some) = report(&[&limits[..], &["--cgroup", cgroup.to_str().expect("UTF-8")]].concat(), &[]);
+    let followed = pids(&some);
+    drop((inside, outside));
+    // It is empty, now that its process is gone.
+    let _ = std::fs::remove_dir(&cgroup);
+    assert_eq!(followed.len(), 1, "{followed:?}");
+    assert_eq!(found(&some), [("K101".to_owned(), "raw".to_owned())]);
+}
+
+#[test]
 fn findings_of_check_are_confirmed_exercised_or_not_reached() {
     if without_bpf() {
         return;

@@ -1,25 +1,30 @@
 //! `residue trace`: what becomes of the descriptors that programs open.
 
 mod against;
+mod flame;
+mod format;
 mod json;
 mod pprof;
 mod record;
 mod sources;
+mod stream;
 mod text;
 mod time;
 mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use residue_ebpf::tracer::{self, Programs, Scope, Tracer};
 use residue_fd::{Ledger, Policy, Report};
 use residue_finding::{Outcome, Severity};
-use residue_report::Place;
+use residue_report::{Place, TextStyle};
 
 use self::against::Against;
+use self::format::{Format, Kind};
 use self::record::Recorder;
 use self::sources::Sources;
+use self::stream::Stream;
 use crate::error::{Error, Exit};
 use crate::terminal::Terminal;
 use crate::{engine, output, paths};
@@ -32,7 +37,9 @@ several when the command ended. SIGUSR1 shows how things stand and goes on; ctrl
 Examples:
   residue trace -- ./server                what it leaves open until it ends, or until you press ctrl-c
   residue trace -p 812 --for 30s           a process that runs, and its children
-  residue trace -p 812 --for 1m --format pprof > fds.pprof && go tool pprof -http :8080 fds.pprof
+  residue trace -p 812 --for 1m --format text,svg=fds.svg,pprof=fds.pprof
+                                           and a flame graph, and a profile for `go tool pprof`
+  residue trace --all --format jsonl       what opens and closes, told while it does
   residue trace --against findings.json -- go test ./...
                                            which findings of `residue check --format json` a test confirms
 
@@ -108,17 +115,10 @@ pub(crate) struct TraceArgs {
     #[arg(conflicts_with_all = ["pid", "cgroup", "all", "record", "command"])]
     replay: Option<PathBuf>,
 
-    /// How to show it
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "What is said")]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-    /// A profile that `go tool pprof` opens
-    Pprof,
+    /// Write text, json, jsonl (a stream), pprof or svg (a flame graph) to stdout, or to a file: `svg=fds.svg` (repeatable)
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "text", help_heading = "What is said")]
+    #[arg(value_delimiter = ',')]
+    format: Vec<Format>,
 }
 
 /// What is shown.
@@ -131,10 +131,14 @@ struct Shown<'a> {
 pub(crate) fn run(args: &TraceArgs, terminal: &Terminal) -> Result<Exit, Error> {
     // What can go wrong quickly does so before anything is followed.
     let known = args.against.as_deref().map(against::read).transpose()?;
-    let mut ledger = Ledger::new(policy(args));
+    let policy = policy(args);
+    let mut ledger = Ledger::new(policy);
+    let lines = args.format.iter().filter(|format| format.kind == Kind::JsonLines);
+    let window = std::time::Duration::from_nanos(policy.window_ns);
+    let mut streams = lines.map(|format| Stream::open(format, window)).collect::<Result<Vec<_>, _>>()?;
     match &args.replay {
-        Some(recording) => record::replay(recording, &mut ledger)?,
-        None => follow(args, &mut ledger, terminal)?,
+        Some(recording) => record::replay(recording, &mut ledger, &mut streams)?,
+        None => follow(args, &mut ledger, &mut streams, terminal)?,
     }
     let report = ledger.report();
     let dir = std::env::current_dir().unwrap_or_default();
@@ -146,12 +150,27 @@ pub(crate) fn run(args: &TraceArgs, terminal: &Terminal) -> Result<Exit, Error> 
     outcome.finish();
     let against = known.map(|known| against::against(known, &report));
     let shown = Shown { report: &report, outcome: &outcome, against };
-    output::stdout(|out| match args.format {
-        Format::Json => json::write(&shown, out),
-        Format::Pprof => pprof::write(&report, out),
-        Format::Text => text(&shown, &sources, &paths::slashed(&dir), terminal, out),
-    })?;
-    if let Some(finding) = outcome.findings.first().filter(|_| args.format == Format::Text) {
+    for stream in streams {
+        stream.finish(&shown)?;
+    }
+    let dir = paths::slashed(&dir);
+    for format in args.format.iter().filter(|format| format.kind != Kind::JsonLines) {
+        let write = |out: &mut dyn std::io::Write| match format.kind {
+            Kind::Json => json::write(&shown, out),
+            Kind::Pprof => pprof::write(&report, out),
+            Kind::Svg => flame::write(&report, out),
+            Kind::Text | Kind::JsonLines => {
+                let style = if format.path.is_some() { TextStyle::default() } else { terminal.out() };
+                text(&shown, &sources, &dir, style, out)
+            }
+        };
+        match &format.path {
+            Some(path) => output::file(path, write)?,
+            None => output::stdout(write)?,
+        }
+    }
+    let is_read = args.format.iter().any(|format| format.kind == Kind::Text && format.path.is_none());
+    if let Some(finding) = outcome.findings.first().filter(|_| is_read) {
         terminal.hint(&format!("`residue explain {}` says why it leaks", finding.rule));
     }
     let leaks = outcome.count_at_least(Severity::Warning) > 0;
@@ -162,7 +181,7 @@ fn text(
     shown: &Shown<'_>,
     sources: &Sources,
     dir: &str,
-    terminal: &Terminal,
+    style: TextStyle,
     out: &mut dyn std::io::Write,
 ) -> std::io::Result<()> {
     text::summary(shown.report, out)?;
@@ -177,14 +196,14 @@ fn text(
         place: Place { dir, root: dir },
         suppressed: false,
     };
-    residue_report::write_text(&findings, terminal.out(), out)?;
+    residue_report::write_text(&findings, style, out)?;
     match &shown.against {
         Some(against) => against::write(against, shown.report, out),
         None => Ok(()),
     }
 }
 
-fn follow(args: &TraceArgs, ledger: &mut Ledger, terminal: &Terminal) -> Result<(), Error> {
+fn follow(args: &TraceArgs, ledger: &mut Ledger, streams: &mut [Stream], terminal: &Terminal) -> Result<(), Error> {
     let programs = Programs::default();
     let options = tracer::Options {
         scope: scope(args)?,
@@ -195,7 +214,7 @@ fn follow(args: &TraceArgs, ledger: &mut Ledger, terminal: &Terminal) -> Result<
     };
     let recorder = Recorder::open(args.record.as_deref())?;
     let tracer = Tracer::start(&options, &programs).map_err(|error| refused(&error))?;
-    watch::watch(tracer, args, recorder, ledger, terminal)
+    watch::watch(tracer, args, watch::Sinks { recorder, streams }, ledger, terminal)
 }
 
 fn scope(args: &TraceArgs) -> Result<Scope, Error> {

@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 
 use residue_fd::event::{Frame, Live, Losses, Site};
-use residue_fd::{Leak, Opener, Unwound};
+use residue_fd::{BadClose, Leak, Opener, Report, Unwound};
 use residue_report::shown_name as visible;
 use serde::Serialize;
 
 use super::Shown;
+use super::against::Against;
 
 /// Changes when what is there changes its meaning.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -34,6 +35,17 @@ struct Document<'a> {
 struct OpenerJson<'a> {
     #[serde(flatten)]
     site: &'a Site,
+    #[serde(flatten)]
+    state: StateJson,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwound: Vec<UnwoundJson<'a>>,
+    pids: Vec<u32>,
+    examples: &'a [Live],
+}
+
+/// How an opener stands.
+#[derive(Serialize)]
+pub(super) struct StateJson {
     opened: u64,
     closed: u64,
     ended: u64,
@@ -45,14 +57,10 @@ struct OpenerJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leak: Option<&'static str>,
     closed_by_collector: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unwound: Vec<UnwoundJson<'a>>,
-    pids: Vec<u32>,
-    examples: &'a [Live],
 }
 
 #[derive(Serialize)]
-struct BadCloseJson<'a> {
+pub(super) struct BadCloseJson<'a> {
     kind: &'static str,
     count: u64,
     pid: u32,
@@ -81,7 +89,7 @@ struct UnwoundJson<'a> {
 }
 
 #[derive(Serialize)]
-struct FindingJson<'a> {
+pub(super) struct FindingJson<'a> {
     rule: &'a str,
     severity: &'static str,
     confidence: &'static str,
@@ -95,7 +103,7 @@ struct FindingJson<'a> {
 }
 
 #[derive(Serialize)]
-struct AgainstJson<'a> {
+pub(super) struct AgainstJson<'a> {
     findings: Vec<StaticJson<'a>>,
     /// Messages of leaks that belong to none of them.
     missed: Vec<String>,
@@ -115,15 +123,6 @@ struct StaticJson<'a> {
 
 pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let report = shown.report;
-    let bad_closes = report.bad_closes.iter().map(|bad| BadCloseJson {
-        kind: if bad.twice { "not-open" } else { "stranger" },
-        count: bad.count,
-        pid: bad.pid,
-        fd: bad.fd,
-        goid: bad.goid,
-        closer: &bad.closer,
-        other: bad.other.as_ref(),
-    });
     let panics = report.panics.iter().map(|panic| PanicJson {
         count: panic.count,
         recovered: panic.recovered,
@@ -137,35 +136,12 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         opens: report.opens,
         closes: report.closes,
         openers: report.openers.iter().map(opener).collect(),
-        bad_closes: bad_closes.collect(),
+        bad_closes: report.bad_closes.iter().map(bad_close).collect(),
         panics: panics.collect(),
         origin_unknown: report.unknown.iter().collect(),
         losses: report.losses,
         findings: shown.outcome.findings.iter().map(finding).collect(),
-        against: shown.against.as_ref().map(|against| AgainstJson {
-            findings: against
-                .rows()
-                .map(|(known, status)| {
-                    let (opens, left) = super::against::numbers(status);
-                    StaticJson {
-                        rule: &known.rule,
-                        fingerprint: &known.fingerprint,
-                        import_path: &known.site.import_path,
-                        file: &known.site.file,
-                        line: known.site.line,
-                        status: status.as_str(),
-                        opens,
-                        left,
-                    }
-                })
-                .collect(),
-            missed: against
-                .joined
-                .missed
-                .iter()
-                .map(|at| super::text::path(&report.openers[*at].site.frames))
-                .collect(),
-        }),
+        against: shown.against.as_ref().map(|known| against(known, report)),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")
@@ -174,6 +150,15 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn opener(opener: &Opener) -> OpenerJson<'_> {
     OpenerJson {
         site: &opener.site,
+        state: state(opener),
+        unwound: opener.unwound.iter().map(unwound).collect(),
+        pids: opener.pids.iter().copied().collect(),
+        examples: &opener.examples,
+    }
+}
+
+pub(super) fn state(opener: &Opener) -> StateJson {
+    StateJson {
         opened: opener.opened,
         closed: opener.closed,
         ended: opener.ended,
@@ -187,9 +172,39 @@ fn opener(opener: &Opener) -> OpenerJson<'_> {
             Leak::LostInPanic(_) => "lost-in-panic",
         }),
         closed_by_collector: opener.collected,
-        unwound: opener.unwound.iter().map(unwound).collect(),
-        pids: opener.pids.iter().copied().collect(),
-        examples: &opener.examples,
+    }
+}
+
+pub(super) fn bad_close(bad: &BadClose) -> BadCloseJson<'_> {
+    BadCloseJson {
+        kind: if bad.twice { "not-open" } else { "stranger" },
+        count: bad.count,
+        pid: bad.pid,
+        fd: bad.fd,
+        goid: bad.goid,
+        closer: &bad.closer,
+        other: bad.other.as_ref(),
+    }
+}
+
+pub(super) fn against<'a>(against: &'a Against, report: &Report) -> AgainstJson<'a> {
+    let row = |(known, status): (&'a super::against::Known, _)| {
+        let (opens, left) = super::against::numbers(status);
+        StaticJson {
+            rule: &known.rule,
+            fingerprint: &known.fingerprint,
+            import_path: &known.site.import_path,
+            file: &known.site.file,
+            line: known.site.line,
+            status: status.as_str(),
+            opens,
+            left,
+        }
+    };
+    let missed = against.joined.missed.iter();
+    AgainstJson {
+        findings: against.rows().map(row).collect(),
+        missed: missed.map(|at| super::text::path(&report.openers[*at].site.frames)).collect(),
     }
 }
 
@@ -204,7 +219,7 @@ fn unwound(unwound: &Unwound) -> UnwoundJson<'_> {
     }
 }
 
-fn finding(finding: &residue_finding::Finding) -> FindingJson<'_> {
+pub(super) fn finding(finding: &residue_finding::Finding) -> FindingJson<'_> {
     FindingJson {
         rule: finding.rule.as_str(),
         severity: finding.severity.as_str(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use residue_fd::Ledger;
 use residue_fd::event::{Event, VERSION};
 
+use super::stream::Stream;
 use crate::error::Error;
 
 /// A line is not longer: the deepest stack with long names has some 30 KB.
@@ -26,14 +27,12 @@ impl Recorder {
         Ok(Self { out: path.map(create).transpose()? })
     }
 
-    /// Enters events into the books, and writes them down.
-    pub(super) fn take(&mut self, events: &mut Vec<Event>, ledger: &mut Ledger) -> Result<(), Error> {
-        for event in events.drain(..) {
-            if let Some(out) = &mut self.out {
-                let written = serde_json::to_writer(&mut *out, &event).map_err(std::io::Error::from);
-                written.and_then(|()| out.write_all(b"\n")).map_err(|error| failed(&error))?;
-            }
-            ledger.apply(event);
+    /// Writes events down.
+    pub(super) fn write(&mut self, events: &[Event]) -> Result<(), Error> {
+        let Some(out) = &mut self.out else { return Ok(()) };
+        for event in events {
+            let written = serde_json::to_writer(&mut *out, event).map_err(std::io::Error::from);
+            written.and_then(|()| out.write_all(b"\n")).map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -47,8 +46,8 @@ fn failed(error: &std::io::Error) -> Error {
     Error::failed(format!("cannot write the recording: {error}"))
 }
 
-/// Enters a recording into the books.
-pub(super) fn replay(path: &Path, ledger: &mut Ledger) -> Result<(), Error> {
+/// Enters a recording into the books. Streams tell of processes; how openers stood in between is not told again.
+pub(super) fn replay(path: &Path, ledger: &mut Ledger, streams: &mut [Stream]) -> Result<(), Error> {
     let file = File::open(path).map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -67,6 +66,9 @@ pub(super) fn replay(path: &Path, ledger: &mut Ledger) -> Result<(), Error> {
             Event::Start(_) => {}
             _ if number == 1 => return Err(wrong("no recording: it begins with something else".to_owned())),
             _ => {}
+        }
+        for stream in &mut *streams {
+            stream.events(std::slice::from_ref(&event))?;
         }
         ledger.apply(event);
     }

@@ -1,9 +1,9 @@
 //! What was found, for people: the table of openers, and what was not seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use residue_fd::event::Frame;
+use residue_fd::event::{Frame, Site};
 use residue_fd::{Class, Opener, Panic, Report, callee, caller};
 use residue_report::shown_name as visible;
 
@@ -27,6 +27,7 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
         let since = format!("+{}", age(report.elapsed_ns));
         writeln!(out, "{:>7} {since:>8} {:>7}  {:9}  {:9}  opened at", "left", "oldest", "class", "kind")?;
     }
+    let programs: BTreeSet<&str> = rows.iter().map(|opener| opener.site.program.as_str()).collect();
     let leaks = rows.iter().filter(|opener| opener.leak.is_some()).count();
     let shown = rows_max.max(leaks);
     for opener in rows.iter().take(shown) {
@@ -37,7 +38,7 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
             opener.growth,
             opener.class.as_str(),
             opener.site.kind,
-            path(&opener.site.frames)
+            opened_at(&opener.site, programs.len() > 1)
         );
         writeln!(out, "{}", cut(&line))?;
     }
@@ -99,7 +100,16 @@ fn panics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The opener in a line: the calls of the program's own module, and what the first one called in another module.
+/// The opener in a line, with its program if there are several; there is nothing else to say of one that isn't Go.
+fn opened_at(site: &Site, several: bool) -> String {
+    match (site.is_go(), several) {
+        (true, false) => path(&site.frames),
+        (true, true) => format!("{}: {}", visible(&site.program), path(&site.frames)),
+        (false, _) => visible(&format!("{}: {}", site.program, site.call)),
+    }
+}
+
+/// The stack in a line: the calls of the program's own module, and what the first one called in another module.
 pub(super) fn path(frames: &[Frame]) -> String {
     let Some(at) = caller(frames) else { return "(no stack)".to_owned() };
     let named = |frame: &Frame| match frame.line {

@@ -9,6 +9,7 @@ use residue_fd::event::Event;
 
 use super::TraceArgs;
 use super::record::Recorder;
+use super::stream::Stream;
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -17,10 +18,33 @@ const LOOKS_IN_WINDOW: u32 = 10;
 /// Openers in the table on a terminal.
 const ROWS: usize = 12;
 
+/// Who is told what happens, while it does.
+pub(super) struct Sinks<'a> {
+    pub(super) recorder: Recorder,
+    pub(super) streams: &'a mut [Stream],
+}
+
+impl Sinks<'_> {
+    /// Passes events on, and enters them into the books.
+    fn take(&mut self, events: &mut Vec<Event>, ledger: &mut Ledger) -> Result<(), Error> {
+        self.recorder.write(events)?;
+        for stream in &mut *self.streams {
+            stream.events(events)?;
+        }
+        events.drain(..).for_each(|event| ledger.apply(event));
+        Ok(())
+    }
+
+    /// The stream was read by somebody who has seen enough.
+    fn nobody_reads(&self) -> bool {
+        self.streams.iter().any(Stream::is_gone)
+    }
+}
+
 pub(super) fn watch(
     mut tracer: Tracer<'_>,
     args: &TraceArgs,
-    mut recorder: Recorder,
+    mut sinks: Sinks<'_>,
     ledger: &mut Ledger,
     terminal: &Terminal,
 ) -> Result<(), Error> {
@@ -48,7 +72,7 @@ pub(super) fn watch(
         tracer.wait(next.saturating_duration_since(Instant::now()));
         let idle = args.until_idle.is_some_and(|idle| busy.elapsed() >= idle);
         let over = match is_over(&mut child, args, start, signals.interrupts())? {
-            None if idle => Some(false),
+            None if idle || sinks.nobody_reads() => Some(false),
             over => over,
         };
         let asked = signals.snapshots() > snapshots;
@@ -65,7 +89,10 @@ pub(super) fn watch(
         if events.iter().any(|event| matches!(event, Event::Count(_))) {
             busy = Instant::now();
         }
-        recorder.take(&mut events, ledger)?;
+        sinks.take(&mut events, ledger)?;
+        for stream in &mut *sinks.streams {
+            stream.look(ledger)?;
+        }
         screen.show(ledger);
         if signals.snapshots() > snapshots {
             snapshots = signals.snapshots();
@@ -77,8 +104,8 @@ pub(super) fn watch(
     };
     tracer.live(&mut events);
     events.push(tracer.ended(exited));
-    recorder.take(&mut events, ledger)?;
-    recorder.finish()
+    sinks.take(&mut events, ledger)?;
+    sinks.recorder.finish()
 }
 
 /// Says on stderr how things stand, compared with the kernel's own tables, and goes on.
