@@ -42,9 +42,14 @@ pub struct Start {
     pub at_ns: u64,
     /// Processes that were there, and are followed.
     pub pids: Vec<u32>,
-    /// How descriptors are watched: `ebpf`, or `proc` where /proc is read from time to time.
+    /// How descriptors are watched: [`BY_EBPF`] or [`BY_PROC`].
     pub by: String,
 }
+
+/// The kernel's own programs see each open and close.
+pub const BY_EBPF: &str = "ebpf";
+/// /proc is read from time to time: kinds and numbers, no stacks.
+pub const BY_PROC: &str = "proc";
 
 /// The version of the format.
 pub const VERSION: u32 = 1;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Frame, Live, Losses, PairKind, Site};
+use crate::event::{BY_PROC, Frame, Live, Losses, PairKind, Site};
 use crate::ledger::{Group, Ledger};
 use crate::panics::{Panic, Unwound};
 
@@ -157,6 +157,8 @@ pub struct Report {
     pub processes: usize,
     /// The command has ended.
     pub exited: bool,
+    /// /proc was read from time to time: openers are not known, nor what came and went in between.
+    pub sampled: bool,
 }
 
 impl Ledger {
@@ -180,7 +182,12 @@ impl Ledger {
             elapsed_ns: self.now_ns.saturating_sub(self.start.at_ns),
             processes: self.processes.len(),
             exited,
+            sampled: self.is_sampled(),
         }
+    }
+
+    fn is_sampled(&self) -> bool {
+        self.start.by == BY_PROC
     }
 
     fn opener(&self, index: usize, exited: bool) -> Option<Opener> {
@@ -227,7 +234,7 @@ impl Ledger {
 
     fn leak(&self, group: &Group, opener: &Opener, exited: bool) -> Option<Leak> {
         // Without a Go frame there is no opener to name; the tools of Go itself end without closing, and may.
-        if opener.class == Class::Kept || opener.site.tool || !opener.site.is_go() {
+        if opener.class == Class::Kept || opener.site.tool || !(opener.site.is_go() || self.is_sampled()) {
             return None;
         }
         // Whoever leaves some open in other ways, too, is not better off for the panics.
@@ -238,7 +245,8 @@ impl Ledger {
         if let Some(growth) = group.growth().filter(|_| group.last > 0) {
             return Some(Leak::Growing(growth));
         }
-        let never = exited && opener.closed == 0 && opener.left() >= self.policy.min_live;
+        // What a program has from its start, and never closes, is all that looking from outside would find.
+        let never = exited && opener.site.is_go() && opener.closed == 0 && opener.left() >= self.policy.min_live;
         never.then_some(Leak::NeverClosed(opener.left()))
     }
 

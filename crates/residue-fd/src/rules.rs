@@ -62,6 +62,10 @@ fn finding(rule: &RuleMeta, message: String, site: &event::Site) -> Finding {
     let index = caller(&site.frames).unwrap_or(0);
     let at = site.frames.get(index).cloned().unwrap_or_default();
     let mut finding = Finding::new(rule, message, place(&at));
+    if site.frames.is_empty() {
+        finding.site.path = format!("/proc/{}/fd", site.pid);
+        finding.site.declaration.clone_from(&site.program);
+    }
     finding.label = format!("{} here", if site.role == event::Role::Opens { "opened" } else { "closed" });
     if let Some(callee) = callee(&site.frames, index) {
         finding.label = format!("{} by {}", finding.label, callee.short());
@@ -81,10 +85,12 @@ fn finding(rule: &RuleMeta, message: String, site: &event::Site) -> Finding {
 
 /// Openers that leak in one way, by the place that opens: several stacks may lead to it. With the descriptors they left.
 fn leaking(report: &Report, of: fn(&Leak) -> Option<u64>) -> Vec<(Vec<&Opener>, u64)> {
-    let mut places: BTreeMap<(Option<&Frame>, &str), Vec<&Opener>> = BTreeMap::new();
+    let mut places: BTreeMap<(Option<&Frame>, &str, &str), Vec<&Opener>> = BTreeMap::new();
     let count = |opener: &Opener| opener.leak.as_ref().and_then(of);
     for opener in report.openers.iter().filter(|opener| count(opener).is_some()) {
-        places.entry((opener.caller(), &opener.site.kind)).or_default().push(opener);
+        let at = opener.caller();
+        let program = if at.is_none() { opener.site.program.as_str() } else { "" };
+        places.entry((at, &opener.site.kind, program)).or_default().push(opener);
     }
     places
         .into_values()

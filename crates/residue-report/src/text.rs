@@ -172,8 +172,12 @@ impl Block {
 impl Excerpt {
     fn add_to<'a>(&'a self, group: Group<'a>) -> Group<'a> {
         let Some((first_line, text)) = &self.window else {
-            let origin = Origin::path(&self.path).line(self.line);
-            return group.element(origin.char_column(self.column));
+            let origin = Origin::path(&self.path);
+            // What isn't source has no lines.
+            return match self.line {
+                0 => group.element(origin),
+                line => group.element(origin.line(line).char_column(self.column)),
+            };
         };
         let marks = self.marks.iter().map(|mark| {
             let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
@@ -232,7 +236,7 @@ fn excerpts(
             excerpt.window = Some((window.first_line, window.text));
         } else {
             let place = |mark: &Marked<'_>| format!("line {}: {}", mark.site.start.line, mark.label);
-            let labelled = marks.iter().filter(|mark| !mark.label.is_empty());
+            let labelled = marks.iter().filter(|mark| !mark.label.is_empty() && mark.site.start.line > 0);
             notes.extend(labelled.map(|mark| wrap(&place(mark), 6)));
         }
         excerpts.push(excerpt);

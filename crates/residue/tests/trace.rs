@@ -578,6 +578,63 @@ fn a_finding_in_a_module_is_confirmed_by_a_program_that_uses_it() {
     assert_eq!(list(&report["against"], "missed"), &[] as &[Value]);
 }
 
+/// Runs a command with no privilege but those of its user.
+fn unprivileged(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-all", "--inh-caps", "-all", "--ambient-caps", "-all", "--"]).arg(program);
+    command
+}
+
+#[test]
+fn without_privileges_proc_tells_what_grows_and_what_is_lost_is_said() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdleaks", &[]);
+    let mut running = Running::start(unprivileged(&built.program).arg("grow"));
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let residue = Path::new(env!("CARGO_BIN_EXE_residue"));
+    let traced = |args: &[&str]| unprivileged(residue).arg("trace").args(args).output().expect("residue runs");
+    let output = traced(&["--pid", &pid, "--for", "4s", "--window", "500ms", "--format", "json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("CAP_BPF and CAP_PERFMON") && said.contains("Lost by that: who opens"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let schema = include_str!("../../../docs/schema/trace.schema.json");
+    let mistakes = schema::mistakes(&serde_json::from_str(schema).expect("the schema is JSON"), &report);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    assert_eq!(report["by"], "proc");
+    let files = list(&report, "openers").iter().find(|opener| opener["kind"] == "file").expect("files");
+    assert_eq!(files["leak"], "growing");
+    // As many as there are.
+    let now = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count() as u64;
+    let live = files["live"].as_u64().expect("a number");
+    assert!(live > 100 && live <= now, "{live} of {now}");
+    let finding = &list(&report, "findings")[0];
+    assert_eq!(
+        (&finding["rule"], &finding["path"]),
+        (&"K101".into(), &format!("/proc/{pid}/fd").into()),
+        "{finding:#}"
+    );
+    // A command and its children, until it ends; what it had open at its end is no leak of a known opener.
+    let program = built.program.to_str().expect("UTF-8");
+    let output = traced(&["--window", "100ms", "--format", "json", "--", program, "child"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // What can't be had that way.
+    let refused = traced(&["--pid", &pid, "--closes"]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("it needs CAP_BPF") && said.contains("without --closes"), "{said}");
+    let privileged = Running::start(Command::new("sleep").arg("60"));
+    let refused = traced(&["--pid", &privileged.pid().to_string(), "--for", "1s"]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("permission denied") && said.contains("CAP_SYS_PTRACE"), "{said}");
+    assert!(running.is_alive(), "it never noticed");
+}
+
 #[test]
 fn wrong_usage_and_what_cannot_be_run_are_told_apart() {
     let nothing = trace(&[], &[]);

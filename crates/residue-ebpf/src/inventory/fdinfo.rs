@@ -9,7 +9,7 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// What the kernel says of one descriptor.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fdinfo(String);
+pub(crate) struct Fdinfo(String);
 
 impl Fdinfo {
     /// Of a descriptor of this process; empty if it can't be read.
@@ -17,7 +17,7 @@ impl Fdinfo {
         Self::read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
     }
 
-    pub(super) fn read(path: &str) -> Self {
+    pub(crate) fn read(path: &str) -> Self {
         use std::io::Read as _;
         let mut bytes = vec![0; 4096];
         let Ok(mut file) = std::fs::File::open(path) else { return Self::default() };
@@ -31,7 +31,7 @@ impl Fdinfo {
     }
 
     /// The value of the first line with that key.
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let mut pairs = self.0.lines().filter_map(|line| line.split_once(':'));
         pairs.find(|(found, _)| *found == key).map(|(_, value)| value.trim())
     }

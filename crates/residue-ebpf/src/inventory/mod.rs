@@ -12,7 +12,7 @@ mod btf;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
-mod fdinfo;
+pub(crate) mod fdinfo;
 #[cfg(target_os = "linux")]
 mod info;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 mod calls;
 mod layout;
+mod sampler;
 mod symbols;
 mod sys;
 
@@ -17,6 +18,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use residue_fd::event::{self, Change, Count, End, Event, Losses, Process, Role, Start};
 use residue_fd::kind;
 
+pub use sampler::{Sampled, Sampler};
 pub use symbols::Programs;
 use symbols::Symbols;
 pub use sys::{Signals, listen};
@@ -72,6 +74,8 @@ pub enum Error {
     },
     /// There is no such process, or it has ended.
     Gone(u32),
+    /// Its descriptors may not be looked at.
+    Private(u32),
     /// The command could not be started.
     Spawn(String),
     /// Reading what the programs keep failed.
@@ -83,6 +87,7 @@ impl fmt::Display for Error {
         match self {
             Self::Refused { said, .. } => write!(f, "the kernel refuses to follow descriptors: {said}"),
             Self::Gone(pid) => write!(f, "there is no process {pid}"),
+            Self::Private(pid) => write!(f, "cannot look at the descriptors of pid {pid}: permission denied"),
             Self::Spawn(why) => write!(f, "cannot run the command: {why}"),
             Self::Kernel(what) => write!(f, "{what}"),
         }
@@ -195,7 +200,7 @@ impl<'a> Tracer<'a> {
 
     /// How a recording begins.
     pub fn started(&self, pids: &[u32]) -> Event {
-        let by = "ebpf".to_owned();
+        let by = event::BY_EBPF.to_owned();
         Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids: pids.to_vec(), by })
     }
 

@@ -41,9 +41,10 @@
 //!
 //! A pool or a cache that is still being filled grows too; a longer `--warmup` tells them apart. What grows more slowly than
 //! one descriptor a window needs longer windows. Openers that belong to the runtime (the netpoller's) and those that opened
-//! one descriptor only are not looked at, nor are programs without Go's table of functions.
+//! one descriptor only are not looked at, nor are programs without Go's table of functions. Where eBPF is refused and /proc is read
+//! instead, the number of descriptors of a kind is looked at, of any program.
 
-use residue_finding::{Confidence, Family, Finding, Join, RuleCode, RuleMeta, Severity, module_docs};
+use residue_finding::{Confidence, Family, Finding, Help, Join, RuleCode, RuleMeta, Severity, module_docs};
 
 use crate::report::{Class, Leak, Opener, Report};
 
@@ -66,17 +67,25 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
         let site = &openers[0].site;
         let sum = |field: fn(&Opener) -> u64| openers.iter().map(|opener| field(opener)).sum::<u64>();
         let live = sum(|opener| opener.live);
-        let message = format!(
-            "{live} {} descriptors that were opened here are open, {by} more than three windows ago",
-            site.kind
-        );
+        let whose = match site.frames.is_empty() {
+            true => format!("of {}", site.program),
+            false => "that were opened here".to_owned(),
+        };
+        let message = format!("{live} {} descriptors {whose} are open, {by} more than three windows ago", site.kind);
         let mut finding = super::finding(&META, message, site);
         if openers.iter().all(|opener| opener.class == Class::Deferred) {
             finding.severity = Severity::Warning;
         }
         let (opened, closed) = (sum(|opener| opener.opened), sum(|opener| opener.closed));
-        finding.notes.push(format!("{opened} opened, {closed} closed by {} ({})", site.program, site.call));
-        super::close_on_every_path(&mut finding, &openers);
+        if site.frames.is_empty() {
+            let one = openers[0].examples.last().map_or(&site.example, |example| &example.link);
+            finding.notes.push(format!("{opened} were seen, and {closed} of them closed; one is {one}"));
+            let message = "follow it by eBPF, which tells who opens them".to_owned();
+            finding.help = Some(Help { message, edits: Vec::new() });
+        } else {
+            finding.notes.push(format!("{opened} opened, {closed} closed by {} ({})", site.program, site.call));
+            super::close_on_every_path(&mut finding, &openers);
+        }
         findings.push(finding);
     }
 }

@@ -2,6 +2,7 @@
 
 mod against;
 mod flame;
+mod follower;
 mod format;
 mod json;
 mod pprof;
@@ -15,12 +16,13 @@ mod watch;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use residue_ebpf::tracer::{self, Programs, Scope, Tracer};
+use residue_ebpf::tracer::{self, Programs, Sampled, Sampler, Scope, Tracer};
 use residue_fd::{Ledger, Policy, Report};
 use residue_finding::{Outcome, Severity};
 use residue_report::{Place, TextStyle};
 
 use self::against::Against;
+use self::follower::Follower;
 use self::format::{Format, Kind};
 use self::record::Recorder;
 use self::sources::Sources;
@@ -184,7 +186,7 @@ fn text(
     style: TextStyle,
     out: &mut dyn std::io::Write,
 ) -> std::io::Result<()> {
-    text::summary(shown.report, out)?;
+    text::summary(shown.report, style, out)?;
     if !shown.outcome.findings.is_empty() {
         writeln!(out)?;
     }
@@ -213,8 +215,36 @@ fn follow(args: &TraceArgs, ledger: &mut Ledger, streams: &mut [Stream], termina
         live_max: args.room,
     };
     let recorder = Recorder::open(args.record.as_deref())?;
-    let tracer = Tracer::start(&options, &programs).map_err(|error| refused(&error))?;
-    watch::watch(tracer, args, watch::Sinks { recorder, streams }, ledger, terminal)
+    let follower = match Tracer::start(&options, &programs) {
+        Ok(tracer) => Follower::Kernel(Box::new(tracer)),
+        Err(error) if matches!(error, tracer::Error::Refused { .. }) && !needs_stacks(args) => {
+            Follower::Proc(sampler(args, &error, terminal))
+        }
+        Err(error) => return Err(refused(&error)),
+    };
+    watch::watch(follower, args, watch::Sinks { recorder, streams }, ledger, terminal)
+}
+
+/// What was asked for can't be had from /proc.
+fn needs_stacks(args: &TraceArgs) -> bool {
+    args.closes || args.against.is_some()
+}
+
+/// The next best thing when eBPF is refused, with what is lost by it.
+fn sampler(args: &TraceArgs, error: &tracer::Error, terminal: &Terminal) -> Sampler {
+    terminal.note(&format!("{error}"));
+    terminal.note("/proc is read instead: how many descriptors of which kind there are, and whether they grow.");
+    terminal.note("Lost by that: who opens and closes them, and all that comes and goes between two looks");
+    if let tracer::Error::Refused { missing, .. } = error {
+        for what in missing {
+            terminal.hint(&format!("with {what} stacks and exact counts can be had"));
+        }
+    }
+    Sampler::new(match &args.cgroup {
+        Some(folder) => Sampled::Cgroup(folder.clone()),
+        None if args.all => Sampled::Everybody,
+        None => Sampled::Told,
+    })
 }
 
 fn scope(args: &TraceArgs) -> Result<Scope, Error> {
@@ -253,9 +283,10 @@ fn refused(error: &tracer::Error) -> Error {
             for what in missing {
                 message = message.hint(format!("it needs {what}"));
             }
-            message.hint(
-                "what a process has open now, without who opened it: ls -l /proc/PID/fd, or `residue inspect PID`",
-            )
+            message.hint("without --closes and --against, /proc is read instead: kinds and growth, no stacks")
+        }
+        tracer::Error::Private(_) => {
+            message.hint("it needs the same user without more privileges, CAP_SYS_PTRACE, or root")
         }
         _ => message,
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use residue_fd::event::{Frame, Live, Losses, Site};
+use residue_fd::event::{BY_EBPF, BY_PROC, Frame, Live, Losses, Site};
 use residue_fd::{BadClose, Leak, Opener, Report, Unwound};
 use residue_report::shown_name as visible;
 use serde::Serialize;
@@ -16,6 +16,7 @@ pub(super) const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
+    by: &'static str,
     elapsed_ms: u64,
     processes: usize,
     command_exited: bool,
@@ -130,6 +131,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     });
     let document = Document {
         schema: VERSION,
+        by: if report.sampled { BY_PROC } else { BY_EBPF },
         elapsed_ms: report.elapsed_ns / 1_000_000,
         processes: report.processes,
         command_exited: report.exited,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use clap::builder::styling::{AnsiColor, Style};
 use residue_fd::event::{Frame, Site};
 use residue_fd::{Class, Opener, Panic, Report, callee, caller};
-use residue_report::shown_name as visible;
+use residue_report::{TextStyle, shown_name as visible};
 
 use super::time::age;
 use crate::figures::grouped;
@@ -14,11 +15,13 @@ use crate::figures::grouped;
 const ROWS_MAX: usize = 20;
 /// Places of panics listed.
 const PANICS_MAX: usize = 5;
+/// How the row of a leak looks.
+const LEAK: Style = AnsiColor::BrightRed.on_default();
 /// No line is wider.
 const WIDTH_MAX: usize = 100;
 
 /// The openers that have something open, leaks first. Of what is kept there is but a count.
-pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mut dyn Write) -> io::Result<()> {
     let open = report.openers.iter().filter(|opener| opener.left() > 0);
     let (kept, rows): (Vec<&Opener>, Vec<&Opener>) = open.partition(|opener| opener.class == Class::Kept);
     if rows.is_empty() {
@@ -31,7 +34,12 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
     let leaks = rows.iter().filter(|opener| opener.leak.is_some()).count();
     let shown = rows_max.max(leaks);
     for opener in rows.iter().take(shown) {
-        let oldest = opener.oldest_ns.map_or_else(|| "ended".to_owned(), age);
+        // While it is followed, ages are not asked for.
+        let oldest = match opener.oldest_ns {
+            Some(oldest) => age(oldest),
+            None if opener.live == 0 => "ended".to_owned(),
+            None => String::new(),
+        };
         let line = format!(
             "{:>7} {:>+8} {oldest:>7}  {:9}  {:9}  {}",
             grouped(opener.left()),
@@ -40,7 +48,10 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
             opener.site.kind,
             opened_at(&opener.site, programs.len() > 1)
         );
-        writeln!(out, "{}", cut(&line))?;
+        match opener.leak {
+            Some(_) if style.colour => writeln!(out, "{LEAK}{}{LEAK:#}", cut(&line))?,
+            _ => writeln!(out, "{}", cut(&line))?,
+        }
     }
     if rows.len() > shown {
         let rest: u64 = rows[shown..].iter().map(|opener| opener.left()).sum();
@@ -62,8 +73,13 @@ pub(super) fn table(report: &Report, rows_max: usize, out: &mut dyn Write) -> io
 }
 
 /// The table, and what was seen and what not.
-pub(super) fn summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    table(report, ROWS_MAX, out)?;
+pub(super) fn summary(report: &Report, style: TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    table(report, ROWS_MAX, style, out)?;
+    totals(report, out)
+}
+
+/// What was seen and what not.
+pub(super) fn totals(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let losses = &report.losses;
     let lost: Vec<String> = losses.lost().iter().map(|(what, count)| format!("{} {what}", grouped(*count))).collect();
     let lost = if lost.is_empty() { "nothing lost".to_owned() } else { format!("LOST {}", lost.join(", ")) };
@@ -77,6 +93,9 @@ pub(super) fn summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     if !report.panics.is_empty() {
         panics(report, out)?;
+    }
+    if report.sampled {
+        writeln!(out, "by reading /proc: what came and went between two looks is not in these numbers")?;
     }
     if losses.ghosts > 0 {
         let ghosts = grouped(losses.ghosts);
@@ -105,6 +124,7 @@ fn opened_at(site: &Site, several: bool) -> String {
     match (site.is_go(), several) {
         (true, false) => path(&site.frames),
         (true, true) => format!("{}: {}", visible(&site.program), path(&site.frames)),
+        (false, _) if site.call.is_empty() => visible(&site.program),
         (false, _) => visible(&format!("{}: {}", site.program, site.call)),
     }
 }

@@ -3,11 +3,13 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use residue_ebpf::tracer::{self, Tracer};
+use residue_ebpf::tracer;
 use residue_fd::Ledger;
 use residue_fd::event::Event;
+use residue_report::TextStyle;
 
 use super::TraceArgs;
+use super::follower::Follower;
 use super::record::Recorder;
 use super::stream::Stream;
 use crate::error::Error;
@@ -42,7 +44,7 @@ impl Sinks<'_> {
 }
 
 pub(super) fn watch(
-    mut tracer: Tracer<'_>,
+    mut tracer: Follower<'_>,
     args: &TraceArgs,
     mut sinks: Sinks<'_>,
     ledger: &mut Ledger,
@@ -63,7 +65,8 @@ pub(super) fn watch(
     }
     let window = Duration::from_nanos(super::policy(args).window_ns);
     let pause = (window / LOOKS_IN_WINDOW).clamp(Duration::from_millis(50), Duration::from_secs(1));
-    let mut screen = Screen { live: terminal.shows_progress() && child.is_none(), lines: 0 };
+    let live = terminal.shows_progress() && child.is_none();
+    let mut screen = Screen { live, style: terminal.talk(), lines: 0 };
     let mut snapshots = 0;
     let start = Instant::now();
     let mut next = start + pause;
@@ -109,7 +112,7 @@ pub(super) fn watch(
 }
 
 /// Says on stderr how things stand, compared with the kernel's own tables, and goes on.
-fn snapshot(tracer: &mut Tracer<'_>, ledger: &Ledger) -> Result<(), Error> {
+fn snapshot(tracer: &mut Follower<'_>, ledger: &Ledger) -> Result<(), Error> {
     tracer.reconcile().map_err(|error| super::refused(&error))?;
     let mut open = Vec::new();
     tracer.live(&mut open);
@@ -119,7 +122,7 @@ fn snapshot(tracer: &mut Tracer<'_>, ledger: &Ledger) -> Result<(), Error> {
     }
     let mut text = Vec::new();
     // Writing to memory cannot fail.
-    let _ = super::text::summary(&now.report(), &mut text);
+    let _ = super::text::summary(&now.report(), TextStyle::default(), &mut text);
     Terminal::say(&String::from_utf8_lossy(&text));
     Ok(())
 }
@@ -127,6 +130,7 @@ fn snapshot(tracer: &mut Tracer<'_>, ledger: &Ledger) -> Result<(), Error> {
 /// The table on a terminal, drawn over itself. Not beside the output of a command.
 struct Screen {
     live: bool,
+    style: TextStyle,
     lines: usize,
 }
 
@@ -136,7 +140,9 @@ impl Screen {
             return;
         }
         let mut text = Vec::new();
-        if super::text::table(&ledger.report(), ROWS, &mut text).is_err() {
+        let report = ledger.report();
+        let told = super::text::table(&report, ROWS, self.style, &mut text);
+        if told.and_then(|()| super::text::totals(&report, &mut text)).is_err() {
             return;
         }
         let text = String::from_utf8_lossy(&text);
