@@ -98,7 +98,8 @@ fn info(fd: BorrowedFd<'_>, info: &mut [u64]) -> Result<u32> {
     attr[0] = pair(number(fd), size_of_val(info) as u32);
     attr[1] = info.as_mut_ptr().expose_provenance() as u64;
     bpf(command::OBJ_GET_INFO_BY_FD, &mut attr)?;
-    Ok(half(attr[0], false))
+    // The descriptor comes first, the length behind it.
+    Ok(half(attr[0], true))
 }
 
 /// What is known of an object, as words of `struct bpf_…_info`, and how many bytes that has.
@@ -207,4 +208,25 @@ pub(crate) fn clocks() -> (u64, u64) {
         if result == 0 { now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned() } else { 0 }
     };
     (read(libc::CLOCK_BOOTTIME), read(libc::CLOCK_REALTIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn the_length_of_what_is_known_is_told() {
+        // The kernel's own types, which take CAP_SYS_ADMIN to be asked for.
+        let Ok(fd) = fd_by_id(ById::Btf, 1) else { return };
+        let mut name = [0_u8; 64];
+        // `struct bpf_btf_info` has four words; descriptors have numbers such as 3.
+        let lengths = [fd.try_clone(), fd.try_clone()].map(|fd| {
+            let fd = fd.expect("a descriptor");
+            object_info_with::<32, u8>(fd.as_fd(), 2, 6, &mut name).expect("it is told").1
+        });
+        assert_eq!(lengths[0], lengths[1], "whatever the number of the descriptor is");
+        assert!(lengths[0] >= 24 && lengths[0] < 256, "{lengths:?}");
+    }
 }
