@@ -245,6 +245,7 @@ impl Sampler {
             example: link.to_owned(),
             frames: Vec::new(),
             cut: false,
+            resumes: None,
             tool: false,
         }));
         id

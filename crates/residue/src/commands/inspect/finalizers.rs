@@ -8,6 +8,7 @@ use residue_runtime::heap::{Finalizers, Group, Heap, NoteKind, Runner, State};
 use serde::Serialize;
 
 use super::Shown;
+use super::text::function_name;
 use crate::figures::{grouped, time};
 
 #[derive(Serialize)]
@@ -128,7 +129,7 @@ pub(super) fn text(shown: &Shown<'_>, heap: &Heap<'_>, out: &mut dyn Write) -> i
             writeln!(out, "  {} queued:", plural(waiting as usize, kind))?;
         }
         for (function, count) in queue {
-            writeln!(out, "    {:>8}  {}", grouped(*count as usize), visible(function))?;
+            writeln!(out, "    {:>8}  {}", grouped(*count as usize), function_name(function))?;
         }
     }
     for group in &found.groups {
@@ -139,7 +140,8 @@ pub(super) fn text(shown: &Shown<'_>, heap: &Heap<'_>, out: &mut dyn Write) -> i
 
 fn group_text(group: &Group, out: &mut dyn Write) -> io::Result<()> {
     let what = group.object_type.as_deref().map_or_else(|| "objects of unknown type".to_owned(), visible);
-    let calls = group.function.as_deref().map(|function| format!("  calls {}", visible(function))).unwrap_or_default();
+    let calls =
+        group.function.as_deref().map(|function| format!("  calls {}", function_name(function))).unwrap_or_default();
     let count = plural(group.registered as usize, group.kind.name());
     writeln!(out, "\n{count}  {what}{calls}")?;
     for (state, count) in &group.states {

@@ -43,10 +43,10 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  goroutine   {}", text::state(goroutine))?;
         }
         if let Some(frame) = raised {
-            writeln!(out, "  raised at   {}  {}", visible(&frame.function), text::place(frame))?;
+            writeln!(out, "  raised at   {}  {}", text::function_name(&frame.function), text::place(frame))?;
         }
         if let Some(frame) = goroutine.in_deferred.and_then(|index| text::frame_of(shown, goroutine, index)) {
-            writeln!(out, "  running     {}  {}", visible(&frame.function), text::place(frame))?;
+            writeln!(out, "  running     {}  {}", text::function_name(&frame.function), text::place(frame))?;
         }
         if !goroutine.deferred.is_empty() {
             writeln!(out, "  pending     {}", plural(goroutine.deferred.len(), "deferred call"))?;

@@ -8,7 +8,7 @@ use residue_runtime::{Captured, FrameView, Lives, Slot, StackView};
 use serde::Serialize;
 
 use super::json::{FrameJson, WordJson, frame_json, word_json};
-use super::text::{frame_of, place, state, word};
+use super::text::{frame_of, function_name, place, state, word};
 use super::{Shown, json};
 use crate::figures::{bytes, grouped};
 
@@ -26,7 +26,7 @@ pub(super) fn write(shown: &Shown<'_>, view: &StackView, out: &mut dyn Write) ->
         for (depth, call) in shown.report.at(*pc).iter().enumerate() {
             let number = if depth == 0 { format!("#{index}") } else { String::new() };
             let inlined = if call.inlined { "  (inlined)" } else { "" };
-            writeln!(out, "{number:<4} {}  {}{inlined}", visible(&call.function), place(call))?;
+            writeln!(out, "{number:<4} {}  {}{inlined}", function_name(&call.function), place(call))?;
         }
         if goroutine.in_deferred == Some(index) {
             writeln!(out, "       this deferred call is in progress")?;
@@ -87,7 +87,7 @@ fn closures(shown: &Shown<'_>, view: &StackView, frame: &FrameView, out: &mut dy
     for closure in &frame.closures {
         let Some(deferred) = goroutine.deferred.get(closure.deferred) else { continue };
         let function = deferred.function.and_then(|function| shown.report.at(function).last());
-        let name = function.map_or_else(|| "a nil function".to_owned(), |frame| visible(&frame.function));
+        let name = function.map_or_else(|| "a nil function".to_owned(), |frame| function_name(&frame.function));
         writeln!(out, "       deferred  {name}  ({}); closure {}", deferred.kind.name(), lives(closure.lives))?;
         for captured in &closure.captured {
             let names = [&captured.name, &captured.type_name].into_iter().flatten().map(|name| visible(name));
@@ -112,7 +112,7 @@ fn dead(view: &StackView, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  {} that look like texts, {pointers} that lead to the heap", grouped(dead.texts))?;
     }
     for (below, frame) in dead.stale.iter().take(STALE_LISTED) {
-        writeln!(out, "  sp-{below:<6} {}  {}", visible(&frame.function), place(frame))?;
+        writeln!(out, "  sp-{below:<6} {}  {}", function_name(&frame.function), place(frame))?;
     }
     if dead.stale.len() > STALE_LISTED {
         writeln!(out, "  … and {} more calls", grouped(dead.stale.len() - STALE_LISTED))?;

@@ -243,7 +243,8 @@ fn what(goroutine: &Goroutine) -> String {
 
 fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::Result<()> {
     let frames: Vec<&Frame> = shown.report.stack(goroutine).collect();
-    let width = frames.iter().map(|frame| frame.function.len()).filter(|width| *width <= WIDTH_MAX).max().unwrap_or(0);
+    let names = frames.iter().map(|frame| function_name(&frame.function).chars().count());
+    let width = names.filter(|width| *width <= WIDTH_MAX).max().unwrap_or(0);
     for (index, pc) in goroutine.stack.iter().enumerate() {
         for frame in shown.report.at(*pc) {
             let mut mark = String::new();
@@ -252,7 +253,7 @@ fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::R
             } else if goroutine.in_deferred == Some(index) {
                 mark += "  (deferred call)";
             }
-            writeln!(out, "  {:width$}  {}{mark}", visible(&frame.function), place(frame))?;
+            writeln!(out, "  {:width$}  {}{mark}", function_name(&frame.function), place(frame))?;
         }
     }
     if let Some(why) = goroutine.stack_cut {
@@ -261,9 +262,29 @@ fn stack(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn Write) -> io::R
     // The first goroutine is made by the runtime as it starts.
     if let Some(frame) = goroutine.created_at.filter(|_| goroutine.id > 1).and_then(|pc| shown.report.at(pc).first()) {
         let parent = if goroutine.parent == 0 { String::new() } else { format!("  by goroutine {}", goroutine.parent) };
-        writeln!(out, "  created in {}  {}{parent}", visible(&frame.function), place(frame))?;
+        writeln!(out, "  created in {}  {}{parent}", function_name(&frame.function), place(frame))?;
     }
     Ok(())
+}
+
+/// A function as tracebacks of Go name it: with `[...]` for type arguments, which can be whole structs.
+pub(super) fn function_name(name: &str) -> String {
+    let (mut text, mut depth) = (String::new(), 0_usize);
+    for char in name.chars() {
+        match char {
+            '[' => {
+                text.push_str(if depth == 0 { "[..." } else { "" });
+                depth += 1;
+            }
+            ']' if depth > 0 => {
+                depth -= 1;
+                text.push_str(if depth == 0 { "]" } else { "" });
+            }
+            char if depth == 0 => text.push(char),
+            _ => {}
+        }
+    }
+    visible(&text)
 }
 
 /// File and line. The name of a function has the path of its package, so that the file's own name is enough; but for package
@@ -303,15 +324,15 @@ pub(super) fn defers_of(shown: &Shown<'_>, goroutine: &Goroutine, out: &mut dyn 
         writeln!(out, "  panic    {value}{text}  {}", panic.state.name())?;
     }
     if let Some(frame) = goroutine.in_deferred.and_then(|index| frame_of(shown, goroutine, index)) {
-        writeln!(out, "  running  {}  {}", visible(&frame.function), place(frame))?;
+        writeln!(out, "  running  {}  {}", function_name(&frame.function), place(frame))?;
     }
     for deferred in &goroutine.deferred {
         let function = deferred.function.and_then(|function| shown.report.at(function).last());
-        let name = function.map_or_else(|| "a nil function".to_owned(), |frame| visible(&frame.function));
+        let name = function.map_or_else(|| "a nil function".to_owned(), |frame| function_name(&frame.function));
         let started = if deferred.started { "started" } else { "pending" };
         writeln!(out, "  {started}  {name}  ({})", deferred.kind.name())?;
         let by = deferred.frame.and_then(|index| frame_of(shown, goroutine, index));
-        let by = by.map(|frame| format!("deferred by {}", visible(&frame.function)));
+        let by = by.map(|frame| format!("deferred by {}", function_name(&frame.function)));
         let at = function.map(|frame| format!("at {}", place(frame)));
         let known: Vec<String> = at.into_iter().chain(by).collect();
         if !known.is_empty() {
@@ -342,7 +363,7 @@ pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
         Word::Number { revealed: None } => "number".to_owned(),
         Word::Number { revealed: Some(number) } => format!("number {number}"),
         Word::Func(pc) => match shown.binary.functions.find(pc.wrapping_sub(shown.target.slide)) {
-            Some(function) => format!("func {}", visible(&function.name())),
+            Some(function) => format!("func {}", function_name(&function.name())),
             None => "func".to_owned(),
         },
         Word::Stack => "*stack".to_owned(),
@@ -356,6 +377,24 @@ pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
         }
         Word::Slice { len, capacity } => {
             format!("slice of {} (room for {})", grouped(*len as usize), grouped(*capacity as usize))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::function_name;
+
+    #[test]
+    fn type_arguments_are_left_out() {
+        for (name, shown) in [
+            ("main.(*Box[go.shape.struct { a [4]int }]).Get", "main.(*Box[...]).Get"),
+            ("main.two[int,map[string]int].func1[x]", "main.two[...].func1[...]"),
+            ("main.plain", "main.plain"),
+            ("cut[off", "cut[..."),
+            ("]\u{1b}[31m", "]\\x1b[..."),
+        ] {
+            assert_eq!(function_name(name), shown);
         }
     }
 }

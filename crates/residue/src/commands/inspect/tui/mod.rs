@@ -15,7 +15,6 @@ use residue_target::{Kind, Target};
 use self::browser::{Browser, Wish};
 use self::pages::Snapshot;
 use self::screen::Screen;
-use super::filter::Filter;
 use super::{Answer, Format, InspectArgs, Shown, text};
 use crate::error::{Error, Exit};
 
@@ -40,7 +39,6 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit, Error> {
             let layouts = residue_runtime::heap::Layouts::of(&binary).map_err(failed)?;
             let (report, heap) =
                 residue_runtime::heap::Heap::read(&target, &binary, &layouts, &options).map_err(failed)?;
-            let filter = Filter::default();
             let mut snapshot = Snapshot {
                 shown: Shown {
                     answer: &Answer::None,
@@ -48,7 +46,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit, Error> {
                     binary: &binary,
                     report: &report,
                     heap: None,
-                    filter: &filter,
+                    filter: &args.filter,
                     group: true,
                     system: args.system,
                 },

@@ -146,7 +146,7 @@ impl Snapshot<'_> {
             };
             let place = doing(report, goroutine).map(|frame| {
                 let file = text::place(frame);
-                format!("{}  {}", visible(&frame.function), file.rsplit('/').next().unwrap_or_default())
+                format!("{}  {}", text::function_name(&frame.function), file.rsplit('/').next().unwrap_or_default())
             });
             format!("{first}  {state:<STATE_WIDTH$}  {}", place.unwrap_or_default())
         };
@@ -314,6 +314,7 @@ mod tests {
         let report = Report {
             version: String::new(),
             basis: residue_gobin::Basis::Table,
+            mode: residue_runtime::Freeze::None,
             frozen: None,
             goroutines: vec![goroutine(1), goroutine(17)],
             dead: 0,
