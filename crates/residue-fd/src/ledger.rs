@@ -53,7 +53,7 @@ pub(crate) struct Group {
     pub(crate) last: u64,
     /// Those that were open when their process ended, at the last look.
     ended: u64,
-    /// Live ones at the end of the warm-up.
+    /// Those left at the end of the warm-up: open, or open when their process ended.
     pub(crate) base: u64,
 }
 
@@ -174,12 +174,13 @@ impl Ledger {
         self.window = Some(window);
         for index in 0..self.groups.len() {
             let ended = self.ended_of(&self.groups[index]);
+            let open = self.live_of(&self.groups[index]);
             // What a process had open when it ended was open until then.
-            let live = self.live_of(&self.groups[index]) + ended.saturating_sub(self.groups[index].ended);
+            let live = open + ended.saturating_sub(self.groups[index].ended);
             let group = &mut self.groups[index];
             (group.ended, group.last) = (ended, live);
             if begins {
-                group.base = live;
+                group.base = open + ended;
                 group.lows = vec![live];
             } else if over {
                 // A window ends with the first look after it: what is open now was open at its end, or came since.

@@ -65,7 +65,7 @@ pub struct Opener {
     pub ended: u64,
     /// Those that are open.
     pub live: u64,
-    /// How many more are open than at the end of the warm-up.
+    /// How many more are left than at the end of the warm-up.
     pub growth: i64,
     /// How long the oldest has been open.
     pub oldest_ns: Option<u64>,
@@ -204,7 +204,8 @@ impl Ledger {
             closed: sum(|count| count.closed),
             ended: sum(|count| count.ended),
             live,
-            growth: i64::try_from(live).unwrap_or(i64::MAX) - i64::try_from(group.base).unwrap_or(0),
+            growth: i64::try_from(live.saturating_add(sum(|count| count.ended))).unwrap_or(i64::MAX)
+                - i64::try_from(group.base).unwrap_or(0),
             oldest_ns,
             pids,
             examples,
@@ -302,7 +303,6 @@ fn is_wrapper(package: &str) -> bool {
             | "internal/syscall/unix"
             | "golang.org/x/sys/unix"
     ) || package.ends_with("/internal/unix")
-        || package.ends_with("/internal/linux")
 }
 
 /// The runtime opened it for itself: the first frame above the system call is its own (`runtime.netpollinit`,

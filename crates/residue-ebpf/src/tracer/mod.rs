@@ -6,7 +6,7 @@ mod sampler;
 mod symbols;
 mod sys;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::Read as _;
 use std::process::{Child, Command};
@@ -28,6 +28,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/amd64/trace.bp
 #[cfg(target_arch = "aarch64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/arm64/trace.bpf.o");
 
+/// Programs whose files are held open until they are read.
+const WAITING_MAX: usize = 128;
 /// Links in /proc that are read for each site, at most: they are shown as examples.
 const LINKS_MAX: usize = 8;
 
@@ -236,12 +238,12 @@ impl<'a> Tracer<'a> {
         self.walk(pid)?;
         let tables: Vec<layout::Table> = self.tables.iter().flatten().map(|(_, table)| table).collect();
         let table = tables.iter().find(|table| table.tgid == pid).ok_or(Error::Gone(pid))?;
-        self.enter(table.image, pid, start_code(pid), "");
+        self.enter(table.image, start_code(pid), "", symbols::open(pid, ""));
         Ok(())
     }
 
-    fn enter(&mut self, image: u32, pid: u32, start_code: u64, name: &str) {
-        if let Some(go) = self.symbols.enter(image, pid, start_code, name) {
+    fn enter(&mut self, image: u32, start_code: u64, name: &str, file: Option<symbols::Opened>) {
+        if let Some(go) = self.symbols.enter(image, start_code, name, file) {
             // Without it goroutines are not told, which shows.
             let _ = self.images.insert(image, go, 0);
             if self.panics && self.probe(image, pid, name).is_err() {
@@ -377,17 +379,22 @@ impl<'a> Tracer<'a> {
 
     /// What happened to processes. Programs are read here, as long as they are there.
     pub fn processes(&mut self, out: &mut Vec<Event>) {
-        let mut events = Vec::new();
-        while let Some(item) = self.events.next() {
-            events.extend(sys::event(&item));
-        }
-        for event in events {
-            let name = event.name.split(|byte| *byte == 0).next().unwrap_or_default();
-            let program = String::from_utf8_lossy(name).into_owned();
+        let mut waiting = VecDeque::new();
+        loop {
+            // Reading a program takes its time, in which others begin and end: their files are opened at once.
+            while let Some(item) = self.events.next() {
+                waiting.extend(sys::event(&item).map(|event| {
+                    let early = event.kind == layout::EVENT_EXEC && waiting.len() < WAITING_MAX;
+                    (early.then(|| symbols::open(event.tgid, &exec_name(&event))), event)
+                }));
+            }
+            let Some((file, event)) = waiting.pop_front() else { return };
             let change = match event.kind {
                 layout::EVENT_FORK => Change::Forked { parent: event.parent, shared: event.shared != 0 },
                 layout::EVENT_EXEC => {
-                    self.enter(event.image, event.tgid, event.start_code, &program);
+                    let program = exec_name(&event);
+                    let file = file.unwrap_or_else(|| symbols::open(event.tgid, &program));
+                    self.enter(event.image, event.start_code, &program, file);
                     Change::Execed { program }
                 }
                 _ => Change::Exited,
@@ -407,7 +414,7 @@ impl<'a> Tracer<'a> {
                 continue;
             }
             if !self.symbols.knows(site.image) {
-                self.enter(site.image, site.tgid, start_code(site.tgid), "");
+                self.enter(site.image, start_code(site.tgid), "", symbols::open(site.tgid, ""));
             }
             out.push(Event::Site(self.site(id, &site)));
         }
@@ -567,6 +574,12 @@ fn gist(said: &str) -> String {
     let first = first.split(". Verifier output").next().unwrap_or(first);
     let why = said.lines().skip(1).filter(|line| !line.starts_with("processed ") && !line.trim().is_empty()).last();
     why.map_or_else(|| first.to_owned(), |why| format!("{first}: {why}"))
+}
+
+/// The path that exec was given.
+fn exec_name(event: &layout::Event) -> String {
+    let name = event.name.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// Where the code of a process begins: field 26 of /proc/PID/stat.

@@ -28,7 +28,10 @@ pub(super) struct Points {
 }
 
 /// Which file: device, inode, size, when it was changed.
-type FileId = (u64, u64, u64, i64);
+pub(super) type FileId = (u64, u64, u64, i64);
+
+/// A program's file, which stays when the process and the file's name are gone.
+pub(super) type Opened = (FileId, File, PathBuf);
 
 /// The bytes of programs, each file once.
 #[derive(Default)]
@@ -72,9 +75,14 @@ impl<'a> Symbols<'a> {
 
     /// Enters the program that a process runs; `name` is its path as exec was given it. Says what the kernel's side has to
     /// know to find goroutines in it.
-    pub(super) fn enter(&mut self, image: u32, pid: u32, start_code: u64, name: &str) -> Option<layout::Image> {
+    pub(super) fn enter(
+        &mut self,
+        image: u32,
+        start_code: u64,
+        name: &str,
+        found: Option<Opened>,
+    ) -> Option<layout::Image> {
         let mut mapped = Mapped { name: base(name), file: None, slide: 0 };
-        let found = open(pid, name);
         if let Some((id, file, path)) = found {
             if !path.as_os_str().is_empty() {
                 mapped.name = base(&path.to_string_lossy());
@@ -286,7 +294,7 @@ fn base(path: &str) -> String {
 }
 
 /// The program of a process: by way of /proc as long as it runs, else by its path.
-fn open(pid: u32, name: &str) -> Option<(FileId, File, PathBuf)> {
+pub(super) fn open(pid: u32, name: &str) -> Option<Opened> {
     let exe = PathBuf::from(format!("/proc/{pid}/exe"));
     let link = std::fs::read_link(&exe).unwrap_or_default();
     let by_proc = || Some((File::open(&exe).ok()?, link.clone()));
