@@ -411,7 +411,18 @@ impl<'a> Exec<'a> {
             state.answered |= !matches!(function.method, "Write" | "WriteString" | "Header");
         }
         let only_writes = function.roles.is_some_and(|roles| roles.borrows || roles.wraps);
-        state.answered |= !only_writes && ops.args.iter().any(|&arg| is_writer(state, arg));
+        // A literal that has the writer may answer when it is called.
+        let has_writer = |state: &State, arg: Sym| match self.syms.def(arg) {
+            Def::Closure(lit) => {
+                let captured = self.cx.captured(lit);
+                captured.iter().any(|&var| {
+                    self.syms.def(writer) == Def::Var(var)
+                        || state.env.get(var).is_some_and(|sym| is_writer(state, sym))
+                })
+            }
+            _ => false,
+        };
+        state.answered |= !only_writes && ops.args.iter().any(|&arg| is_writer(state, arg) || has_writer(state, arg));
     }
 
     /// `runtime.SetFinalizer(x, release)`: what `release` releases of `x` has a second owner from here on.
