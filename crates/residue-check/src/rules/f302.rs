@@ -58,6 +58,9 @@
 //! A function that is used as a value may be deferred by whoever gets it, and so may a method or an exported function by
 //! other packages: their own call of `recover` is not reported, only `defer recover()` is. Function values are not
 //! followed.
+//!
+//! It is off by default: what it looks for is so rare that it found nothing true in some 1400 modules, and what it did
+//! find was meant.
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 use residue_flow::Parent;
@@ -77,7 +80,7 @@ pub(super) static META: RuleMeta = RuleMeta {
     cwe: &[755, 703],
     severity: Severity::Error,
     confidence: Confidence::High,
-    default_on: true,
+    default_on: false,
     joins: &[],
     docs: module_docs(include_str!("f302.rs")),
 };
