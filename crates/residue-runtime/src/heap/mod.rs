@@ -27,10 +27,11 @@ mod specials;
 mod why;
 mod written;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use residue_gobin::Binary;
+use residue_gobin::{Binary, References};
 use residue_target::{Mapping, MemoryExt as _, Target};
 use rustc_hash::FxHashMap;
 
@@ -86,6 +87,8 @@ pub struct Heap<'a> {
     goroutines: FxHashMap<u32, u64>,
     /// Package variables by address, where the program has symbols.
     symbols: Vec<names::Variable>,
+    /// Who refers to variables, for those without a symbol; looked for when it is asked.
+    references: OnceCell<References>,
     now: Option<u64>,
     /// What didn't fit, and how often.
     pub notes: BTreeMap<&'static str, usize>,
@@ -189,6 +192,7 @@ impl<'a> Heap<'a> {
             queues,
             goroutines: FxHashMap::default(),
             symbols: names::variables(target, binary),
+            references: OnceCell::new(),
             now: options.now,
             notes: BTreeMap::new(),
         };

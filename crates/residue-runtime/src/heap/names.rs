@@ -1,12 +1,15 @@
 //! Names of roots: package variables where the program has symbols, functions of frames, numbers of goroutines.
 
-use residue_gobin::Binary;
+use residue_gobin::{Binary, References};
 use residue_target::Target;
 
 use super::roots::From;
 use super::{Heap, Sure};
 use crate::offsets::word;
 use crate::stack::Physical;
+
+/// References to a variable that are looked at in order to name it.
+const USERS_MAX: usize = 1000;
 
 /// A package variable.
 pub(super) struct Variable {
@@ -105,7 +108,7 @@ impl Heap<'_> {
                 Some((variable, within)) => {
                     format!("package variable {}{}", variable.name, self.field_of(variable, within))
                 }
-                None => format!("package variable at {}", self.place(at)),
+                None => format!("package variable at {}{}", self.place(at), self.users(at)),
             },
             From::Frame { stack, frame, .. } => format!("goroutine {} in {}", goroutine(stack), function(stack, frame)),
             From::Register { stack, number } => {
@@ -152,6 +155,26 @@ impl Heap<'_> {
     fn field_of(&self, variable: &Variable, within: u64) -> String {
         let known = self.types.path(variable.kind, within).filter(|_| variable.kind != 0);
         known.unwrap_or_else(|| format!("+{within:#x}"))
+    }
+
+    /// The functions that refer to a variable, those of the package that it must be of first: others than the runtime's refer
+    /// to another's variables only where they are exported.
+    fn users(&self, at: u64) -> String {
+        let references = self.references.get_or_init(|| References::of(self.binary));
+        let Some((_, users)) = references.to(at.wrapping_sub(self.target.slide)) else { return String::new() };
+        let functions = users.take(USERS_MAX).filter_map(|pc| self.binary.functions.find(pc));
+        let mut names: Vec<String> = functions.map(|function| function.name().into_owned()).collect();
+        names.sort();
+        names.dedup();
+        let count = names.len();
+        // Of two that say as much, the shorter one is easier to read; functions within functions come last.
+        names.sort_by_key(|name| (name.contains(".func"), name.starts_with("runtime."), name.len()));
+        match &names[..] {
+            [] => String::new(),
+            [one] => format!(", used by {one}"),
+            [one, other] => format!(", used by {one} and {other}"),
+            [one, other, ..] => format!(", used by {one}, {other} and {} more", count - 2),
+        }
     }
 
     /// A place among the program's variables, as it can be found again in another run of the same program.
