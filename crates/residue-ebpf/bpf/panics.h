@@ -15,7 +15,7 @@ INLINE struct stack *stack_of_panic(u32 tid)
 }
 
 /* One more panic or recovery of a site. */
-INLINE u32 happened(const struct deed *deed)
+INLINE u32 happened(struct deed *deed)
 {
 	u32 site = site_of(deed);
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &site);
@@ -51,7 +51,7 @@ int panics(struct pt_regs *ctx)
 	}
 	deed.stack->pcs[0] = caller;
 	deed.stack->pcs[1] = 0;
-	climb(deed.stack, fp, 0, hash_of(&deed));
+	climb(deed.stack, 2, fp, 0, mix(hash_of(&deed), caller));
 	happened(&deed);
 	bpf_map_delete_elem(&panicking, &tid);
 	return 0;
@@ -86,7 +86,7 @@ static long unwound(u32 fd, struct unwinding *of)
 {
 	struct slot slot = {of->table->id, fd};
 	struct live *entry = bpf_map_lookup_elem(&live, &slot);
-	if (!entry || entry->unwound || entry->goid != of->goid || entry->flags)
+	if (!entry || entry->unwound || entry->goid != of->goid || entry->flags & LIVE_INHERITED)
 		return 0;
 	u32 opener = entry->site;
 	struct site *site = bpf_map_lookup_elem(&sites, &opener);
@@ -134,7 +134,7 @@ int recovers(struct pt_regs *ctx)
 	bpf_probe_read_user(&home, sizeof(home), (void *)(from + go->panic_sp));
 	bpf_probe_read_user(&fp, sizeof(fp), (void *)(g + go->sched_bp));
 	bpf_probe_read_user(&stack->pcs[0], sizeof(u64), (void *)(g + go->sched_pc));
-	climb(stack, fp, home, 0);
+	climb(stack, 2, fp, home, stack->pcs[0]);
 	struct unwinding of = {.stack = stack, .table = table};
 	of.outside = stack->frames - stack->inside;
 	if (!home || stack->cut || !stack->inside) {

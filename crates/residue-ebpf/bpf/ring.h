@@ -137,8 +137,9 @@ int ring_submits(u64 *ctx)
 		return 0;
 	/* Few messages carry descriptors: who asked for those is whoever asks when they come. */
 	if (op != OP_RECVMSG && op != OP_CLOSE) {
+		ask(&deed);
 		request.site = site_of(&deed);
-		request.goid = goid_of(&deed);
+		request.goid = deed.goid;
 	}
 	if (request.repeats) {
 		struct repeating name = {(u64)READ(req, ctx), READ(req, cqe.user_data)};
@@ -163,6 +164,7 @@ INLINE void completes(const struct request *request, s32 result)
 		.role = request->op == OP_CLOSE ? ROLE_CLOSES : ROLE_OPENS,
 		.site = request->site,
 		.goid = request->goid,
+		.asked = request->site != 0,
 		.fd = request->fd,
 	};
 	if (request->op == OP_CLOSE) {

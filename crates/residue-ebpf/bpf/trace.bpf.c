@@ -48,6 +48,8 @@ MAP(state, BPF_MAP_TYPE_ARRAY, 1, u32, struct state);
 MAP(pairs, BPF_MAP_TYPE_HASH, PAIRS_MAX, struct pair_key, struct pair);
 MAP(graves, BPF_MAP_TYPE_LRU_HASH, 65536, struct slot, u32);
 MAP(images, BPF_MAP_TYPE_LRU_HASH, 4096, u32, struct image);
+MAP(labelled, BPF_MAP_TYPE_LRU_HASH, LABELLED_MAX, struct slot, struct labels);
+MAP(labelling, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct labels);
 MAP(pending, BPF_MAP_TYPE_HASH, 1024, u32, struct parting);
 MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, COUNTERS, u32, u64);
 struct {
@@ -132,18 +134,20 @@ INLINE u64 mix(u64 hash, u64 word)
 }
 
 /*
- * Follows frame pointers into `stack`, from its third address on. `home` is the stack pointer of the function that goes on
+ * Follows frame pointers into `stack`, from its address `n` on. `home` is the stack pointer of the function that goes on
  * after a panic: its frame is the first that reaches so far (on arm64 the frame pointer lies a word below the stack pointer).
  */
-INLINE void climb(struct stack *stack, u64 fp, u64 home, u64 hash)
+INLINE void climb(struct stack *stack, u32 n, u64 fp, u64 home, u64 hash)
 {
 	u64 frame[2] = {};
-	u32 n;
-	hash = mix(mix(hash, stack->pcs[0]), stack->pcs[1]);
 	stack->cut = 0;
 	stack->inside = 0;
 #pragma clang loop unroll(disable)
-	for (n = 2; n < FRAMES_MAX; n++) {
+	for (; n < FRAMES_MAX; n++) {
+		/* The verifier can't follow a pointer that is moved in step. */
+		asm volatile("" : "+r"(n));
+		if (n >= FRAMES_MAX)
+			break;
 		if (bpf_probe_read_user(frame, sizeof(frame), (void *)fp) || !frame[1])
 			break;
 		if (home && !stack->inside && fp + 8 >= home)
@@ -162,30 +166,47 @@ INLINE void climb(struct stack *stack, u64 fp, u64 home, u64 hash)
 	stack->hash = hash;
 }
 
+/* Not static, with plain numbers as arguments: the verifier looks at it once, not at every call. */
+__attribute__((noinline)) int climbs(u64 pc, u64 second, u64 fp, u64 below, u64 hash)
+{
+	u32 zero = 0;
+	struct stack *stack = bpf_map_lookup_elem(&scratch, &zero);
+	if (!stack)
+		return 1;
+	stack->pcs[0] = pc;
+	stack->pcs[1] = second;
+	climb(stack, 2, fp, 0, mix(mix(hash, pc), second));
+	u32 n = stack->frames;
+	if (below && n < FRAMES_MAX - 1) {
+		stack->pcs[n] = 0;
+		climb(stack, n + 1, below, 0, stack->hash);
+	}
+	return 0;
+}
+
 /*
  * The stack of the current task by its frame pointers, into a buffer of this processor.
  *
  * Go's function that enters the kernel keeps no frame, so that its caller is missing from the chain: the word that the
  * stack pointer points to (the link register on arm64) is put second, and whoever reads the stack drops it where the first
  * function has a frame after all.
+ *
+ * What runs on the system stack, the runtime's own code and C, was called by a goroutine that waits: its stack follows, behind
+ * an address of 0.
  */
-INLINE struct stack *walk(struct pt_regs *regs, u64 hash)
+INLINE struct stack *walk(struct pt_regs *regs, u64 below, u64 hash)
 {
-	u32 zero = 0;
-	struct stack *stack = bpf_map_lookup_elem(&scratch, &zero);
-	if (!stack)
-		return 0;
 	u64 second = 0;
+	u32 zero = 0;
 #ifdef __TARGET_ARCH_x86
 	if (bpf_probe_read_user(&second, sizeof(second), (void *)REGS_SP(regs)))
 		count(COUNT_NO_STACK);
 #else
 	second = regs->regs[30];
 #endif
-	stack->pcs[0] = REGS_IP(regs);
-	stack->pcs[1] = second;
-	climb(stack, REGS_FP(regs), 0, hash);
-	return stack;
+	if (climbs(REGS_IP(regs), second, REGS_FP(regs), below, hash))
+		return 0;
+	return bpf_map_lookup_elem(&scratch, &zero);
 }
 
 /* What a site is about. */
@@ -200,7 +221,10 @@ struct deed {
 	u32 role;
 	u32 fd; /* that is closed */
 	u32 site;  /* where it is known before */
-	u64 goid;  /* so */
+	u32 asked; /* of the goroutine: what follows is known */
+	u64 goid;
+	u64 g;
+	u64 below; /* the frame of the goroutine that went to the system stack */
 	u64 path;  /* so, in the kernel */
 	u64 at;	   /* messages that were received */
 };
@@ -209,6 +233,8 @@ INLINE u64 hash_of(const struct deed *deed)
 {
 	return mix(((u64)deed->table->image << 32) | (deed->role << 16) | deed->call, deed->command);
 }
+
+#include "goroutine.h"
 
 INLINE void sample(struct site *site, const struct deed *deed)
 {
@@ -241,7 +267,7 @@ INLINE void sample(struct site *site, const struct deed *deed)
 }
 
 /* The number of the site that a deed belongs to; 0 when there is no room. */
-OUTLINE u32 site_of(const struct deed *deed)
+OUTLINE u32 site_of(struct deed *deed)
 {
 	if (deed->site)
 		return deed->site;
@@ -250,7 +276,8 @@ OUTLINE u32 site_of(const struct deed *deed)
 	if (stack) {
 		hash = stack->hash;
 	} else if (with_stacks) {
-		stack = walk(deed->regs, hash);
+		ask(deed);
+		stack = walk(deed->regs, deed->below, hash);
 		if (!stack)
 			return 0;
 		hash = stack->hash;
@@ -297,23 +324,6 @@ OUTLINE u32 site_of(const struct deed *deed)
 	return id;
 }
 
-/* The goroutine that runs; 0 when it is not known. */
-OUTLINE u64 goid_of(const struct deed *deed)
-{
-	struct image *go = bpf_map_lookup_elem(&images, &deed->table->image);
-	u64 g = 0, goid = 0;
-	if (deed->goid || !go || !go->goid)
-		return deed->goid;
-#ifdef __TARGET_ARCH_x86
-	bpf_probe_read_user(&g, sizeof(g), (void *)(deed->task->thread.fsbase + go->tls));
-#else
-	g = deed->regs->regs[28];
-#endif
-	if (g)
-		bpf_probe_read_user(&goid, sizeof(goid), (void *)(g + go->goid));
-	return goid;
-}
-
 /* A descriptor that outlived a panic is closed after all. */
 INLINE void mended(u32 opener, u32 unwound)
 {
@@ -336,12 +346,14 @@ INLINE void settle(const struct live *entry)
 	mended(opener, entry->unwound);
 }
 
-OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
+OUTLINE void born(struct deed *deed, u32 site_id, u32 fd, u64 file)
 {
+	if (with_stacks)
+		ask(deed);
 	struct live entry = {
 		.opened_ns = bpf_ktime_get_ns(),
 		.file = file,
-		.goid = with_stacks ? goid_of(deed) : 0,
+		.goid = deed->goid,
 		.site = site_id,
 		.tid = deed->task->pid,
 	};
@@ -351,6 +363,8 @@ OUTLINE void born(const struct deed *deed, u32 site_id, u32 fd, u64 file)
 		return;
 	__sync_fetch_and_add(&tally->opened, 1);
 	tally->last_ns = entry.opened_ns;
+	if (deed->g && label(deed->g, deed->table->image, slot.table, fd, entry.opened_ns))
+		entry.flags = LIVE_LABELLED;
 	long failed = bpf_map_update_elem(&live, &slot, &entry, BPF_NOEXIST);
 	if (failed == -17) { /* EEXIST: closed unseen, or its number was taken over */
 		struct live *old = bpf_map_lookup_elem(&live, &slot);
@@ -463,11 +477,12 @@ INLINE void messages(struct deed *deed, u64 header)
 				fds = SCM_FDS_MAX;
 			if (fds && !bpf_probe_read_user(&first, sizeof(first), (void *)(at + sizeof(part)))) {
 				deed->file = file_at(deed->task->files, first);
+				ask(deed);
 				struct message message = {
 					.at = at + sizeof(part),
 					.table = deed->table->id,
 					.site = site_of(deed),
-					.goid = goid_of(deed),
+					.goid = deed->goid,
 				};
 				bpf_loop(fds, received, &message, 0);
 			}
@@ -483,12 +498,13 @@ static long message_of(u32 index, struct deed *deed)
 	return 0;
 }
 
-OUTLINE void paired(const struct deed *deed, u32 kind, u32 opener)
+OUTLINE void paired(struct deed *deed, u32 kind, u32 opener)
 {
 	struct pair_key key = {opener, site_of(deed), kind};
 	struct pair *known = bpf_map_lookup_elem(&pairs, &key);
 	if (!known) {
-		struct pair pair = {0, 0, goid_of(deed), deed->table->tgid, deed->fd};
+		ask(deed);
+		struct pair pair = {0, 0, deed->goid, deed->table->tgid, deed->fd};
 		/* Another processor may be quicker, which is as good. */
 		bpf_map_update_elem(&pairs, &key, &pair, BPF_NOEXIST);
 		known = bpf_map_lookup_elem(&pairs, &key);
@@ -512,6 +528,8 @@ INLINE void buried(struct deed *deed, const struct slot *slot, const struct live
 	/* Of two that close it at once, one has closed it. */
 	if (bpf_map_delete_elem(&live, slot))
 		return;
+	if (flags & LIVE_LABELLED)
+		bpf_map_delete_elem(&labelled, slot);
 	struct tally *tally = bpf_map_lookup_elem(&tallies, &opener);
 	if (!tally || (flags & LIVE_INHERITED))
 		return;
@@ -579,7 +597,7 @@ static long sweep(u32 index, struct sweep *sweep)
 			if (!old || old->file != file)
 				return 0;
 			struct live copy = *old;
-			copy.flags |= LIVE_INHERITED;
+			copy.flags = LIVE_INHERITED;
 			copy.unwound = 0;
 			if (bpf_map_update_elem(&live, &slot, &copy, BPF_NOEXIST))
 				count(COUNT_LOST_LIVE);
@@ -591,6 +609,8 @@ static long sweep(u32 index, struct sweep *sweep)
 	struct live old = *entry;
 	if (bpf_map_delete_elem(&live, &slot))
 		return 0;
+	if (old.flags & LIVE_LABELLED)
+		bpf_map_delete_elem(&labelled, &slot);
 	if (sweep->kind != SWEEP_END) {
 		settle(&old);
 		return 0;

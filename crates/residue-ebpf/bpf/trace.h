@@ -12,6 +12,7 @@
 #define SAMPLE_BYTES 64	      /* of the path that a site opened first */
 #define SITES_MAX 16384	      /* distinct stacks, openers and closers together */
 #define LIVE_MAX 262144	      /* descriptors open at a time; the loader may change it */
+#define LABELLED_MAX 8192     /* descriptors with labels */
 #define TABLES_MAX 32768      /* descriptor tables, one a process */
 #define PAIRS_MAX 65536	      /* who closed what who opened */
 #define RING_BYTES (1 << 20)  /* what happens to processes */
@@ -51,6 +52,7 @@ enum role {
 
 /* Flags of a descriptor in the table of live ones. */
 #define LIVE_INHERITED 1 /* from the table of the process that forked */
+#define LIVE_LABELLED 4	 /* its goroutine had labels */
 #define LIVE_FOUND 2	 /* it was there when first looked; who opened it is not known */
 
 /* What went wrong, in struct pair. */
@@ -98,7 +100,7 @@ struct tally {
 };
 
 struct site {
-	u64 pcs[FRAMES_MAX];
+	u64 pcs[FRAMES_MAX]; /* on the system stack: then 0, and those of the goroutine that went there */
 	u32 tgid;
 	u32 image;
 	u32 command; /* of bpf, fcntl, ioctl; else 0 */
@@ -134,6 +136,28 @@ struct state {
 	u32 walk_tgid; /* the process to begin to follow; 0 to walk those that are followed */
 };
 
+/* How a program keeps the labels of a goroutine. */
+enum label_form {
+	LABELS_NONE,
+	LABELS_MAP,  /* a map of strings, up to Go 1.23 */
+	LABELS_LIST, /* a slice of pairs */
+};
+
+#define LABELS_MAX 6
+#define KEY_BYTES 24
+#define VALUE_BYTES 64
+struct label {
+	char key[KEY_BYTES];
+	char value[VALUE_BYTES];
+};
+/* The labels of the goroutine that opened a descriptor, cut where they are longer. */
+struct labels {
+	u64 opened_ns; /* as in struct live */
+	u32 count;
+	u32 pad;
+	struct label of[LABELS_MAX];
+};
+
 /* What the loader says of a program's Go, by image. */
 struct image {
 	s64 tls;       /* where g is, counted from the thread pointer */
@@ -142,6 +166,10 @@ struct image {
 	u32 sched_bp;
 	u32 panic;	/* so, _panic; 0 where the stack pointer of a recovery is in g */
 	u32 panic_sp;	/* where that is, in _panic or g */
+	u32 m;		/* where m is in g, and curg in m */
+	u32 curg;
+	u32 labels;	/* where the labels of runtime/pprof are in g */
+	u32 label_form; /* enum label_form */
 	u32 panic_frame; /* bytes between the stack pointer and the return address where `panics` is attached */
 };
 
@@ -188,7 +216,8 @@ SIZE(tally, 32); AT(tally, last_ns, 24);
 SIZE(site, 856); AT(site, tgid, 768); AT(site, call, 780); AT(site, frames, 784); AT(site, ready, 788); AT(site, sample, 792);
 SIZE(state, 20); AT(state, walk_tgid, 16);
 SIZE(pair_key, 12); SIZE(pair, 32); AT(pair, tgid, 24);
-SIZE(image, 32); AT(image, goid, 8); AT(image, panic_frame, 28);
+SIZE(image, 48); AT(image, goid, 8); AT(image, label_form, 40); AT(image, panic_frame, 44);
+SIZE(labels, 544); AT(labels, count, 8); AT(labels, of, 16);
 SIZE(event, 296); AT(event, kind, 16); AT(event, name, 40);
 #undef AT
 #undef SIZE

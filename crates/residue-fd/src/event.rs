@@ -4,6 +4,8 @@
 //! time to time how its counters stand; so a stream is short however many descriptors come and go. Times are nanoseconds
 //! of the kernel's monotonic clock, ids are the recorder's.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One line of a recording.
@@ -243,6 +245,9 @@ pub struct Live {
     /// It came with the table of the process that forked.
     #[serde(default)]
     pub inherited: bool,
+    /// Labels of that goroutine then, as `runtime/pprof` sets them: `trace_id`, where somebody puts it there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What it is, as `/proc/PID/fd` shows it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub link: String,

@@ -112,6 +112,11 @@ fn close_on_every_path(finding: &mut Finding, openers: &[&Opener]) {
 fn fates(finding: &mut Finding, openers: &[&Opener]) {
     let class = openers.iter().map(|opener| opener.class).min().unwrap_or(Class::Unknown);
     finding.notes.push(format!("{}: {}", class.as_str(), fate(class)));
+    let labelled = openers.iter().flat_map(|opener| &opener.examples).find(|example| !example.labels.is_empty());
+    if let Some(example) = labelled {
+        let labels: Vec<String> = example.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        finding.notes.push(format!("goroutine {} had the labels {}", example.goid, labels.join(", ")));
+    }
     if openers.len() > 1 {
         finding.notes.push(format!("{} stacks lead here; the one with the most is shown", openers.len()));
     }

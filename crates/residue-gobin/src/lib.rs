@@ -18,6 +18,7 @@ mod locals;
 mod moduledata;
 mod pclntab;
 mod references;
+mod tls;
 mod variables;
 mod version;
 mod wanted;
@@ -101,6 +102,14 @@ impl<'a> Binary<'a> {
     /// Whether it has neither symbols nor DWARF.
     pub fn is_stripped(&self) -> bool {
         self.elf.section(".symtab").is_none() && self.elf.section(".debug_info").is_none()
+    }
+
+    /// Where a thread keeps its `runtime.g`, counted from the thread pointer; none where the code doesn't tell. On arm64 it is
+    /// in a register.
+    pub fn g_in_thread(&self) -> Option<i64> {
+        let (start, end) = self.module.text;
+        let code = self.elf.bytes_from(start).filter(|_| self.elf.arch == Arch::Amd64)?;
+        tls::offset_of_g(code.get(..usize::try_from(end.checked_sub(start)?).ok()?).unwrap_or(code))
     }
 
     /// The calls that an instruction is part of, innermost first: inlined ones, then the function itself.

@@ -3,6 +3,9 @@
 use std::mem::{offset_of, size_of};
 
 pub(super) const FRAMES_MAX: usize = 96;
+pub(super) const LABELS_MAX: usize = 6;
+pub(super) const KEY_BYTES: usize = 24;
+pub(super) const VALUE_BYTES: usize = 64;
 pub(super) const SAMPLE_BYTES: usize = 64;
 pub(super) const SYSCALLS_MAX: usize = 512;
 pub(super) const NAME_BYTES: usize = 256;
@@ -36,6 +39,9 @@ pub(super) const ROLE_OPENS: u8 = 1;
 pub(super) const ROLE_PANICS: u8 = 3;
 pub(super) const ROLE_RECOVERS: u8 = 4;
 pub(super) const LIVE_INHERITED: u32 = 1;
+pub(super) const LIVE_LABELLED: u32 = 4;
+pub(super) const LABELS_MAP: u32 = 1;
+pub(super) const LABELS_LIST: u32 = 2;
 pub(super) const PAIR_CLOSED: u32 = 1;
 pub(super) const PAIR_UNWOUND: u32 = 3;
 pub(super) const EVENT_FORK: u32 = 1;
@@ -136,7 +142,28 @@ pub(super) struct Image {
     pub(super) sched_bp: u32,
     pub(super) panic: u32,
     pub(super) panic_sp: u32,
+    pub(super) m: u32,
+    pub(super) curg: u32,
+    pub(super) labels: u32,
+    pub(super) label_form: u32,
     pub(super) panic_frame: u32,
+}
+
+/// A label of runtime/pprof, ending in zeros.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Label {
+    pub(super) key: [u8; KEY_BYTES],
+    pub(super) value: [u8; VALUE_BYTES],
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Labels {
+    pub(super) opened_ns: u64,
+    pub(super) count: u32,
+    pub(super) pad: u32,
+    pub(super) of: [Label; LABELS_MAX],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +211,7 @@ layout! {
     PairKey 12 { kind 8 }
     Pair 32 { tgid 24 }
     State 20 { walk_tgid 16 }
-    Image 32 { goid 8, panic_frame 28 }
+    Image 48 { goid 8, label_form 40, panic_frame 44 }
+    Labels 544 { count 8, of 16 }
     Event 296 { kind 16, name 40 }
 }

@@ -109,6 +109,7 @@ pub struct Tracer<'a> {
     tables: HashMap<MapData, u64, layout::Table>,
     live: HashMap<MapData, layout::Slot, layout::Live>,
     sites: Array<MapData, layout::Site>,
+    labels: HashMap<MapData, layout::Slot, layout::Labels>,
     tallies: Array<MapData, layout::Tally>,
     pairs: HashMap<MapData, layout::PairKey, layout::Pair>,
     images: HashMap<MapData, u32, layout::Image>,
@@ -180,6 +181,7 @@ impl<'a> Tracer<'a> {
             tables: taken(&mut ebpf, "tables")?.try_into().map_err(&wrong)?,
             live: taken(&mut ebpf, "live")?.try_into().map_err(&wrong)?,
             sites: taken(&mut ebpf, "sites")?.try_into().map_err(&wrong)?,
+            labels: taken(&mut ebpf, "labelled")?.try_into().map_err(&wrong)?,
             tallies: taken(&mut ebpf, "tallies")?.try_into().map_err(&wrong)?,
             pairs: taken(&mut ebpf, "pairs")?.try_into().map_err(&wrong)?,
             images: taken(&mut ebpf, "images")?.try_into().map_err(&wrong)?,
@@ -493,6 +495,16 @@ impl<'a> Tracer<'a> {
         })
     }
 
+    /// The labels of the goroutine that opened a descriptor.
+    fn labels(&self, slot: layout::Slot, live: &layout::Live) -> BTreeMap<String, String> {
+        if live.flags & layout::LIVE_LABELLED == 0 {
+            return BTreeMap::new();
+        }
+        let found = self.labels.get(&slot, 0).ok().filter(|labels| labels.opened_ns == live.opened_ns);
+        let labels = found.iter().flat_map(|labels| labels.of.iter().take(labels.count as usize));
+        labels.map(|label| (text(&label.key), text(&label.value))).collect()
+    }
+
     /// What is open now.
     pub fn live(&self, out: &mut Vec<Event>) {
         let pids: BTreeMap<u32, u32> = self.tables.iter().flatten().map(|(_, table)| (table.id, table.tgid)).collect();
@@ -515,6 +527,7 @@ impl<'a> Tracer<'a> {
                 opened_ns: live.opened_ns,
                 goid: live.goid,
                 inherited: live.flags & layout::LIVE_INHERITED != 0,
+                labels: self.labels(slot, &live),
                 link: link.to_string_lossy().into_owned(),
             }));
         }
@@ -572,7 +585,14 @@ fn refused(error: &dyn std::error::Error) -> Error {
 fn gist(said: &str) -> String {
     let first = said.lines().next().unwrap_or_default();
     let first = first.split(". Verifier output").next().unwrap_or(first);
-    let why = said.lines().skip(1).filter(|line| !line.starts_with("processed ") && !line.trim().is_empty()).last();
+    let why = said
+        .lines()
+        .skip(1)
+        .filter(|line| {
+            !["processed ", "stack depth ", "verification time "].iter().any(|end| line.starts_with(end))
+                && !line.trim().is_empty()
+        })
+        .last();
     why.map_or_else(|| first.to_owned(), |why| format!("{first}: {why}"))
 }
 
@@ -591,6 +611,11 @@ fn start_code(pid: u32) -> u64 {
     rest.and_then(|rest| rest.split_whitespace().nth(23)?.parse().ok()).unwrap_or(0)
 }
 
+/// Text that ends in zeros.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+}
+
 /// The goroutine that a panic was first seen in.
 fn goroutine(sample: &[u8; layout::SAMPLE_BYTES]) -> String {
     let goid = sample.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
@@ -605,6 +630,5 @@ fn example(command: &str, sample: &[u8; layout::SAMPLE_BYTES]) -> String {
     if command.ends_with("LINK_CREATE") || command.ends_with("OPEN") || command == "BPF_BTF_LOAD" {
         return String::new();
     }
-    let text = sample.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
+    text(sample)
 }

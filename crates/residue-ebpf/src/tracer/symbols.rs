@@ -179,7 +179,15 @@ impl<'a> Symbols<'a> {
         };
         let mut frames = Vec::new();
         let mut unnamed_row = 0;
-        for (index, pc) in pcs.iter().enumerate() {
+        // What ran on the system stack, as far as it isn't the goroutine's own already, and then the goroutine.
+        let gap = pcs.iter().skip(2).position(|pc| *pc == 0).map(|at| at + 2);
+        let (system, goroutine) = gap.map_or((pcs, &[][..]), |gap| (&pcs[..gap], &pcs[gap + 1..]));
+        let mut system_len = system.iter().position(|pc| goroutine.contains(pc)).unwrap_or(system.len());
+        // C code mostly keeps no frame pointers, so that nothing is sure but where it is.
+        if gap.is_some() && program.binary.frames(pcs[0].wrapping_sub(slide).wrapping_sub(1)).is_empty() {
+            system_len = system_len.min(1);
+        }
+        for (index, pc) in system[..system_len].iter().chain(goroutine).enumerate() {
             // All are return addresses, the first one that of the system call itself.
             // Below the handler of a fault is the instruction that faulted, not one behind a call.
             let is_fault = frames.last().is_some_and(|below: &Frame| below.function == "runtime.sigpanic");
@@ -196,7 +204,7 @@ impl<'a> Symbols<'a> {
             if found.is_empty() {
                 unnamed_row += 1;
                 if unnamed_row <= UNNAMED_MAX && *pc != 0 {
-                    frames.push(unnamed(*pc));
+                    frames.push(if index < system_len && gap.is_some() { in_c(*pc) } else { unnamed(*pc) });
                 }
                 continue;
             }
@@ -224,13 +232,21 @@ impl Program<'_> {
         };
         let gopanic = self.binary.functions.iter().find(|function| function.name() == "runtime.gopanic");
         layout::Image {
-            // Where the linker puts `runtime.tlsg`, unless C code has variables of its own for each thread.
-            tls: -8,
+            // Where the linker puts it, unless C code has variables of its own for each thread.
+            tls: self.binary.g_in_thread().unwrap_or(-8),
             goid: at("runtime.g", "goid"),
             sched_pc: sched + at("runtime.gobuf", "pc"),
             sched_bp: sched + at("runtime.gobuf", "bp"),
             panic,
             panic_sp,
+            m: at("runtime.g", "m"),
+            curg: at("runtime.m", "curg"),
+            labels: at("runtime.g", "labels"),
+            // `labelMap` of runtime/pprof became a list in the release that brought new maps.
+            label_form: match self.binary.layouts.get("internal/runtime/maps.Map") {
+                Some(_) => layout::LABELS_LIST,
+                None => layout::LABELS_MAP,
+            },
             panic_frame: gopanic.map_or(0, |function| past_stack_check(&function).1 as u32),
         }
     }
@@ -287,6 +303,11 @@ fn package_of(function: &str) -> String {
 
 fn unnamed(pc: u64) -> Frame {
     Frame { function: format!("{pc:#x}"), ..Frame::default() }
+}
+
+/// C code that a goroutine called.
+fn in_c(pc: u64) -> Frame {
+    Frame { function: format!("C {pc:#x}"), ..Frame::default() }
 }
 
 fn base(path: &str) -> String {
