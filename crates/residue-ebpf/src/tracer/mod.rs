@@ -9,6 +9,7 @@ mod sys;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command};
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
@@ -245,20 +246,21 @@ impl<'a> Tracer<'a> {
     }
 
     fn enter(&mut self, image: u32, start_code: u64, name: &str, file: Option<symbols::Opened>) {
+        let probed = file.as_ref().filter(|_| self.panics).map(|(_, file, _)| file.try_clone());
         if let Some(go) = self.symbols.enter(image, start_code, name, file) {
             // Without it goroutines are not told, which shows.
             let _ = self.images.insert(image, go, 0);
-            if self.panics && self.probe(image, pid, name).is_err() {
+            if probed.is_some_and(|file| file.map_or(true, |file| self.probe(image, &file).is_err())) {
                 self.unprobed += 1;
             }
         }
     }
 
     /// Has the kernel look at panics of a program, in whichever process it runs.
-    fn probe(&mut self, image: u32, pid: u32, name: &str) -> Result<(), ProgramError> {
+    fn probe(&mut self, image: u32, file: &std::fs::File) -> Result<(), ProgramError> {
         let Some(points) = self.symbols.panic_points(image) else { return Ok(()) };
-        let running = std::path::PathBuf::from(format!("/proc/{pid}/exe"));
-        let file = if running.exists() { running } else { name.into() };
+        // Its name may be another's by now.
+        let file = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         for (program, at) in [("panics", points.panics), ("recovers", points.recovers)] {
             let program: &mut UProbe = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
             program.attach(at, &file, UProbeScope::AllProcesses)?;

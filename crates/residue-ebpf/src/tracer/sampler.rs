@@ -162,7 +162,16 @@ impl Sampler {
     pub fn live(&self, out: &mut Vec<Event>) {
         out.extend(self.seen.iter().map(|(&(pid, fd), seen)| {
             let Seen { site, opened_ns, .. } = *seen;
-            Event::Live(Live { pid, fd, site, opened_ns, goid: 0, inherited: false, link: seen.link.clone() })
+            Event::Live(Live {
+                pid,
+                fd,
+                site,
+                opened_ns,
+                goid: 0,
+                inherited: false,
+                link: seen.link.clone(),
+                labels: BTreeMap::new(),
+            })
         }));
     }
 
