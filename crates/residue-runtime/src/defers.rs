@@ -18,7 +18,7 @@ const RECORDS_MAX: usize = 10_000;
 /// Words of a closure that are looked at. How many there are isn't recorded.
 pub(crate) const WORDS: usize = 4;
 /// Addresses below are no records: the runtime ends the list of a loop over a function with 1.
-const RECORD_ADDRESS_MIN: u64 = 4096;
+pub(crate) const RECORD_ADDRESS_MIN: u64 = 4096;
 /// Functions of the runtime between a panic and the deferred call that it makes.
 const PASS_ON: [&str; 2] = ["runtime.runOpenDeferFrame", "runtime.deferCallSave"];
 const STRING_TYPE: &str = "string";

@@ -10,7 +10,7 @@ use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
 
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::copies::Copies;
-use crate::defers::{Frames, Reader};
+use crate::defers::{Frames, RECORD_ADDRESS_MIN, Reader, WORDS};
 use crate::interrupted::{self, General};
 use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
@@ -382,6 +382,8 @@ impl Collector<'_, '_> {
     /// Makes goroutines of copies, as often as it takes until all that they refer to has been fetched.
     fn decode(&mut self, mut copies: Vec<Copy>) {
         self.copies.trim();
+        self.copies.set_direct(false);
+        self.fetch_deferred(&copies);
         for round in 0.. {
             self.copies.set_direct(round >= ROUNDS);
             let mut left = Vec::new();
@@ -413,6 +415,42 @@ impl Collector<'_, '_> {
             }
             self.copies.fetch();
             copies = left;
+        }
+    }
+
+    /// Fetches records of deferred calls and their closures, a link of all lists at once: where the next one is need not be
+    /// learnt by decoding goroutines as a whole.
+    fn fetch_deferred(&self, copies: &[Copy]) {
+        let layout = &self.offsets.record;
+        let mut lists: Vec<(usize, u64)> =
+            copies.iter().map(|copy| word(&copy.candidate.record, self.offsets.deferred)).enumerate().collect();
+        let mut record = vec![0; layout.size];
+        for _ in 0..ROUNDS {
+            lists.retain_mut(|(index, at)| {
+                let stack = &copies[*index].stack;
+                for _ in 0..ROUNDS {
+                    if *at < RECORD_ADDRESS_MIN {
+                        return false;
+                    }
+                    match stack.slice(*at, layout.size) {
+                        Some(bytes) => record.copy_from_slice(bytes),
+                        None if self.copies.read(*at, &mut record) == layout.size => {}
+                        // It is fetched, and its list gone on with.
+                        None => return true,
+                    }
+                    let closure = word(&record, layout.function);
+                    if closure >= RECORD_ADDRESS_MIN && stack.word(closure).is_none() {
+                        self.copies.read(closure, &mut [0; 8 * (WORDS + 1)]);
+                    }
+                    *at = word(&record, layout.link);
+                }
+                // A long list on the stack itself.
+                false
+            });
+            if self.copies.missed() == 0 {
+                return;
+            }
+            self.copies.fetch();
         }
     }
 
