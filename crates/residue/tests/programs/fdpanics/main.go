@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 //go:noinline
@@ -161,6 +162,21 @@ func main() {
 		}
 		for _, fd := range kept {
 			syscall.Close(fd)
+		}
+	case "forever": // and says now and then that it is fine
+		fmt.Println("ready")
+		for {
+			lost := 0
+			for n := 0; n < 1000; n++ {
+				if !safely(fixed, n+4) {
+					lost++
+				}
+				time.Sleep(50 * time.Microsecond)
+			}
+			if lost > 0 {
+				fmt.Println("lost", lost)
+			}
+			fmt.Println("fine")
 		}
 	case "crash":
 		fd := raw()
