@@ -15,7 +15,7 @@ use crate::copies::Copies;
 use crate::model::{Deferred, Frame, Goroutine, Options, Report, Word};
 use crate::offsets::word;
 use crate::read::{Kept, read_stack};
-use crate::stack::{Copied, Physical};
+use crate::stack::{Copied, Physical, scanned_at};
 use crate::words::Words;
 use crate::{Error, symbols};
 
@@ -279,8 +279,9 @@ impl View<'_> {
             return None;
         }
         let binary = self.words.binary;
-        let pc = frame.pc.wrapping_sub(self.words.slide);
-        let function = binary.functions.find(pc)?;
+        let slide = self.words.slide;
+        let function = binary.functions.find(frame.pc.wrapping_sub(slide))?;
+        let Some(pc) = scanned_at(&self.kept.frames, index, &function, slide) else { return Some(Vec::new()) };
         let index = if pc == function.entry { 0 } else { function.stack_map_index(pc).unwrap_or(-1).max(0) };
         let index = u32::try_from(index).ok()?;
         let map = |which: u8| {

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use residue_gobin::{Arch, Binary};
+use residue_gobin::{Arch, Binary, Function};
 use rustc_hash::FxHashMap;
 
 use crate::offsets::word;
@@ -226,6 +226,17 @@ fn uvarint(data: &[u8], at: &mut usize) -> Option<u64> {
         }
     }
     None
+}
+
+/// The instruction whose map of pointers holds for a frame, as an address of the file; none where the collector looks at nothing
+/// of it: a frame that has faulted goes on in its deferred calls or not at all (`stkframe.continpc`, `runtime/traceback.go`).
+pub(crate) fn scanned_at(frames: &[Physical], index: usize, function: &Function<'_>, slide: u64) -> Option<u64> {
+    let above = index.checked_sub(1).and_then(|above| frames.get(above));
+    if above.is_none_or(|above| &*above.place.name != "runtime.sigpanic") {
+        return frames.get(index).map(|frame| frame.pc.wrapping_sub(slide));
+    }
+    let deferreturn = Some(function.deferreturn()).filter(|offset| *offset != 0)?;
+    function.entry.checked_add(u64::from(deferreturn))
 }
 
 /// The pending calls of a frame with open-coded ones: the number of each and where its closure's address is kept, those to

@@ -14,7 +14,7 @@ use super::globals::Variables;
 use super::spans::Spans;
 use crate::offsets::word;
 use crate::read::KeptStack;
-use crate::stack::Physical;
+use crate::stack::{Physical, scanned_at};
 
 /// `FUNCDATA_ArgsPointerMaps`, `FUNCDATA_LocalsPointerMaps`, `FUNCDATA_StackObjects`.
 const ARGUMENT_MAPS: u8 = 0;
@@ -136,7 +136,7 @@ impl Stacks<'_> {
             if guess || injected {
                 self.conservative(kept, frame, from, &mut found);
             } else {
-                self.frame(kept, frame, from, &mut found, &mut taken);
+                self.frame(kept, from, &mut found, &mut taken);
             }
             // The frame above was interrupted where there is no map.
             guess = injected;
@@ -198,16 +198,11 @@ impl Stacks<'_> {
     }
 
     /// A frame with a map for the call it is in.
-    fn frame(
-        &mut self,
-        kept: &KeptStack,
-        frame: &Physical,
-        from: (u32, u32),
-        found: &mut Found,
-        taken: &mut Vec<Taken>,
-    ) {
-        let pc = frame.pc.wrapping_sub(self.target.slide);
-        let Some(function) = self.binary.functions.find(pc) else { return };
+    fn frame(&mut self, kept: &KeptStack, from: (u32, u32), found: &mut Found, taken: &mut Vec<Taken>) {
+        let frame = &kept.frames[from.1 as usize];
+        let slide = self.target.slide;
+        let Some(function) = self.binary.functions.find(frame.pc.wrapping_sub(slide)) else { return };
+        let Some(pc) = scanned_at(&kept.frames, from.1 as usize, &function, slide) else { return };
         // At the entry the first map holds.
         let index = if pc == function.entry {
             0
