@@ -16,6 +16,15 @@ pub enum Error {
         /// What is needed, as far as it can be told.
         needs: String,
     },
+    /// Somebody else traces it, and a thread has one tracer only.
+    Traced {
+        /// The process.
+        pid: u32,
+        /// Who traces it.
+        by: u32,
+    },
+    /// It runs another program (`execve`) than when it was opened.
+    Replaced(u32),
     /// A file can't be read: which, and why.
     File(String, String),
     /// The file isn't a core: why, and what to do.
@@ -45,6 +54,8 @@ impl fmt::Display for Error {
                 write!(f, "process {pid} has no program: it is a thread of the kernel or about to end")
             }
             Self::Permission { pid, .. } => write!(f, "cannot read memory of process {pid}: permission denied"),
+            Self::Traced { pid, by } => write!(f, "process {pid} is traced by process {by}"),
+            Self::Replaced(pid) => write!(f, "process {pid} has just started to run another program"),
             Self::File(path, why) => write!(f, "cannot read {path}: {why}"),
             Self::NotACore(why) => write!(f, "not a core: {why}"),
             Self::NoProgram(why) => write!(f, "the core's program is missing: {why}"),

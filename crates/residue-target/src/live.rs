@@ -20,6 +20,8 @@ pub(crate) struct Live {
     pub(crate) mappings: Vec<Mapping>,
     /// For kernels, or their filters, that don't have `process_vm_readv`.
     memory: Option<File>,
+    /// What the kernel told the program when it started, random numbers and addresses among them; and when that was.
+    identity: (Vec<u8>, u64),
 }
 
 impl Live {
@@ -29,6 +31,9 @@ impl Live {
         if !proc.exists() {
             return Err(Error::Gone(pid));
         }
+        // First of all, so that nothing is taken for another program's.
+        let auxv = std::fs::read(proc.join("auxv")).map_err(|error| refused(pid, &error))?;
+        let started = started(pid).ok_or(Error::Gone(pid))?;
         // The link leads to the file even when it has been deleted, or lies in another mount namespace.
         let exe = proc.join("exe");
         let path = std::fs::read_link(&exe).map_err(|error| refused(pid, &error))?;
@@ -37,7 +42,6 @@ impl Live {
             return Err(Error::File(path.display().to_string(), "it is too large for a program".to_owned()));
         }
         let program = std::fs::read(&exe).map_err(|error| refused(pid, &error))?;
-        let auxv = std::fs::read(proc.join("auxv")).map_err(|error| refused(pid, &error))?;
         let pairs = auxv.chunks_exact(16).filter_map(|pair| {
             let (key, value) = pair.split_at_checked(8)?;
             Some((u64::from_le_bytes(key.try_into().ok()?), u64::from_le_bytes(value.try_into().ok()?)))
@@ -46,7 +50,7 @@ impl Live {
         let entry = entry.ok_or(Error::Kernel(pid))?;
         let maps = std::fs::read(proc.join("maps")).map_err(|error| refused(pid, &error))?;
         let mappings = mapping::parse(&String::from_utf8_lossy(&maps));
-        let mut live = Self { pid, mappings, memory: None };
+        let mut live = Self { pid, mappings, memory: None, identity: (auxv, started) };
         // Whether memory can be read shows at the first byte of the program.
         let mut byte = [0];
         if let Err(error) = sys::read_process(pid, &mut [(entry, &mut byte)]) {
@@ -76,11 +80,23 @@ impl Live {
         }
     }
 
-    /// Time since the process was started: field 22 of `/proc/PID/stat`, in ticks since the machine was.
+    /// Whether the number is still that of the process that was opened, and that still runs the same program.
+    ///
+    /// # Errors
+    /// It isn't so.
+    pub(crate) fn is_same(&self) -> Result<(), Error> {
+        let (auxv, start) = &self.identity;
+        let now = std::fs::read(format!("/proc/{}/auxv", self.pid)).map_err(|error| refused(self.pid, &error))?;
+        // One that has ended has neither memory nor this.
+        if now.is_empty() || started(self.pid) != Some(*start) {
+            return Err(Error::Gone(self.pid));
+        }
+        if now == *auxv { Ok(()) } else { Err(Error::Replaced(self.pid)) }
+    }
+
+    /// Time since the process was started.
     pub(crate) fn uptime(&self) -> Option<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // The name, in parentheses, may contain anything.
-        let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+        let ticks = self.identity.1;
         let machine = std::fs::read_to_string("/proc/uptime").ok()?;
         let machine: f64 = machine.split_whitespace().next()?.parse().ok()?;
         let started = Duration::from_millis(ticks.checked_mul(1000)? / sys::ticks_per_second());
@@ -134,6 +150,13 @@ impl ReadInto for Live {
         }
         had
     }
+}
+
+/// When a process was started: field 22 of `/proc/PID/stat`, in ticks since the machine was.
+fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may contain anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Why the kernel refused.

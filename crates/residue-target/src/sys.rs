@@ -40,9 +40,13 @@ pub(crate) fn read_process(pid: u32, ranges: &mut [(u64, &mut [u8])]) -> Result<
     usize::try_from(read).map_err(|_| Error::last_os_error())
 }
 
-/// Attaches to a thread without stopping it, and asks it to stop.
-pub(crate) fn seize_and_interrupt(tid: i32) -> Result<()> {
-    ptrace(libc::PTRACE_SEIZE, tid, 0, 0)?;
+/// Attaches to a thread without stopping it.
+pub(crate) fn seize(tid: i32) -> Result<()> {
+    ptrace(libc::PTRACE_SEIZE, tid, 0, 0).map(|_| ())
+}
+
+/// Asks a thread that is attached to stop.
+pub(crate) fn interrupt(tid: i32) -> Result<()> {
     ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0).map(|_| ())
 }
 
@@ -61,24 +65,30 @@ fn ptrace(request: libc::c_uint, tid: i32, address: usize, data: usize) -> Resul
 
 /// Whether a thread that is traced has stopped: `None` not yet, else the signal that it is to be given when it goes on.
 ///
+/// The kernel is left with what it tells here (`WNOWAIT`): else it would forget the signal, and a thread whose tracer is
+/// killed would go on without it.
+///
 /// # Errors
 /// It has ended.
 pub(crate) fn stopped(tid: i32) -> Result<Option<i32>> {
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
-    if waited < 0 {
+    let flags = libc::WSTOPPED | libc::WEXITED | libc::__WALL | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: a `siginfo_t` is numbers, all of which may be zero.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` outlives the call.
+    let result = unsafe { libc::waitid(libc::P_PID, tid.unsigned_abs(), &raw mut info, flags) };
+    if result < 0 {
         return Err(Error::last_os_error());
     }
-    if waited == 0 {
+    // SAFETY: both fields are there for what `waitid` tells, and zero where it tells nothing.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
         return Ok(None);
     }
-    if !libc::WIFSTOPPED(status) {
+    if !matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED) {
         return Err(Error::from_raw_os_error(libc::ESRCH));
     }
     // A stop for an event of the tracing itself has the event's number above the signal; there is nothing to deliver.
-    let event = status >> 16 != 0;
-    Ok(Some(if event { 0 } else { libc::WSTOPSIG(status) }))
+    Ok(Some(if status >> 8 == 0 { status } else { 0 }))
 }
 
 /// The registers of a stopped thread.
@@ -95,6 +105,12 @@ pub(crate) fn registers(tid: i32) -> Result<Registers> {
     Registers::of(&values, arch).ok_or_else(|| Error::from_raw_os_error(libc::ENODATA))
 }
 
+/// The id of the thread that this is called on.
+pub(crate) fn own_thread() -> i32 {
+    // SAFETY: the call takes nothing and returns a number.
+    unsafe { libc::gettid() }
+}
+
 /// The unit of times in `/proc/PID/stat`.
 pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: the call takes and returns a number.
@@ -109,4 +125,44 @@ pub(crate) fn monotonic_now() -> Option<u64> {
     let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let seconds = u64::try_from(now.tv_sec).ok()?.checked_mul(1_000_000_000)?;
     (result == 0).then_some(seconds.checked_add(u64::try_from(now.tv_nsec).ok()?)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test runs a program")]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_was_told_of_arrives_though_the_tracer_ends() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "trap 'exit 7' USR1; echo ready; read line; exit 1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut ready = String::new();
+        BufReader::new(shell.stdout.take().expect("a pipe")).read_line(&mut ready).expect("it is ready");
+        let pid = shell.id().cast_signed();
+        // The end of this thread is the end of its tracing, as when all of the process is killed.
+        let tracer = std::thread::spawn(move || {
+            seize(pid).expect("a child may be traced");
+            let killed = Command::new("kill").args(["-USR1", &pid.to_string()]).status().expect("kill");
+            assert!(killed.success());
+            loop {
+                match stopped(pid) {
+                    Ok(Some(signal)) => return signal,
+                    Ok(None) => std::thread::yield_now(),
+                    Err(error) => panic!("it ended: {error}"),
+                }
+            }
+        });
+        assert_eq!(tracer.join().expect("no panic"), libc::SIGUSR1);
+        // Had the signal been lost, this line would end the shell.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let _ = shell.stdin.take().expect("a pipe").write_all(b"\n");
+        assert_eq!(shell.wait().expect("it ends").code(), Some(7));
+    }
 }

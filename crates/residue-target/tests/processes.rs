@@ -149,6 +149,76 @@ fn a_target_lives_on_when_its_watcher_is_killed() {
     assert!(running.is_alive());
 }
 
+/// Waits for something that has to come.
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_thread_that_cannot_be_stopped_is_let_go_with_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut running, mut stdin, _) = alive(folder.path());
+    let target = Target::process(running.pid()).unwrap();
+    stdin.write_all(b"wait\n").unwrap();
+    running.line().expect("it answers");
+    let waits = |state: &String| state.contains("disk sleep");
+    until("a thread waits", || status(running.pid(), "State:").iter().any(waits));
+    let freeze = Freeze::of(&target).unwrap().unwrap();
+    assert_eq!(freeze.running(), 1);
+    let stood_still = freeze.release();
+    assert!(stood_still < Duration::from_millis(2500), "{stood_still:?}");
+    // This process lives on, and yet nothing of it is left there: the thread would stop when its wait is over.
+    let tracers = status(running.pid(), "TracerPid:");
+    assert!(tracers.iter().all(|line| line.ends_with("\t0")), "{tracers:?}");
+    until("the wait ends", || !status(running.pid(), "State:").iter().any(waits));
+    std::thread::sleep(Duration::from_millis(100));
+    let states = status(running.pid(), "State:");
+    assert!(!states.iter().any(|state| state.contains("stop")), "{states:?}");
+    ask(&mut running, &mut stdin);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_stands_still_can_be_reaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut running, _stdin, _) = alive(folder.path());
+    let pid = running.pid();
+    let target = Target::process(pid).unwrap();
+    let freeze = Freeze::of(&target).unwrap().unwrap();
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    until("it dies", || status(pid, "State:").iter().all(|state| state.contains("zombie")));
+    freeze.release();
+    until("it is reaped by its parent", || !running.is_alive());
+    assert_eq!(Freeze::of(&target).map(|_| ()).unwrap_err(), Error::Gone(pid));
+}
+
+#[test]
+fn another_tracer_is_named_and_another_program_not_taken_for_the_first() {
+    let mut shell = Command::new("sh")
+        .args(["-c", "read line; exec sleep 60"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = shell.id();
+    let name = || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    until("the shell runs", || name() == "sh\n");
+    let target = Target::process(pid).unwrap();
+    let freeze = Freeze::of(&target).unwrap().unwrap();
+    let other = std::thread::scope(|scope| scope.spawn(|| Freeze::of(&target).map(|_| ())).join().unwrap());
+    assert_eq!(other.unwrap_err(), Error::Traced { pid, by: std::process::id() });
+    freeze.release();
+    shell.stdin.take().unwrap().write_all(b"\n").unwrap();
+    until("the shell becomes another program", || name() == "sleep\n");
+    assert_eq!(Freeze::of(&target).map(|_| ()).unwrap_err(), Error::Replaced(pid));
+    assert_eq!(status(pid, "TracerPid:"), ["TracerPid:\t0"]);
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    assert_eq!(Freeze::of(&target).map(|_| ()).unwrap_err(), Error::Gone(pid));
+}
+
 #[test]
 fn what_cannot_be_looked_into_is_refused_with_a_reason() {
     let process = |pid| Target::process(pid).map(|_| ()).unwrap_err();

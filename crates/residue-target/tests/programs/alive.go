@@ -1,4 +1,5 @@
-// Keeps threads busy, blocked and dying, counts the signals it gets, and answers each line with the count.
+// Keeps threads busy, blocked and dying, counts the signals it gets, and answers each line with the count. At the line "wait"
+// a thread begins to wait for three seconds where nothing can interrupt it.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 var marker = [16]byte{'a', 'l', 'i', 'v', 'e', 0, 0, 0, 0x5a, 0xa5, 1, 2, 3, 4, 5, 6}
@@ -48,6 +50,19 @@ func main() {
 	fmt.Printf("%p\n", &marker)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
+		if in.Text() == "wait" {
+			go waitUninterrupted()
+		}
 		fmt.Println(got.Load())
+	}
+}
+
+// The parent of a vfork waits until the child ends, killable but not interruptible.
+func waitUninterrupted() {
+	time := syscall.Timespec{Sec: 3}
+	child, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, syscall.CLONE_VFORK|uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if child == 0 {
+		syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&time)), 0, 0)
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
 	}
 }

@@ -408,6 +408,10 @@ fn refused(error: &residue_target::Error) -> Error {
         residue_target::Error::Permission { pid, needs } => message.hint(needs).hint(format!(
             "sudo residue inspect {pid}, or let its owner write a core: gcore {pid} && residue inspect core.{pid}"
         )),
+        residue_target::Error::Traced { pid, by } => message.hint(format!(
+            "end the debugger or tracer {by}, or read without stopping anything: residue inspect {pid} --freeze none"
+        )),
+        residue_target::Error::Replaced(pid) => message.hint(format!("residue inspect {pid}, once more")),
         residue_target::Error::NoProgram(_) | residue_target::Error::OtherProgram(_) => {
             message.hint("--binary FILE names the program that the core is of")
         }
