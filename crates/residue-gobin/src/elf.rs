@@ -15,6 +15,9 @@ const RELOCATIONS_MAX: usize = 16 << 20;
 /// Compressed sections may not grow beyond: the DWARF of the largest programs.
 const SECTION_BYTES_MAX: u64 = 2 << 30;
 
+/// Notes beyond are not looked at: a core has some five for each thread.
+const NOTES_MAX: usize = 1 << 20;
+
 /// A processor architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arch {
@@ -258,9 +261,14 @@ impl<'a> Elf<'a> {
         section.get(start..start.checked_add(size)?)
     }
 
-    /// The notes of segments.
+    /// The identity that Go's linker gave the file (`ELF_NOTE_GOBUILDID_TAG` of `cmd/link/internal/ld/elf.go`).
+    pub fn go_build_id(&self) -> Option<&'a [u8]> {
+        go_build_id(self.notes.iter().flat_map(|segment| notes(segment)).take(NOTES_MAX))
+    }
+
+    /// The notes of segments, which may overlap; so many at most.
     pub fn notes(&self) -> Vec<Note<'a>> {
-        self.notes.iter().flat_map(|segment| notes(segment)).collect()
+        self.notes.iter().flat_map(|segment| notes(segment)).take(NOTES_MAX).collect()
     }
 
     /// The segment that holds an address.
@@ -293,15 +301,19 @@ impl<'a> Elf<'a> {
     }
 }
 
+/// The number alone doesn't tell: GNU's note of the same is the version of a linker.
+fn go_build_id<'a>(mut notes: impl Iterator<Item = Note<'a>>) -> Option<&'a [u8]> {
+    notes.find(|(name, kind, _)| name.starts_with(b"Go\0") && *kind == 4).map(|(.., id)| id)
+}
+
 /// The notes of a segment.
-pub fn notes(segment: &[u8]) -> Vec<Note<'_>> {
-    let mut found = Vec::new();
+pub fn notes(segment: &[u8]) -> impl Iterator<Item = Note<'_>> {
     let mut rest = segment;
-    while let Some((note, behind)) = note(rest) {
-        found.push(note);
+    std::iter::from_fn(move || {
+        let (note, behind) = note(rest)?;
         rest = behind;
-    }
-    found
+        Some(note)
+    })
 }
 
 /// The first note: name, type, content; and what is behind it.
@@ -312,4 +324,23 @@ fn note(data: &[u8]) -> Option<(Note<'_>, &[u8])> {
     let content = data.get(start..start.checked_add(size)?)?;
     let behind = data.get(start.checked_add(size.checked_next_multiple_of(4)?)?..).unwrap_or_default();
     Some(((name.strip_suffix(b"\0").unwrap_or(name), kind, content), behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_is_not_the_version_of_a_linker() {
+        let note = |name: &[u8; 4], content: &[u8]| {
+            let sizes = [4, u32::try_from(content.len()).expect("short"), 4];
+            let mut note = [&sizes.map(u32::to_le_bytes).concat()[..], name, content].concat();
+            note.resize(note.len().next_multiple_of(4), 0);
+            note
+        };
+        let both = [note(b"GNU\0", b"gold 1.16\0"), note(b"Go\0\0", b"own/identity")].concat();
+        assert_eq!(notes(&both).count(), 2);
+        assert_eq!(go_build_id(notes(&both)), Some(&b"own/identity"[..]));
+        assert_eq!(go_build_id(notes(&note(b"GNU\0", b"gold 1.16\0"))), None);
+    }
 }

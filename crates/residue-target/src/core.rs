@@ -29,6 +29,11 @@ const NOTE_BYTES_MAX: u64 = 64 << 10;
 /// Threads and mapped files that are looked at, at most.
 const ENTRIES_MAX: usize = 1 << 20;
 
+/// Bytes of a file's name, as the kernel has it (`PATH_MAX`).
+const NAME_BYTES_MAX: usize = 4096;
+/// Bytes of all names that mappings are given, with one more for each: what is named a second time counts twice.
+const NAMES_BYTES_MAX: usize = 16 << 20;
+
 /// Bytes of memory, and where they are kept.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
@@ -216,6 +221,7 @@ impl Parts {
         let mut end = 0;
         // Variables and the heap lie in memory that may be written to; a core without any was made by a filter.
         let mut written = false;
+        let mut names_left = NAMES_BYTES_MAX;
         for segment in elf.segments().iter().take(ENTRIES_MAX) {
             parts.mappings.push(Mapping {
                 start: segment.address,
@@ -254,7 +260,7 @@ impl Parts {
                         }
                     }
                 }
-                NT_FILE => name_files(content, &mut parts.mappings, &mut parts.files),
+                NT_FILE => name_files(content, &mut parts.mappings, &mut parts.files, &mut names_left),
                 _ => {}
             }
         }
@@ -274,16 +280,21 @@ fn thread(content: &[u8], arch: Arch) -> Option<Thread> {
 }
 
 /// `NT_FILE`: count, page size, ranges with offsets, then names.
-fn name_files(content: &[u8], mappings: &mut [Mapping], files: &mut Vec<(u64, u64, String)>) {
+fn name_files(content: &[u8], mappings: &mut [Mapping], files: &mut Vec<(u64, u64, String)>, names_left: &mut usize) {
     let count = word(content, 0).and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(ENTRIES_MAX);
     let Some(names) = count.checked_mul(24).and_then(|size| content.get(16 + size..)) else { return };
     for (index, name) in names.split(|byte| *byte == 0).take(count).enumerate() {
         let (Some(start), Some(end)) = (word(content, 16 + 24 * index), word(content, 24 + 24 * index)) else { return };
+        let name = &name[..name.len().min(NAME_BYTES_MAX)];
         let first = mappings.partition_point(|mapping| mapping.end <= start);
         for mapping in mappings[first..].iter_mut().take_while(|mapping| mapping.start < end) {
+            let Some(left) = names_left.checked_sub(name.len() + 1) else { return };
+            *names_left = left;
             mapping.name = String::from_utf8_lossy(name).into_owned();
         }
         // Debuggers may leave out of the core what the file has, mapping and all.
+        let Some(left) = names_left.checked_sub(name.len() + 1) else { return };
+        *names_left = left;
         files.push((start, end, String::from_utf8_lossy(name).into_owned()));
     }
 }
@@ -291,6 +302,60 @@ fn name_files(content: &[u8], mappings: &mut [Mapping], files: &mut Vec<(u64, u6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A core for x86-64, ELF64 and little-endian, of segments (kind, address, bytes in the file, all at the same place) and what
+    /// is there.
+    fn core_of(segments: &[(u32, u64, u64)], content: &[u8]) -> Vec<u8> {
+        let count = u16::try_from(segments.len()).expect("few enough");
+        let start = 64 + 56 * u64::from(count);
+        let mut core = b"\x7fELF\x02\x01\x01".to_vec();
+        core.resize(16, 0);
+        core.extend([4, 0, 62, 0, 1, 0, 0, 0]);
+        core.extend([[0_u8; 8], 64_u64.to_le_bytes(), [0; 8]].concat());
+        core.extend(
+            [[0, 0, 0, 0, 64, 0, 56, 0], [count.to_le_bytes()[0], count.to_le_bytes()[1], 0, 0, 0, 0, 0, 0]].concat(),
+        );
+        for (kind, address, len) in segments {
+            core.extend(kind.to_le_bytes().into_iter().chain(6_u32.to_le_bytes()));
+            core.extend([start, *address, 0, *len, *len, 1].map(u64::to_le_bytes).concat());
+        }
+        core.extend(content);
+        core
+    }
+
+    fn file_note(files: usize, name: &[u8]) -> Vec<u8> {
+        let mut content = [(files as u64).to_le_bytes(), 4096_u64.to_le_bytes()].concat();
+        for _ in 0..files {
+            content.extend([0, 1 << 62, 0_u64].map(u64::to_le_bytes).concat());
+        }
+        for _ in 0..files {
+            content.extend(name.iter().chain(&[0]));
+        }
+        let sizes = [5, u32::try_from(content.len()).expect("short enough"), NT_FILE];
+        let mut note = [&sizes.map(u32::to_le_bytes).concat()[..], b"CORE\0\0\0\0", &content].concat();
+        note.resize(note.len().next_multiple_of(4), 0);
+        note
+    }
+
+    #[test]
+    fn a_small_core_cannot_ask_for_much() {
+        let mapped = (0..60_000).map(|page| (1, 0x1000 * (page + 1), 8));
+        // Names for all mappings, a long one and many.
+        for (files, name) in [(1, vec![b'n'; 100_000]), (100_000, vec![b'n'])] {
+            let note = file_note(files, &name);
+            let segments: Vec<_> = mapped.clone().chain([(PT_NOTE, 0, note.len() as u64)]).collect();
+            let parts = Parts::read(&core_of(&segments, &note)).expect("a core");
+            let named: usize = parts.mappings.iter().map(|mapping| mapping.name.len()).sum();
+            assert!(named > 0 && named <= NAMES_BYTES_MAX, "{named}");
+            assert!(parts.mappings.iter().all(|mapping| mapping.name.len() <= NAME_BYTES_MAX));
+        }
+        // The same notes, again and again.
+        let threads =
+            [&[0; 4][..], &400_u32.to_le_bytes(), &NT_PRSTATUS.to_le_bytes(), &[0; 400]].concat().repeat(1000);
+        let segments = vec![(PT_NOTE, 0, threads.len() as u64); 60_000];
+        let parts = Parts::read(&core_of(&segments, &threads)).expect("a core");
+        assert_eq!(parts.threads.len(), ENTRIES_MAX);
+    }
 
     #[test]
     fn sizes_that_lie_are_only_numbers() {
