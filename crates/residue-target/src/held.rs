@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_what_is_set_aside() {
-        let refused = Room::of(1 << 50).map(|_| ()).unwrap_err();
+        let refused = Room::of(1 << 50).map(|_| ()).expect_err("there is no petabyte");
         assert!(matches!(refused, Error::Room { needed, allowed } if needed > allowed), "{refused}");
         let room = Room { bytes: vec![1; 4], most: 8 };
         let (held, left_out) = Held::copy(&Counting(1000), &[(100, 6), (200, 4), (300, 2)], room);

@@ -48,6 +48,7 @@ pub fn uses_c(flags: &[&str]) -> bool {
 const EMULATOR: &str = "qemu-aarch64";
 
 /// Whether programs of 64-bit Arm can be run here. Where not, it is said how many `what` are left out for it.
+#[allow(clippy::print_stderr, reason = "what is left out is said where tests are run")]
 pub fn has_emulator(count: usize, what: &str) -> bool {
     let found = Command::new(EMULATOR).arg("--version").stdout(Stdio::null()).status().is_ok();
     if !found {
