@@ -52,7 +52,7 @@ use crate::report::{Leak, Report};
 pub(super) static META: RuleMeta = RuleMeta {
     code: RuleCode::new("K105"),
     name: "descriptor-lost-in-panic",
-    summary: "a recovered panic unwound the function that had descriptors, and nobody closed them",
+    summary: "a panic that was recovered left descriptors open",
     family: Family::Kernel,
     cwe: &[772, 775, 460],
     severity: Severity::Error,
