@@ -137,9 +137,10 @@ impl Ledger {
     fn site(&mut self, site: Site) {
         if site.role == Role::Opens {
             let (kind, command) = (site.kind.clone(), site.command.clone());
-            let (frames, otherwise) = match site.is_go() {
-                true => (site.frames.clone(), None),
-                false => (Vec::new(), Some((site.program.clone(), site.call.clone()))),
+            let (frames, otherwise) = if site.is_go() {
+                (site.frames.clone(), None)
+            } else {
+                (Vec::new(), Some((site.program.clone(), site.call.clone())))
             };
             let key = Key { kind, command, frames, otherwise };
             let next = self.groups.len();

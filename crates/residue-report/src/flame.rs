@@ -159,6 +159,7 @@ struct Place {
 
 /// As much of a name as fits.
 fn fitting(name: &str, width: f64) -> String {
+    #[allow(clippy::cast_sign_loss, reason = "it is not negative")]
     let room = ((width - 6.0) / CHARACTER).max(0.0) as usize;
     match name.chars().count() {
         length if length <= room => name.to_owned(),
