@@ -71,7 +71,6 @@ pub(super) fn save(shown: &Shown<'_>, view: View, core: &Path, path: &Path) -> R
         None => None,
     };
     let elf = &shown.binary.elf;
-    let note = |kind: u32| elf.notes().into_iter().find(|note| note.1 == kind).map(|note| note.2);
     let evidence = Evidence {
         schema: VERSION,
         tool: format!("residue {}", env!("CARGO_PKG_VERSION")),
@@ -81,8 +80,7 @@ pub(super) fn save(shown: &Shown<'_>, view: View, core: &Path, path: &Path) -> R
             program: shown.target.program_path.to_string_lossy().into_owned(),
             program_sha256: hex(&Sha256::digest(&shown.target.program)),
             gnu_build_id: elf.build_id().map(hex),
-            // `ELF_NOTE_GOBUILDID_TAG` of `cmd/link`.
-            go_build_id: note(4).map(|id| String::from_utf8_lossy(id).into_owned()),
+            go_build_id: elf.go_build_id().map(|id| String::from_utf8_lossy(id).into_owned()),
             main_package: shown.binary.build.main_path().map(str::to_owned),
             go_version: shown.report.version.clone(),
             pid,
