@@ -7,6 +7,7 @@ use residue_gobin::{Basis, Binary};
 #[cfg(target_os = "linux")]
 use residue_target::Freeze;
 use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
+use rustc_hash::FxHashSet;
 
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::copies::Copies;
@@ -224,13 +225,15 @@ impl Collector<'_, '_> {
         let pointer = self.target.word(list).ok_or(Error::NoGoroutines)?;
         let len =
             self.target.word(list.wrapping_add(8)).filter(|len| *len <= GOROUTINES_MAX).ok_or(Error::NoGoroutines)?;
-        let mut implausible = 0;
+        let (mut implausible, mut seen) = (0, FxHashSet::default());
         let mut read = 0;
         while read < len {
             let count = ((len - read) as usize).min(BATCH);
             let bytes = self.target.read_up_to(pointer.wrapping_add(8 * read), 8 * count);
-            let ranges: Vec<_> = bytes.chunks_exact(8).map(|bytes| (word(bytes, 0), self.offsets.g_size)).collect();
-            self.note_many("goroutines that can't be read", count - ranges.len());
+            self.note_many("goroutines that can't be read", count - bytes.len() / 8);
+            let addresses = bytes.chunks_exact(8).map(|bytes| word(bytes, 0)).filter(|address| seen.insert(*address));
+            let ranges: Vec<_> = addresses.map(|address| (address, self.offsets.g_size)).collect();
+            self.note_many("goroutines that are listed twice", bytes.len() / 8 - ranges.len());
             let mut candidates = Vec::new();
             for ((address, _), record) in ranges.iter().zip(self.target.read_many(&ranges)) {
                 if record.len() < self.offsets.g_size {

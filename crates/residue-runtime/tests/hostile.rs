@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::{Numbers, start, used_words};
 use residue_gobin::{Binary, Elf};
 use residue_runtime::{Freeze, Options, Report, Role, inspect};
-use residue_target::Target;
+use residue_target::{MemoryExt as _, Target};
 use residue_testkit::go::Running;
 
 fn options(freeze: bool) -> Options {
@@ -177,6 +177,41 @@ fn broken_cores_are_read_as_far_as_they_go() {
         refused += u32::from(look().is_none());
     }
     assert!(read > 2 && refused > 0, "{read} read, {refused} refused");
+}
+
+#[test]
+fn a_goroutine_that_is_listed_again_and_again_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("truth", folder.path());
+    running.lines_until("ready");
+    let path = core_of(&running, folder.path());
+    let program = folder.path().join("truth");
+    let target = Target::core(&path, Some(&program)).unwrap();
+    let binary = Binary::parse(&target.program).unwrap();
+    let whole = inspect(&target, &binary, &options(false)).unwrap();
+    // The program has no symbols: the list is the slice with as many entries as there are goroutines.
+    let all = (whole.goroutines.len() + whole.dead) as u64;
+    let (start, end) = binary.module.pointer_data[1];
+    let slices = (start..end).step_by(8).map(|at| at.wrapping_add(target.slide)).filter_map(|at| {
+        let (address, len, capacity) = (target.word(at)?, target.word(at + 8)?, target.word(at + 16)?);
+        (len == all && capacity >= len && target.word(address + 8 * len - 8).is_some()).then_some((address, len))
+    });
+    let (at, len) = slices.last().unwrap();
+    assert!(whole.goroutines.len() > 20 && !whole.inconsistencies.contains_key("goroutines that are listed twice"));
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut headers = vec![0; 1 << 20];
+    file.read_exact_at(&mut headers, 0).unwrap();
+    let elf = Elf::parse(&headers).unwrap();
+    let segment = elf.segments().iter().find(|segment| (segment.address..segment.address + segment.size).contains(&at));
+    let offset = segment.map(|segment| segment.offset + (at - segment.address)).unwrap();
+    let second = target.word(at + 8).unwrap().to_le_bytes();
+    for index in 2..len {
+        file.write_all_at(&second, offset + 8 * index).unwrap();
+    }
+    let target = Target::core(&path, Some(&program)).unwrap();
+    let report = inspect(&target, &binary, &options(false)).unwrap();
+    assert_eq!(report.inconsistencies.get("goroutines that are listed twice"), Some(&(len as usize - 2)));
+    assert_eq!(report.goroutines.len() + report.dead, 2, "{:?}", report.goroutines);
 }
 
 #[test]
