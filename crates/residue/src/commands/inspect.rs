@@ -281,7 +281,10 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         _ => None,
     };
     let target = open(args)?;
-    let binary = Binary::parse(&target.program).map_err(|error| Error::failed(error.to_string()))?;
+    let binary = Binary::parse(&target.program).map_err(|error| {
+        let program = visible(&target.program_path.to_string_lossy());
+        Error::failed(error.to_string()).hint(format!("the program is {program}"))
+    })?;
     let options = options(args, &target)?;
     let failed = |error| failure(&target, error);
     let stack = number.map(|id| residue_runtime::stack(&target, &binary, &options, id)).transpose().map_err(failed)?;
