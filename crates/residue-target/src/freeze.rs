@@ -11,7 +11,7 @@
 //! stopped, which nobody else could reap.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ pub struct Freeze {
     start: Instant,
     threads: Vec<Thread>,
     running: usize,
+    _awake: Awake,
     /// What tells the tracing thread to let go, and that thread.
     holder: Option<(mpsc::Sender<()>, JoinHandle<i32>)>,
 }
@@ -46,7 +47,7 @@ impl Freeze {
     /// stopped.
     pub fn of(target: &Target) -> Result<Option<Self>, Error> {
         let Source::Live(live) = &target.source else { return Ok(None) };
-        let (pid, start) = (live.pid, Instant::now());
+        let (pid, start, awake) = (live.pid, Instant::now(), Awake::new());
         let (stopped, outcome) = mpsc::channel();
         let (let_go, told) = mpsc::channel::<()>();
         let hold = move || {
@@ -59,7 +60,7 @@ impl Freeze {
         };
         let holder = std::thread::Builder::new().name("freeze".to_owned()).spawn(hold);
         let holder = holder.map_err(|error| Error::File(format!("process {pid}"), error.to_string()))?;
-        let mut freeze = Self { start, threads: Vec::new(), running: 0, holder: Some((let_go, holder)) };
+        let mut freeze = Self { start, threads: Vec::new(), running: 0, _awake: awake, holder: Some((let_go, holder)) };
         // From here on what is stopped is let go by `drop`.
         (freeze.threads, freeze.running) = outcome.recv().unwrap_or(Err(Error::Gone(pid)))?;
         live.is_same()?;
@@ -97,6 +98,33 @@ impl Freeze {
 impl Drop for Freeze {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+/// While anything stands still, Ctrl-Z doesn't stop this process: all would go on standing until it is continued.
+struct Awake;
+
+/// How many there are, and what was to be done before the first.
+static AWAKE: Mutex<(usize, libc::sighandler_t)> = Mutex::new((0, libc::SIG_DFL));
+
+impl Awake {
+    fn new() -> Self {
+        let mut awake = AWAKE.lock().unwrap_or_else(PoisonError::into_inner);
+        if awake.0 == 0 {
+            awake.1 = sys::on_stop_request(libc::SIG_IGN);
+        }
+        awake.0 += 1;
+        Self
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        let mut awake = AWAKE.lock().unwrap_or_else(PoisonError::into_inner);
+        awake.0 -= 1;
+        if awake.0 == 0 {
+            sys::on_stop_request(awake.1);
+        }
     }
 }
 

@@ -126,6 +126,37 @@ fn helper_that_freezes() {
     }
 }
 
+/// Says whether it can be stopped from a terminal while it freezes whom it is told to. Not a test by itself.
+#[test]
+fn helper_that_stays_awake() {
+    let Ok(pid) = std::env::var("RESIDUE_TEST_AWAKE") else { return };
+    let ignores = || {
+        let own = std::fs::read_to_string("/proc/self/status").unwrap();
+        let ignored = own.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        // SIGTSTP is the 20th.
+        u64::from_str_radix(ignored, 16).unwrap() >> 19 & 1 == 1
+    };
+    let target = Target::process(pid.parse().unwrap()).unwrap();
+    assert!(!ignores());
+    let freeze = Freeze::of(&target).unwrap().unwrap();
+    assert!(ignores());
+    freeze.release();
+    assert!(!ignores());
+}
+
+#[test]
+fn who_stops_others_is_not_stopped_from_its_terminal() {
+    let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+    let helper = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "helper_that_stays_awake"])
+        .env("RESIDUE_TEST_AWAKE", sleeper.id().to_string())
+        .output()
+        .unwrap();
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    assert!(helper.status.success(), "{}", String::from_utf8_lossy(&helper.stdout));
+}
+
 #[test]
 fn a_target_lives_on_when_its_watcher_is_killed() {
     let folder = tempfile::tempdir().unwrap();
