@@ -23,7 +23,7 @@ struct Document<'a> {
     arch: &'static str,
     stripped: bool,
     layouts: Layouts<'a>,
-    /// `roots`, `none`, or `core`.
+    /// What was stopped: `full`, `roots`, `none`; `core` for a core.
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     up_seconds: Option<u64>,
