@@ -67,11 +67,8 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
         let site = &openers[0].site;
         let sum = |field: fn(&Opener) -> u64| openers.iter().map(|opener| field(opener)).sum::<u64>();
         let live = sum(|opener| opener.live);
-        let whose = if site.frames.is_empty() {
-            format!("of {}", site.program)
-        } else {
-            "that were opened here".to_owned()
-        };
+        let whose =
+            if site.frames.is_empty() { format!("of {}", site.program) } else { "that were opened here".to_owned() };
         let message = format!("{live} {} descriptors {whose} are open, {by} more than three windows ago", site.kind);
         let mut finding = super::finding(&META, message, site);
         if openers.iter().all(|opener| opener.class == Class::Deferred) {

@@ -218,7 +218,7 @@ fn follow(args: &TraceArgs, ledger: &mut Ledger, streams: &mut [Stream], termina
     let follower = match Tracer::start(&options, &programs) {
         Ok(tracer) => Follower::Kernel(Box::new(tracer)),
         Err(error) if matches!(error, tracer::Error::Refused { .. }) && !needs_stacks(args) => {
-            Follower::Proc(sampler(args, &error, terminal))
+            Follower::Proc(Box::new(sampler(args, &error, terminal)))
         }
         Err(error) => return Err(refused(&error)),
     };

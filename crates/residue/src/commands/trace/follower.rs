@@ -9,7 +9,7 @@ use residue_fd::event::Event;
 /// See the methods of [`Tracer`].
 pub(super) enum Follower<'a> {
     Kernel(Box<Tracer<'a>>),
-    Proc(Sampler),
+    Proc(Box<Sampler>),
 }
 
 impl Follower<'_> {
