@@ -117,6 +117,12 @@ pub(crate) fn on_stop_request(action: libc::sighandler_t) -> libc::sighandler_t 
     unsafe { libc::signal(libc::SIGTSTP, action) }
 }
 
+/// What this process does when its terminal asks it to stop (`SIGTSTP`): sets it, and tells what it was.
+pub(crate) fn on_stop_request(action: libc::sighandler_t) -> libc::sighandler_t {
+    // SAFETY: the action is `SIG_IGN`, or what this has told before; neither is a function of this crate.
+    unsafe { libc::signal(libc::SIGTSTP, action) }
+}
+
 /// The id of the thread that this is called on.
 pub(crate) fn own_thread() -> i32 {
     // SAFETY: the call takes nothing and returns a number.
