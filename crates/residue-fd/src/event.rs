@@ -298,11 +298,6 @@ impl Losses {
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }
-
-    /// The sum of what makes counts wrong.
-    pub fn total(&self) -> u64 {
-        self.live + self.sites + self.tables + self.events
-    }
 }
 
 /// How a recording ends.

@@ -26,6 +26,8 @@ impl Default for Policy {
 
 /// Windows over which the count has to grow.
 pub const WINDOWS: usize = 3;
+/// No count is larger, whatever a recording says: they are added up.
+const COUNT_MAX: u64 = 1 << 40;
 /// Descriptors shown as examples of an opener, at most.
 const EXAMPLES_MAX: usize = 8;
 
@@ -77,7 +79,8 @@ pub struct Ledger {
     by_key: BTreeMap<Key, usize>,
     by_site: BTreeMap<u32, usize>,
     pub(crate) pairs: BTreeMap<(PairKind, u32, u32), Pair>,
-    pub(crate) live: Vec<Live>,
+    /// Open descriptors, by the site that opened them.
+    pub(crate) live: BTreeMap<u32, Vec<Live>>,
     pub(crate) losses: Losses,
     pub(crate) processes: BTreeSet<u32>,
     pub(crate) end: Option<End>,
@@ -98,7 +101,7 @@ impl Ledger {
             by_key: BTreeMap::new(),
             by_site: BTreeMap::new(),
             pairs: BTreeMap::new(),
-            live: Vec::new(),
+            live: BTreeMap::new(),
             losses: Losses::default(),
             processes: BTreeSet::new(),
             end: None,
@@ -116,17 +119,20 @@ impl Ledger {
             }
             Event::Site(site) => self.site(site),
             Event::Count(count) => {
-                self.counts.insert(count.site, count);
+                self.counts.insert(count.site, plausible(count));
             }
             Event::Tick { at_ns } => self.tick(at_ns),
             Event::Process(process) => {
                 self.processes.insert(process.pid);
             }
             Event::Pair(pair) => {
+                let pair = Pair { count: pair.count.min(COUNT_MAX), ..pair };
                 self.pairs.insert((pair.kind, pair.opener, pair.closer), pair);
             }
-            Event::Live(live) => self.live.push(live),
-            Event::Losses(losses) => self.losses = losses,
+            Event::Live(live) => self.live.entry(live.site).or_default().push(live),
+            Event::Losses(losses) => {
+                self.losses = Losses { unknown_ended: losses.unknown_ended.min(COUNT_MAX), ..losses };
+            }
             Event::End(end) => {
                 self.now_ns = self.now_ns.max(end.at_ns);
                 self.end = Some(end);
@@ -148,8 +154,10 @@ impl Ledger {
             if group == next {
                 self.groups.push(Group::default());
             }
-            self.groups[group].sites.push(site.id);
-            self.by_site.insert(site.id, group);
+            // A site that is told twice counts once.
+            if self.by_site.insert(site.id, group).is_none() {
+                self.groups[group].sites.push(site.id);
+            }
         }
         self.sites.insert(site.id, site);
     }
@@ -203,15 +211,17 @@ impl Ledger {
         }
     }
 
-    /// Which opener a site belongs to.
-    pub(crate) fn group_of(&self, site: u32) -> Option<usize> {
-        self.by_site.get(&site).copied()
+    /// What was said of an opener and those who closed.
+    pub(crate) fn pairs_of(&self, kind: PairKind, openers: &[u32]) -> impl Iterator<Item = &Pair> {
+        openers.iter().flat_map(move |&opener| {
+            self.pairs.range((kind, opener, 0)..=(kind, opener, u32::MAX)).map(|(_, pair)| pair)
+        })
     }
 
     /// The descriptors of an opener, oldest first: the number of its processes, when the oldest was opened, some to show.
-    pub(crate) fn examples(&self, group: usize) -> (BTreeSet<u32>, Option<u64>, Vec<Live>) {
-        let mut of: Vec<&Live> =
-            self.live.iter().filter(|live| !live.inherited && self.group_of(live.site) == Some(group)).collect();
+    pub(crate) fn examples(&self, group: &Group) -> (BTreeSet<u32>, Option<u64>, Vec<Live>) {
+        let of = group.sites.iter().filter_map(|site| self.live.get(site)).flatten();
+        let mut of: Vec<&Live> = of.filter(|live| !live.inherited).collect();
         of.sort_by_key(|live| (live.opened_ns, live.pid, live.fd));
         let pids = of.iter().map(|live| live.pid).collect();
         let oldest = of.first().map(|live| live.opened_ns);
@@ -222,4 +232,10 @@ impl Ledger {
 /// Descriptors of a site that are open.
 fn open(count: &Count) -> u64 {
     count.opened.saturating_sub(count.closed).saturating_sub(count.ended)
+}
+
+/// Counters as they can be.
+fn plausible(count: Count) -> Count {
+    let Count { opened, closed, ended, .. } = count;
+    Count { opened: opened.min(COUNT_MAX), closed: closed.min(COUNT_MAX), ended: ended.min(COUNT_MAX), ..count }
 }

@@ -67,10 +67,7 @@ impl Ledger {
 
     /// Panics that unwound who had descriptors of an opener.
     pub(crate) fn unwound(&self, openers: &[u32], frames: &[Frame]) -> Vec<Unwound> {
-        let met = self
-            .pairs
-            .values()
-            .filter(|pair| pair.kind == PairKind::Unwound && pair.count > 0 && openers.contains(&pair.opener));
+        let met = self.pairs_of(PairKind::Unwound, openers).filter(|pair| pair.count > 0);
         let mut unwound: Vec<Unwound> = met
             .filter_map(|pair| {
                 let panic = from_panic(self.sites.get(&pair.closer)?);

@@ -173,7 +173,7 @@ impl Ledger {
         });
         Report {
             bad_closes: self.bad_closes(),
-            unknown: self.live.iter().filter(|live| live.site == 0).cloned().collect(),
+            unknown: self.live.get(&0).cloned().unwrap_or_default(),
             panics: self.panics(),
             losses: self.losses,
             opens: openers.iter().map(|opener| opener.opened).sum(),
@@ -197,7 +197,7 @@ impl Ledger {
             group.sites.iter().filter_map(|site| self.counts.get(site)).map(field).sum()
         };
         let live = self.live_of(group);
-        let (pids, oldest, examples) = self.examples(index);
+        let (pids, oldest, examples) = self.examples(group);
         let oldest_ns = oldest.map(|opened| self.now_ns.saturating_sub(opened));
         let mut opener = Opener {
             opened: sum(|count| count.opened),
@@ -225,11 +225,9 @@ impl Ledger {
 
     /// Closes by finalizers and cleanups, among those of which the stack was taken.
     fn collected(&self, group: &Group) -> u64 {
-        let of = self.pairs.values().filter(|pair| {
-            pair.kind == PairKind::Closed
-                && group.sites.contains(&pair.opener)
-                && self.sites.get(&pair.closer).is_some_and(|closer| is_collector(&closer.frames))
-        });
+        let of = self
+            .pairs_of(PairKind::Closed, &group.sites)
+            .filter(|pair| self.sites.get(&pair.closer).is_some_and(|closer| is_collector(&closer.frames)));
         of.map(|pair| pair.count).sum()
     }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use residue_fd::Ledger;
-use residue_fd::event::{Event, VERSION};
+use residue_fd::event::{Event, Site, VERSION};
 
 use super::stream::Stream;
 use crate::error::Error;
@@ -64,6 +64,9 @@ pub(super) fn replay(path: &Path, ledger: &mut Ledger, streams: &mut [Stream]) -
                 return Err(wrong(format!("a recording of version {}, this reads {VERSION}", start.version)));
             }
             Event::Start(_) => {}
+            Event::Site(site) if !is_plain(site) => {
+                return Err(wrong("no event: a call or a kind that is no word".to_owned()));
+            }
             _ if number == 1 => return Err(wrong("no recording: it begins with something else".to_owned())),
             _ => {}
         }
@@ -73,4 +76,10 @@ pub(super) fn replay(path: &Path, ledger: &mut Ledger, streams: &mut [Stream]) -
         ledger.apply(event);
     }
     Ok(())
+}
+
+/// Calls, commands and kinds are words of our own, and printed as they are.
+fn is_plain(site: &Site) -> bool {
+    let words = [&site.call, &site.command, &site.kind];
+    words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
 }
