@@ -123,12 +123,6 @@ pub(crate) fn on_stop_request(action: libc::sighandler_t) -> libc::sighandler_t 
     unsafe { libc::signal(libc::SIGTSTP, action) }
 }
 
-/// The id of the thread that this is called on.
-pub(crate) fn own_thread() -> i32 {
-    // SAFETY: the call takes nothing and returns a number.
-    unsafe { libc::gettid() }
-}
-
 /// The unit of times in `/proc/PID/stat`.
 pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: the call takes and returns a number.

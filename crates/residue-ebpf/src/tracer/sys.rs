@@ -50,6 +50,16 @@ pub(crate) fn release(child: &Child) -> Result<()> {
     if result == -1 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Asks a command to end (SIGTERM). It has not been waited for yet: its number could be somebody else's by then.
+///
+/// # Errors
+/// The kernel doesn't let us.
+pub fn terminate(child: &Child) -> Result<()> {
+    // SAFETY: nothing of this process is touched.
+    let result = unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) };
+    if result == -1 { Err(Error::last_os_error()) } else { Ok(()) }
+}
+
 /// `CLOCK_MONOTONIC` in nanoseconds, the clock of `bpf_ktime_get_ns`.
 pub(crate) fn now_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -71,16 +81,25 @@ pub(super) fn wait_readable(fd: std::os::fd::BorrowedFd<'_>, timeout: std::time:
 #[derive(Debug)]
 pub struct Signals {
     interrupts: std::sync::atomic::AtomicU32,
+    terminations: std::sync::atomic::AtomicU32,
     snapshots: std::sync::atomic::AtomicU32,
 }
 
-static SIGNALS: Signals =
-    Signals { interrupts: std::sync::atomic::AtomicU32::new(0), snapshots: std::sync::atomic::AtomicU32::new(0) };
+static SIGNALS: Signals = Signals {
+    interrupts: std::sync::atomic::AtomicU32::new(0),
+    terminations: std::sync::atomic::AtomicU32::new(0),
+    snapshots: std::sync::atomic::AtomicU32::new(0),
+};
 
 impl Signals {
     /// How often SIGINT or SIGTERM came.
     pub fn interrupts(&self) -> u32 {
         self.interrupts.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// How often SIGTERM came. Unlike ctrl-c it is for this process alone.
+    pub fn terminations(&self) -> u32 {
+        self.terminations.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// How often SIGUSR1 came.
@@ -93,6 +112,9 @@ impl Signals {
 pub fn listen() -> &'static Signals {
     extern "C" fn came(signal: libc::c_int) {
         let counter = if signal == libc::SIGUSR1 { &SIGNALS.snapshots } else { &SIGNALS.interrupts };
+        if signal == libc::SIGTERM {
+            SIGNALS.terminations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {

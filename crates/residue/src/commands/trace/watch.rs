@@ -71,10 +71,16 @@ pub(super) fn watch(
     let start = Instant::now();
     let mut next = start + pause;
     let mut busy = start;
+    let mut passed_on = 0;
     let exited = loop {
         tracer.wait(next.saturating_duration_since(Instant::now()));
         let idle = args.until_idle.is_some_and(|idle| busy.elapsed() >= idle);
-        let over = match is_over(&mut child, args, start, signals.interrupts())? {
+        if let Some(running) = child.as_ref().filter(|_| signals.terminations() > passed_on) {
+            passed_on = signals.terminations();
+            // Ctrl-c has reached the command, too; this signal has not. It may have ended by itself.
+            let _ = tracer::terminate(running);
+        }
+        let over = match is_over(&mut child, args, start, signals.interrupts(), terminal)? {
             None if idle || sinks.nobody_reads() => Some(false),
             over => over,
         };
@@ -167,11 +173,15 @@ fn is_over(
     args: &TraceArgs,
     start: Instant,
     interrupts: u32,
+    terminal: &Terminal,
 ) -> Result<Option<bool>, Error> {
     if let Some(running) = child {
         let status =
             running.try_wait().map_err(|error| Error::failed(format!("cannot wait for the command: {error}")))?;
-        if status.is_some() {
+        if let Some(status) = status {
+            if !status.success() {
+                terminal.note(&format!("the command failed ({status})"));
+            }
             return Ok(Some(true));
         }
         // The command gets ctrl-c too, and may have something to do before it ends.
