@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use residue_gobin::Elf;
+
 use crate::held::ReadInto;
 use crate::program::PROGRAM_BYTES_MAX;
 use crate::{Error, Mapping, Memory, mapping, sys};
@@ -47,7 +49,8 @@ impl Live {
             Some((u64::from_le_bytes(key.try_into().ok()?), u64::from_le_bytes(value.try_into().ok()?)))
         });
         let entry = pairs.into_iter().find(|(key, _)| *key == AT_ENTRY).map(|(_, value)| value);
-        let entry = entry.ok_or(Error::Kernel(pid))?;
+        // What a 32-bit program was told reads as nothing.
+        let entry = entry.ok_or_else(|| Elf::parse(&program).err().map_or(Error::Kernel(pid), Error::Program))?;
         let maps = std::fs::read(proc.join("maps")).map_err(|error| refused(pid, &error))?;
         let mappings = mapping::parse(&String::from_utf8_lossy(&maps));
         let mut live = Self { pid, mappings, memory: None, identity: (auxv, started) };

@@ -258,6 +258,16 @@ fn what_cannot_be_looked_into_is_refused_with_a_reason() {
     child.wait().unwrap();
     assert_eq!(process(child.id()), Error::Gone(child.id()));
     let folder = tempfile::tempdir().unwrap();
+    let (source, program) = (folder.path().join("small.go"), folder.path().join("small"));
+    std::fs::write(&source, "package main\n\nfunc main() { println(1); select {} }\n").unwrap();
+    let go = &releases()[0];
+    let built = go.command(&["build", "-o"]).arg(&program).arg(&source).env("GOARCH", "386").output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut small = Command::new(&program).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let refused = process(small.id()).to_string();
+    small.kill().unwrap();
+    small.wait().unwrap();
+    assert_eq!(refused, "programs for 32-bit machines are not supported, only 64-bit x86 and Arm");
     let core = |bytes: &[u8]| {
         let path = folder.path().join("core");
         std::fs::write(&path, bytes).unwrap();
