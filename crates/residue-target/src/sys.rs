@@ -117,12 +117,6 @@ pub(crate) fn on_stop_request(action: libc::sighandler_t) -> libc::sighandler_t 
     unsafe { libc::signal(libc::SIGTSTP, action) }
 }
 
-/// What this process does when its terminal asks it to stop (`SIGTSTP`): sets it, and tells what it was.
-pub(crate) fn on_stop_request(action: libc::sighandler_t) -> libc::sighandler_t {
-    // SAFETY: the action is `SIG_IGN`, or what this has told before; neither is a function of this crate.
-    unsafe { libc::signal(libc::SIGTSTP, action) }
-}
-
 /// The unit of times in `/proc/PID/stat`.
 pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: the call takes and returns a number.

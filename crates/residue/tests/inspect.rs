@@ -146,6 +146,9 @@ fn goroutines_are_chosen_by_what_they_are() {
     assert_eq!(shown(&["--label", "tenant=t1", "--label", "tenant=t2"]), 0);
     assert_eq!(shown(&["--function", "main.hold", "--status", "waiting", "--reason", "Receive"]), 3);
     assert_eq!(shown(&["--function", "main.hold", "--status", "running"]), 0);
+    let unknown = inspect(&[&pid, "goroutines", "--status", "blocked"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("runnable"), "{}", err(&unknown));
     assert_eq!(shown(&["--function", "bgsweep"]), 1, "the runtime's own too");
     assert_eq!(shown(&["--min-wait", "1d"]), 0);
     let text = out(&inspect(&[&pid, "goroutines", "--label", "tenant=t2"]));
@@ -296,6 +299,7 @@ fn what_cannot_be_looked_into_is_refused_politely() {
     let (code, said) = refused(&[&own]);
     assert_eq!(code, Some(3));
     assert!(said.starts_with("error: not a Go program: it has no Go build information"), "{said}");
+    assert!(said.contains("\nhint: the program is /"), "{said}");
     let (code, said) = refused(&["Cargo.toml"]);
     assert_eq!(code, Some(3));
     assert!(said.contains("error: not a core: not an ELF file") && said.contains("\nhint: "), "{said}");

@@ -5,6 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use residue_runtime::{Goroutine, Report};
 
+/// What [`residue_runtime::Status::name`] says.
+const STATUSES: [&str; 8] = ["idle", "runnable", "running", "syscall", "waiting", "preempted", "copystack", "leaked"];
+
 /// Which goroutines are shown: those that meet all that is asked for.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Which goroutines")]
@@ -13,8 +16,8 @@ pub(super) struct Filter {
     #[arg(long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
 
-    /// Only goroutines of this status: running, waiting, syscall, …
-    #[arg(long, value_name = "STATUS")]
+    /// Only goroutines of this status
+    #[arg(long, value_name = "STATUS", value_parser = STATUSES)]
     status: Option<String>,
 
     /// Only goroutines that wait for a reason with this text in it: "chan receive", mutex
