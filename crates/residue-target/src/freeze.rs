@@ -175,7 +175,7 @@ impl Held {
     fn refused(&self, tid: i32, error: &std::io::Error) -> Error {
         // What is told is a thread; whoever wants to end it needs the process.
         let tracer = status(self.pid, tid, "TracerPid:").and_then(|tracer| tracer.parse().ok()).filter(|by| *by != 0);
-        let process = |by: u32| Some(status(by, by.cast_signed(), "Tgid:")?.parse().ok()?);
+        let process = |by: u32| status(by, by.cast_signed(), "Tgid:")?.parse().ok();
         match tracer.map(|by: u32| process(by).unwrap_or(by)) {
             Some(by) if error.raw_os_error() == Some(libc::EPERM) => Error::Traced { pid: self.pid, by },
             _ => refused(self.pid, error),
