@@ -22,7 +22,7 @@ use residue_fd::kind;
 pub use sampler::{Sampled, Sampler};
 pub use symbols::Programs;
 use symbols::Symbols;
-pub use sys::{Signals, listen};
+pub use sys::{Signals, listen, terminate};
 
 #[cfg(target_arch = "x86_64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/amd64/trace.bpf.o");
@@ -358,8 +358,9 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// The maps can't be read.
     pub fn poll(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
-        self.processes(out);
         let state = self.state.get(&0, 0).map_err(kernel("the state"))?;
+        // After that: what a process has run was said before it got to a site, so that each site finds its program.
+        self.processes(out);
         self.new_sites(state.sites, out)?;
         for site in 0..=state.sites {
             let mut tally = self.tallies.get(&site, 0).map_err(kernel("counts"))?;

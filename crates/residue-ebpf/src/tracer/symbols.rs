@@ -160,6 +160,8 @@ impl<'a> Symbols<'a> {
         }
         let mut bytes = Vec::new();
         let program = file.read_to_end(&mut bytes).ok().and_then(|_| {
+            // What is put there stays until the end: no shell or library that comes and goes.
+            Binary::parse(&bytes).ok()?;
             let binary = Binary::parse(self.arena.files.insert(id, bytes)).ok()?;
             let modules = binary.build.modules.lines().filter_map(|line| {
                 let mut words = line.split('\t');

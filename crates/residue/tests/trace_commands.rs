@@ -1,0 +1,75 @@
+//! Commands that are followed and aren't Go: how they end, and what is kept of them.
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot set up fails, and is slow where it waits"
+)]
+
+mod tracing;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
+
+use tracing::without_bpf;
+
+/// Starts residue on a script, and waits until that has said `ready`.
+fn follow(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut residue = Command::new(env!("CARGO_BIN_EXE_residue"));
+    residue.args(["trace", "--", "sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut residue = residue.spawn().expect("residue runs");
+    let mut out = BufReader::new(residue.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    (residue, out)
+}
+
+fn terminate(residue: &Child) {
+    let killed = Command::new("kill").args(["-TERM", &residue.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+}
+
+#[test]
+fn a_signal_to_end_is_passed_on_and_the_report_comes() {
+    if without_bpf() {
+        return;
+    }
+    let (mut residue, mut out) = follow("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
+    terminate(&residue);
+    let mut report = String::new();
+    out.read_to_string(&mut report).expect("text");
+    assert!(report.contains("opens"), "{report}");
+    let mut said = String::new();
+    residue.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert!(said.contains("the command failed (exit status: 7)"), "{said}");
+    assert_eq!(residue.wait().expect("it ends").code(), Some(0), "{said}");
+}
+
+#[test]
+fn programs_that_are_not_go_are_not_kept_in_memory() {
+    if without_bpf() {
+        return;
+    }
+    const PROGRAMS: u64 = 6;
+    const BYTES: u64 = 64 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let small = std::fs::read("/bin/true").expect("a program");
+    let names = (0..PROGRAMS).map(|number| {
+        let path = folder.path().join(format!("large{number}"));
+        std::fs::write(&path, &small).expect("a copy");
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it opens");
+        file.set_len(BYTES).expect("it grows");
+        file.set_permissions(std::fs::Permissions::from_mode(0o755)).expect("it may run");
+        path.to_str().expect("UTF-8").to_owned()
+    });
+    // Each runs until it has been read.
+    let script: String = names.map(|name| format!("{name}; sleep 0.2; ")).collect();
+    let (mut residue, _out) = follow(&format!("{script} echo ready; while :; do sleep 0.1; done"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", residue.id())).expect("it runs");
+    let kept = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    terminate(&residue);
+    residue.wait().expect("it ends");
+    let kept: u64 = kept.expect("a number");
+    assert!(kept * 1024 < PROGRAMS * BYTES / 2, "{kept} KB");
+}
