@@ -105,6 +105,7 @@ struct files_struct {
 } CORE;
 
 struct thread_info {
+	u64 flags;
 	u32 status; /* x86 */
 } CORE;
 

@@ -93,7 +93,8 @@ INLINE u64 file_at(struct files_struct *files, u32 fd)
 	return file;
 }
 
-INLINE struct table *new_table(u64 files, u32 tgid, u32 parent, u32 image, u32 flags)
+/* `how` is BPF_ANY where what is there is of a table that is gone, BPF_NOEXIST where it is the same one's. */
+INLINE struct table *new_table(u64 files, u32 tgid, u32 parent, u32 image, u32 flags, u64 how)
 {
 	struct state *next = state_of();
 	if (!next)
@@ -107,7 +108,8 @@ INLINE struct table *new_table(u64 files, u32 tgid, u32 parent, u32 image, u32 f
 		.flags = flags,
 		.born_ns = bpf_ktime_get_ns(),
 	};
-	if (bpf_map_update_elem(&tables, &files, &table, BPF_ANY)) {
+	long failed = bpf_map_update_elem(&tables, &files, &table, how);
+	if (failed && failed != -17) { /* EEXIST: another thread of the process was quicker */
 		count(COUNT_LOST_TABLES);
 		return 0;
 	}
@@ -124,7 +126,7 @@ INLINE struct table *table_of(struct task_struct *task, u64 files)
 		return 0;
 	if ((u32)task->tgid == self)
 		return 0;
-	return new_table(files, task->tgid, 0, 0, TABLE_EXECED);
+	return new_table(files, task->tgid, 0, 0, TABLE_EXECED, BPF_NOEXIST);
 }
 
 INLINE u64 mix(u64 hash, u64 word)
@@ -645,7 +647,7 @@ INLINE int is_compat(struct task_struct *task)
 #ifdef __TARGET_ARCH_x86
 	return task->thread_info.status & 2; /* TS_COMPAT */
 #else
-	return 0;
+	return task->thread_info.flags >> 22 & 1; /* TIF_32BIT */
 #endif
 }
 
@@ -700,7 +702,7 @@ INLINE void parted(struct task_struct *task, u64 files)
 		others->sharers = parting.sharers;
 		others->flags |= TABLE_PARTED;
 	}
-	struct table *table = new_table(files, task->tgid, parting.table, parting.image, TABLE_EXECED | TABLE_PARTED);
+	struct table *table = new_table(files, task->tgid, parting.table, parting.image, TABLE_EXECED | TABLE_PARTED, BPF_ANY);
 	if (table)
 		sweep_from(task, table, 0, ~0U, SWEEP_EXEC);
 }
@@ -734,6 +736,10 @@ int call_ends(u64 *ctx)
 	case ACTION_BPF:
 		deed.command = REGS_ARG0(regs);
 		if (deed.command > 63 || !(bpf_commands >> deed.command & 1))
+			return 0;
+		break;
+	case ACTION_DUP_OVER: /* over itself it does nothing */
+		if ((u32)REGS_ARG0(regs) == (u32)REGS_ARG1(regs))
 			return 0;
 		break;
 	case ACTION_FCNTL: /* F_DUPFD, F_DUPFD_CLOEXEC */
@@ -826,7 +832,7 @@ int forked(u64 *ctx)
 			return 0;
 	} else {
 		u32 id = table->id, image = table->image;
-		table = new_table(to, tgid, id, image, 0);
+		table = new_table(to, tgid, id, image, 0, BPF_ANY);
 		if (!table)
 			return 0;
 	}
@@ -915,7 +921,7 @@ int walks(struct iter_task_file *ctx)
 		if ((u32)task->tgid != walk->walk_tgid)
 			return 0;
 		if (!table)
-			table = new_table(files, task->tgid, 0, 0, TABLE_EXECED);
+			table = new_table(files, task->tgid, 0, 0, TABLE_EXECED, BPF_NOEXIST);
 	}
 	if (!table)
 		return 0;

@@ -135,6 +135,7 @@ fn every_way_that_a_descriptor_is_born_and_dies() {
         let openers: Vec<&Value> = by(&report, way).into_iter().filter(|o| has_frame(o, "main.files")).collect();
         assert_eq!((sum(&openers, "opened"), sum(&openers, "closed")), (3, 3), "{way}: {openers:#?}");
     }
+    assert_eq!(lives(&report, "main.diesAfterDup"), (3, 3, 0));
     assert_eq!(lives(&report, "main.parted"), (2, 0, 2));
     // Of two, exec closed the one it had to.
     assert_eq!(lives(&report, "main.execs"), (2, 1, 1));

@@ -13,6 +13,7 @@ import (
 
 // Numbers of the x86-64 system calls that package syscall doesn't have.
 const (
+	sysDup2           = 33
 	sysPerfEventOpen  = 298
 	sysFanotifyInit   = 300
 	sysOpenByHandleAt = 304
@@ -242,6 +243,11 @@ func files(n int) []int {
 //go:noinline
 func diesByClose()     { syscall.Close(files(1)[0]) }
 func diesByDup(to int) { fds := files(1); syscall.Dup3(to, fds[0], 0) }
+func diesAfterDup() { // over itself, dup2 does nothing
+	fd := files(1)[0]
+	syscall.Syscall(sysDup2, uintptr(fd), uintptr(fd), 0)
+	syscall.Close(fd)
+}
 func diesByCloseRange() {
 	fd := uintptr(files(1)[0])
 	if _, _, errno := syscall.Syscall(sysCloseRange, fd, fd, 0); errno != 0 {
@@ -283,6 +289,7 @@ func main() {
 	for i := 0; i < 3; i++ {
 		diesByClose()
 		diesByDup(file)
+		diesAfterDup()
 		diesByCloseRange()
 	}
 	// A child with a table of its own, which it has until exec, and what comes after.
