@@ -350,8 +350,8 @@ mod tests {
             assert!(parts.mappings.iter().all(|mapping| mapping.name.len() <= NAME_BYTES_MAX));
         }
         // The same notes, again and again.
-        let threads =
-            [&[0; 4][..], &400_u32.to_le_bytes(), &NT_PRSTATUS.to_le_bytes(), &[0; 400]].concat().repeat(1000);
+        let sizes = [5, 400, NT_PRSTATUS].map(u32::to_le_bytes).concat();
+        let threads = [&sizes[..], b"CORE\0\0\0\0", &[0; 400]].concat().repeat(1000);
         let segments = vec![(PT_NOTE, 0, threads.len() as u64); 60_000];
         let parts = Parts::read(&core_of(&segments, &threads)).expect("a core");
         assert_eq!(parts.threads.len(), ENTRIES_MAX);
