@@ -69,6 +69,8 @@ struct super_block {
 
 struct inode {
 	u16 i_mode;
+	u64 i_ino;
+	s64 i_size;
 	struct super_block *i_sb;
 } CORE;
 
@@ -134,6 +136,7 @@ struct task_struct {
 } CORE;
 
 struct linux_binprm {
+	struct file *file;
 	const char *filename;
 } CORE;
 

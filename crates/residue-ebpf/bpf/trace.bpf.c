@@ -50,6 +50,11 @@ MAP(graves, BPF_MAP_TYPE_LRU_HASH, 65536, struct slot, u32);
 MAP(images, BPF_MAP_TYPE_LRU_HASH, 4096, u32, struct image);
 MAP(labelled, BPF_MAP_TYPE_LRU_HASH, LABELLED_MAX, struct slot, struct labels);
 MAP(labelling, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct labels);
+/*
+ * Programs that aren't Go, or are Go's own tools, with the image that each had first: all that run one have that. Else some
+ * thousand short-lived processes, each at addresses of its own, would take all sites there are.
+ */
+MAP(plain, BPF_MAP_TYPE_LRU_HASH, 4096, struct program, u32);
 MAP(pending, BPF_MAP_TYPE_HASH, 1024, u32, struct parting);
 MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, COUNTERS, u32, u64);
 struct {
@@ -277,7 +282,7 @@ OUTLINE u32 site_of(struct deed *deed)
 	struct stack *stack = deed->stack;
 	if (stack) {
 		hash = stack->hash;
-	} else if (with_stacks) {
+	} else if (with_stacks && !(deed->table->flags & TABLE_PLAIN)) {
 		ask(deed);
 		stack = walk(deed->regs, deed->below, hash);
 		if (!stack)
@@ -832,7 +837,7 @@ int forked(u64 *ctx)
 			return 0;
 	} else {
 		u32 id = table->id, image = table->image;
-		table = new_table(to, tgid, id, image, 0, BPF_ANY);
+		table = new_table(to, tgid, id, image, table->flags & TABLE_PLAIN, BPF_ANY);
 		if (!table)
 			return 0;
 	}
@@ -855,9 +860,14 @@ int execed(u64 *ctx)
 	if (!table)
 		return 0;
 	struct state *next = state_of();
-	if (next)
+	struct inode *inode = program->file->f_inode;
+	struct program key = {inode->i_ino, inode->i_size};
+	u32 *image = bpf_map_lookup_elem(&plain, &key);
+	if (image)
+		table->image = *image;
+	else if (next)
 		table->image = __sync_fetch_and_add(&next->images, 1) + 1;
-	table->flags = TABLE_EXECED;
+	table->flags = image ? TABLE_EXECED | TABLE_PLAIN : TABLE_EXECED;
 	table->tgid = task->tgid;
 	/* What had to be closed on exec is closed by now. */
 	sweep_from(task, table, 0, ~0U, SWEEP_EXEC);

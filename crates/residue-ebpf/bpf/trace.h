@@ -73,7 +73,14 @@ struct table {
 	u64 born_ns;
 };
 #define TABLE_PARTED 2 /* of some threads of a process: sharers are threads */
+#define TABLE_PLAIN 4  /* its program is none whose stacks are of use */
 #define TABLE_EXECED 1 /* its process has run exec since it forked, or was there at the start */
+
+/* A program's file. */
+struct program {
+	u64 inode;
+	u64 bytes;
+};
 
 struct slot {
 	u32 table;
@@ -210,6 +217,7 @@ enum counter {
 #define AT(type, field, at) _Static_assert(__builtin_offsetof(struct type, field) == at, #type "." #field)
 #define SIZE(type, bytes) _Static_assert(sizeof(struct type) == bytes, #type)
 SIZE(table, 32); AT(table, tgid, 8); AT(table, sharers, 16); AT(table, born_ns, 24);
+SIZE(program, 16); AT(program, bytes, 8);
 SIZE(slot, 8); AT(slot, fd, 4);
 SIZE(live, 48); AT(live, goid, 16); AT(live, site, 24); AT(live, seen, 32); AT(live, flags, 36); AT(live, unwound, 40);
 SIZE(tally, 32); AT(tally, last_ns, 24);

@@ -329,7 +329,16 @@ fn many_openers_with_many_descriptors_are_reported() {
     }
     for fd in 0..OPENERS * 8 {
         let (site, link) = (fd % OPENERS + 1, String::new());
-        ledger.apply(Event::Live(Live { pid: 1, fd, site, opened_ns: 1, goid: 0, inherited: false, labels: BTreeMap::new(), link }));
+        ledger.apply(Event::Live(Live {
+            pid: 1,
+            fd,
+            site,
+            opened_ns: 1,
+            goid: 0,
+            inherited: false,
+            labels: BTreeMap::new(),
+            link,
+        }));
     }
     let report = end(ledger, 5, true);
     assert!(report.openers.iter().all(|opener| opener.examples.len() == 8 && opener.pids.len() == 1));

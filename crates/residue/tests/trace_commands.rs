@@ -11,7 +11,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 
-use tracing::without_bpf;
+use serde_json::Value;
+use tracing::{list, nothing_lost, report, sum, without_bpf};
 
 /// Starts residue on a script, and waits until that has said `ready`.
 fn follow(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
@@ -72,4 +73,20 @@ fn programs_that_are_not_go_are_not_kept_in_memory() {
     residue.wait().expect("it ends");
     let kept: u64 = kept.expect("a number");
     assert!(kept * 1024 < PROGRAMS * BYTES / 2, "{kept} KB");
+}
+
+/// Each run of a program has its libraries at other addresses. Sites are for Go programs, and there are so many of them.
+#[test]
+fn short_lived_programs_do_not_take_all_sites() {
+    if without_bpf() {
+        return;
+    }
+    let script = "for i in $(seq 300); do /bin/true; done";
+    let (_, storm) = report(&[], &["sh", "-c", script]);
+    nothing_lost(&storm);
+    let of_true: Vec<&Value> = list(&storm, "openers").iter().filter(|opener| opener["program"] == "true").collect();
+    assert!(sum(&of_true, "opened") >= 300 * 2, "{of_true:#?}");
+    assert_eq!(sum(&of_true, "opened"), sum(&of_true, "closed"));
+    // Some until it has been read, then as many as it makes calls.
+    assert!(of_true.len() < 100, "{}", of_true.len());
 }

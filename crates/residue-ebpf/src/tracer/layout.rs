@@ -59,6 +59,13 @@ pub(super) struct Table {
     pub(super) born_ns: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Program {
+    pub(super) inode: u64,
+    pub(super) bytes: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(super) struct Slot {
@@ -204,6 +211,7 @@ macro_rules! layout {
 }
 layout! {
     Table 32 { tgid 8, sharers 16, born_ns 24 }
+    Program 16 { bytes 8 }
     Slot 8 { fd 4 }
     Live 48 { goid 16, site 24, seen 32, flags 36, unwound 40 }
     Tally 32 { last_ns 24 }

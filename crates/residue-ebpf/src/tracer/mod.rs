@@ -31,6 +31,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/arm64/trace.bp
 
 /// Programs whose files are held open until they are read.
 const WAITING_MAX: usize = 128;
+/// `BPF_NOEXIST` of `include/uapi/linux/bpf.h`: don't replace.
+const BPF_NOEXIST: u64 = 1;
 /// Links in /proc that are read for each site, at most: they are shown as examples.
 const LINKS_MAX: usize = 8;
 
@@ -114,6 +116,7 @@ pub struct Tracer<'a> {
     tallies: Array<MapData, layout::Tally>,
     pairs: HashMap<MapData, layout::PairKey, layout::Pair>,
     images: HashMap<MapData, u32, layout::Image>,
+    plain: HashMap<MapData, layout::Program, u32>,
     state: Array<MapData, layout::State>,
     counters: PerCpuArray<MapData, u64>,
     symbols: Symbols<'a>,
@@ -186,6 +189,7 @@ impl<'a> Tracer<'a> {
             tallies: taken(&mut ebpf, "tallies")?.try_into().map_err(&wrong)?,
             pairs: taken(&mut ebpf, "pairs")?.try_into().map_err(&wrong)?,
             images: taken(&mut ebpf, "images")?.try_into().map_err(&wrong)?,
+            plain: taken(&mut ebpf, "plain")?.try_into().map_err(&wrong)?,
             state: taken(&mut ebpf, "state")?.try_into().map_err(&wrong)?,
             counters: taken(&mut ebpf, "counters")?.try_into().map_err(&wrong)?,
             ebpf,
@@ -253,6 +257,10 @@ impl<'a> Tracer<'a> {
             if probed.is_some_and(|file| file.map_or(true, |file| self.probe(image, &file).is_err())) {
                 self.unprobed += 1;
             }
+        }
+        if let Some(program) = self.symbols.plain(image) {
+            // The image that it had first stays; without it, each process that runs it has sites of its own.
+            let _ = self.plain.insert(program, image, BPF_NOEXIST);
         }
     }
 

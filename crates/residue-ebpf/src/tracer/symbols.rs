@@ -149,6 +149,14 @@ impl<'a> Symbols<'a> {
         self.program(image).is_some_and(|(program, _)| program.main.starts_with("cmd/"))
     }
 
+    /// The file of a program that was read and whose stacks are of no use: it isn't Go, or a tool of Go itself.
+    pub(super) fn plain(&self, image: u32) -> Option<layout::Program> {
+        let file = self.images.get(&image)?.file?;
+        let plain = self.programs.get(&file)?.as_ref().is_none_or(|program| program.main.starts_with("cmd/"));
+        let (_, inode, bytes, _) = file;
+        plain.then_some(layout::Program { inode, bytes })
+    }
+
     fn program(&self, image: u32) -> Option<(&Program<'a>, u64)> {
         let mapped = self.images.get(&image)?;
         Some((self.programs.get(&mapped.file?)?.as_ref()?, mapped.slide))

@@ -6,7 +6,7 @@ use std::io::{Error, Result};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
-use super::layout::{Event, Image, Labels, Live, Pair, PairKey, Site, Slot, State, Table, Tally};
+use super::layout::{Event, Image, Labels, Live, Pair, PairKey, Program, Site, Slot, State, Table, Tally};
 
 macro_rules! plain {
     ($($type:ty),*) => {
@@ -14,7 +14,7 @@ macro_rules! plain {
         $(unsafe impl aya::Pod for $type {})*
     };
 }
-plain!(Event, Image, Labels, Live, Pair, PairKey, Site, Slot, State, Table, Tally);
+plain!(Event, Image, Labels, Live, Pair, PairKey, Program, Site, Slot, State, Table, Tally);
 
 /// Reads an event from the ring buffer.
 pub(super) fn event(bytes: &[u8]) -> Option<Event> {
