@@ -27,6 +27,12 @@ pub fn missing() -> Vec<String> {
     missing
 }
 
+/// Processes have other numbers here than the kernel's own, by which eBPF tells them.
+pub fn is_in_pid_namespace() -> bool {
+    // `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`. Without /proc there is nothing to be known.
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() != "pid:[4026531836]")
+}
+
 /// The kernel tells the layout of its structs.
 pub fn has_btf() -> bool {
     Path::new("/sys/kernel/btf/vmlinux").exists()

@@ -9,7 +9,7 @@ mod tracing;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tracing::{list, nothing_lost, report, sum, without_bpf};
@@ -89,4 +89,42 @@ fn short_lived_programs_do_not_take_all_sites() {
     assert_eq!(sum(&of_true, "opened"), sum(&of_true, "closed"));
     // Some until it has been read, then as many as it makes calls.
     assert!(of_true.len() < 100, "{}", of_true.len());
+}
+
+/// A copy of residue that everybody may run.
+fn for_everybody(folder: &std::path::Path) -> std::path::PathBuf {
+    let copy = folder.join("residue");
+    std::fs::copy(env!("CARGO_BIN_EXE_residue"), &copy).expect("a copy");
+    for path in [folder, &copy] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it may be run");
+    }
+    copy
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    if without_bpf() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let residue = for_everybody(folder.path());
+    let run = |command: &mut Command| said(&command.output().expect("it runs"));
+    let nobody = |args: &[&str]| run(Command::new(&residue).args(args).uid(NOBODY).gid(NOBODY).current_dir("/"));
+    let objects = nobody(&["bpf"]);
+    assert!(objects.contains("hidden: iterators can't be used: it takes CAP_BPF and CAP_PERFMON"), "{objects}");
+    let descriptors = nobody(&["trace", "-p", "1", "--for", "100ms", "--closes"]);
+    assert!(descriptors.contains("CAP_BPF and CAP_PERFMON"), "{descriptors}");
+    let namespace = run(Command::new("unshare")
+        .args(["-p", "-f", "--mount-proc"])
+        .arg(&residue)
+        .args(["trace", "--closes", "--", "true"]));
+    assert!(namespace.contains("PID namespace") && namespace.contains("--pid=host"), "{namespace}");
+    let missing = run(Command::new(&residue).args(["trace", "--", "/nonexistent/program"]));
+    assert!(missing.contains("cannot run the command /nonexistent/program: No such file"), "{missing}");
 }

@@ -50,6 +50,14 @@ pub(super) struct Iterators {
 impl Iterators {
     /// Loads them all.
     pub(super) fn load() -> Result<Self, String> {
+        // Without privileges the loader takes the kernel for an old one, and says what such a one can't do.
+        Self::try_load().map_err(|why| match crate::probe::missing() {
+            missing if missing.is_empty() => why,
+            missing => format!("it takes {}", missing.join(", ")),
+        })
+    }
+
+    fn try_load() -> Result<Self, String> {
         let btf =
             Btf::from_sys_fs().map_err(|error| format!("no type information of the kernel: {}", chain(&error)))?;
         let ebpf = EbpfLoader::new().btf(Some(&btf)).load(OBJECT).map_err(|error| chain(&error))?;

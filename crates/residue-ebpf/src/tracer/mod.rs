@@ -81,10 +81,16 @@ pub enum Error {
     Gone(u32),
     /// Its descriptors may not be looked at.
     Private(u32),
-    /// The command could not be started.
+    /// The command could not be started: its program, and why.
     Spawn(String),
     /// Reading what the programs keep failed.
     Kernel(String),
+}
+
+impl Error {
+    fn spawn(program: &std::ffi::OsStr, error: &std::io::Error) -> Self {
+        Self::Spawn(format!("{}: {error}", program.display()))
+    }
 }
 
 impl fmt::Display for Error {
@@ -93,7 +99,7 @@ impl fmt::Display for Error {
             Self::Refused { said, .. } => write!(f, "the kernel refuses to follow descriptors: {said}"),
             Self::Gone(pid) => write!(f, "there is no process {pid}"),
             Self::Private(pid) => write!(f, "cannot look at the descriptors of pid {pid}: permission denied"),
-            Self::Spawn(why) => write!(f, "cannot run the command: {why}"),
+            Self::Spawn(why) => write!(f, "cannot run the command {why}"),
             Self::Kernel(what) => write!(f, "{what}"),
         }
     }
@@ -142,6 +148,11 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// The kernel doesn't let us.
     pub fn start(options: &Options, programs: &'a Programs) -> Result<Self, Error> {
+        if crate::probe::is_in_pid_namespace() {
+            let said = "processes have other numbers here than in the kernel (a PID namespace)".to_owned();
+            let missing = vec!["the PID namespace of the host; for a container: --pid=host".to_owned()];
+            return Err(Error::Refused { said, missing });
+        }
         let refused = |error: &dyn std::error::Error| refused(error);
         let btf = Btf::from_sys_fs().map_err(|error| refused(&error))?;
         let (actions, paths) = calls::by_number();
@@ -223,10 +234,10 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// It can't be run or followed.
     pub fn spawn(&mut self, command: &mut Command) -> Result<Child, Error> {
-        let mut child = sys::spawn_stopped(command).map_err(|error| Error::Spawn(error.to_string()))?;
-        let followed = self
-            .follow(child.id())
-            .and_then(|()| sys::release(&child).map_err(|error| Error::Spawn(error.to_string())));
+        let program = command.get_program().to_owned();
+        let failed = |error| Error::spawn(&program, &error);
+        let mut child = sys::spawn_stopped(command).map_err(failed)?;
+        let followed = self.follow(child.id()).and_then(|()| sys::release(&child).map_err(failed));
         if followed.is_err() {
             // It may have ended by itself.
             let _ = child.kill();

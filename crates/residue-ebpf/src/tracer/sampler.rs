@@ -111,7 +111,7 @@ impl Sampler {
     /// # Errors
     /// It can't be run.
     pub fn spawn(&mut self, command: &mut Command) -> Result<Child, Error> {
-        let child = command.spawn().map_err(|error| Error::Spawn(error.to_string()))?;
+        let child = command.spawn().map_err(|error| Error::spawn(command.get_program(), &error))?;
         self.told.insert(child.id());
         Ok(child)
     }
