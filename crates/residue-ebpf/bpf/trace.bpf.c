@@ -809,6 +809,7 @@ INLINE struct event *event_of(u32 kind, const struct table *table, u32 tgid)
 	}
 	event->time_ns = bpf_ktime_get_ns();
 	event->start_code = 0;
+	event->bytes = 0;
 	event->kind = kind;
 	event->tgid = tgid;
 	event->table = table->id;
@@ -874,6 +875,7 @@ int execed(u64 *ctx)
 	struct event *event = event_of(EVENT_EXEC, table, task->tgid);
 	if (event) {
 		event->start_code = task->mm->start_code;
+		event->bytes = key.bytes;
 		bpf_probe_read_kernel_str(event->name, NAME_BYTES, program->filename);
 		bpf_ringbuf_submit(event, 0);
 	}

@@ -189,6 +189,7 @@ enum event_kind {
 struct event {
 	u64 time_ns;
 	u64 start_code; /* where the program's code is mapped */
+	u64 bytes;	/* of the program's file */
 	u32 kind;
 	u32 tgid;
 	u32 table;
@@ -226,7 +227,7 @@ SIZE(state, 20); AT(state, walk_tgid, 16);
 SIZE(pair_key, 12); SIZE(pair, 32); AT(pair, tgid, 24);
 SIZE(image, 48); AT(image, goid, 8); AT(image, label_form, 40); AT(image, panic_frame, 44);
 SIZE(labels, 544); AT(labels, count, 8); AT(labels, of, 16);
-SIZE(event, 296); AT(event, kind, 16); AT(event, name, 40);
+SIZE(event, 304); AT(event, kind, 24); AT(event, name, 48);
 #undef AT
 #undef SIZE
 

@@ -7,17 +7,18 @@
 
 mod tracing;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
-use tracing::{list, nothing_lost, report, sum, without_bpf};
+use tracing::{build, by, list, newest, nothing_lost, report, sum, without_bpf};
 
 /// Starts residue on a script, and waits until that has said `ready`.
-fn follow(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+fn follow(args: &[&str], script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut residue = Command::new(env!("CARGO_BIN_EXE_residue"));
-    residue.args(["trace", "--", "sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    residue.arg("trace").args(args).args(["--", "sh", "-c", script]);
+    residue.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut residue = residue.spawn().expect("residue runs");
     let mut out = BufReader::new(residue.stdout.take().expect("a pipe"));
     let mut line = String::new();
@@ -26,8 +27,8 @@ fn follow(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     (residue, out)
 }
 
-fn terminate(residue: &Child) {
-    let killed = Command::new("kill").args(["-TERM", &residue.id().to_string()]).status().expect("kill runs");
+fn signal(residue: &Child, signal: &str) {
+    let killed = Command::new("kill").args([signal, &residue.id().to_string()]).status().expect("kill runs");
     assert!(killed.success());
 }
 
@@ -36,8 +37,8 @@ fn a_signal_to_end_is_passed_on_and_the_report_comes() {
     if without_bpf() {
         return;
     }
-    let (mut residue, mut out) = follow("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
-    terminate(&residue);
+    let (mut residue, mut out) = follow(&[], "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
+    signal(&residue, "-TERM");
     let mut report = String::new();
     out.read_to_string(&mut report).expect("text");
     assert!(report.contains("opens"), "{report}");
@@ -47,13 +48,14 @@ fn a_signal_to_end_is_passed_on_and_the_report_comes() {
     assert_eq!(residue.wait().expect("it ends").code(), Some(0), "{said}");
 }
 
+const PROGRAMS: u64 = 6;
+const BYTES: u64 = 64 << 20;
+
 #[test]
 fn programs_that_are_not_go_are_not_kept_in_memory() {
     if without_bpf() {
         return;
     }
-    const PROGRAMS: u64 = 6;
-    const BYTES: u64 = 64 << 20;
     let folder = tempfile::tempdir().expect("a folder");
     let small = std::fs::read("/bin/true").expect("a program");
     let names = (0..PROGRAMS).map(|number| {
@@ -65,11 +67,12 @@ fn programs_that_are_not_go_are_not_kept_in_memory() {
         path.to_str().expect("UTF-8").to_owned()
     });
     // Each runs until it has been read.
-    let script: String = names.map(|name| format!("{name}; sleep 0.2; ")).collect();
-    let (mut residue, _out) = follow(&format!("{script} echo ready; while :; do sleep 0.1; done"));
+    let names: Vec<String> = names.collect();
+    let (mut residue, _out) =
+        follow(&[], &format!("{}; echo ready; while :; do sleep 0.1; done", names.join("; sleep 0.2; ")));
     let status = std::fs::read_to_string(format!("/proc/{}/status", residue.id())).expect("it runs");
     let kept = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    terminate(&residue);
+    signal(&residue, "-TERM");
     residue.wait().expect("it ends");
     let kept: u64 = kept.expect("a number");
     assert!(kept * 1024 < PROGRAMS * BYTES / 2, "{kept} KB");
@@ -127,4 +130,27 @@ fn what_is_missing_is_named() {
     assert!(namespace.contains("PID namespace") && namespace.contains("--pid=host"), "{namespace}");
     let missing = run(Command::new(&residue).args(["trace", "--", "/nonexistent/program"]));
     assert!(missing.contains("cannot run the command /nonexistent/program: No such file"), "{missing}");
+}
+
+/// When residue comes to read a program, its process may run the next one: `runc` does so with every container.
+#[test]
+fn a_program_is_not_taken_for_the_next_one_of_its_process() {
+    if without_bpf() {
+        return;
+    }
+    let built = build(&newest(), "fdexec", &[]);
+    let script = format!("echo ready; read go; exec {} /bin/sleep 2", built.program.display());
+    let (mut residue, mut out) = follow(&["--format", "json"], &script);
+    signal(&residue, "-STOP");
+    residue.stdin.take().expect("a pipe").write_all(b"\n").expect("it is read");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    signal(&residue, "-CONT");
+    let mut report = String::new();
+    out.read_to_string(&mut report).expect("text");
+    residue.wait().expect("it ends");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    nothing_lost(&report);
+    let openers = by(&report, "main.opens");
+    assert_eq!(sum(&openers, "opened"), 3, "{:#}", report["openers"]);
+    assert!(openers.iter().all(|opener| opener["program"] == "fdexec"), "{openers:#?}");
 }

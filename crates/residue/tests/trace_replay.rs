@@ -1,5 +1,5 @@
 //! Recordings that nobody wrote in good faith: whatever they say, they are looked at to the end or refused.
-#![allow(clippy::expect_used, reason = "a test that cannot set up fails")]
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 mod tracing;
 

@@ -178,6 +178,7 @@ pub(super) struct Labels {
 pub(super) struct Event {
     pub(super) time_ns: u64,
     pub(super) start_code: u64,
+    pub(super) bytes: u64,
     pub(super) kind: u32,
     pub(super) tgid: u32,
     pub(super) table: u32,
@@ -221,5 +222,5 @@ layout! {
     State 20 { walk_tgid 16 }
     Image 48 { goid 8, label_form 40, panic_frame 44 }
     Labels 544 { count 8, of 16 }
-    Event 296 { kind 16, name 40 }
+    Event 304 { kind 24, name 48 }
 }

@@ -8,6 +8,7 @@ mod sys;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command};
@@ -21,7 +22,7 @@ use residue_fd::kind;
 
 pub use sampler::{Sampled, Sampler};
 pub use symbols::Programs;
-use symbols::Symbols;
+use symbols::{Executed, Symbols};
 pub use sys::{Signals, listen, terminate};
 
 #[cfg(target_arch = "x86_64")]
@@ -256,16 +257,15 @@ impl<'a> Tracer<'a> {
         self.walk(pid)?;
         let tables: Vec<layout::Table> = self.tables.iter().flatten().map(|(_, table)| table).collect();
         let table = tables.iter().find(|table| table.tgid == pid).ok_or(Error::Gone(pid))?;
-        self.enter(table.image, start_code(pid), "", symbols::open(pid, ""));
+        self.enter(table.image, start_code(pid), "", symbols::open(pid, None));
         Ok(())
     }
 
     fn enter(&mut self, image: u32, start_code: u64, name: &str, file: Option<symbols::Opened>) {
-        let probed = file.as_ref().filter(|_| self.panics).map(|(_, file, _)| file.try_clone());
-        if let Some(go) = self.symbols.enter(image, start_code, name, file) {
+        if let Some((go, file)) = self.symbols.enter(image, start_code, name, file) {
             // Without it goroutines are not told, which shows.
             let _ = self.images.insert(image, go, 0);
-            if probed.is_some_and(|file| file.map_or(true, |file| self.probe(image, &file).is_err())) {
+            if self.panics && self.probe(image, &file).is_err() {
                 self.unprobed += 1;
             }
         }
@@ -276,9 +276,9 @@ impl<'a> Tracer<'a> {
     }
 
     /// Has the kernel look at panics of a program, in whichever process it runs.
-    fn probe(&mut self, image: u32, file: &std::fs::File) -> Result<(), ProgramError> {
+    fn probe(&mut self, image: u32, file: &File) -> Result<(), ProgramError> {
         let Some(points) = self.symbols.panic_points(image) else { return Ok(()) };
-        // Its name may be another's by now.
+        // The file that was read and no other: in another one these would be places in the midst of anything.
         let file = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         for (program, at) in [("panics", points.panics), ("recovers", points.recovers)] {
             let program: &mut UProbe = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
@@ -409,17 +409,17 @@ impl<'a> Tracer<'a> {
             while let Some(item) = self.events.next() {
                 waiting.extend(sys::event(&item).map(|event| {
                     let early = event.kind == layout::EVENT_EXEC && waiting.len() < WAITING_MAX;
-                    (early.then(|| symbols::open(event.tgid, &exec_name(&event))), event)
+                    (early.then(|| symbols::open(event.tgid, Some(&executed(&event)))), event)
                 }));
             }
             let Some((file, event)) = waiting.pop_front() else { return };
             let change = match event.kind {
                 layout::EVENT_FORK => Change::Forked { parent: event.parent, shared: event.shared != 0 },
                 layout::EVENT_EXEC => {
-                    let program = exec_name(&event);
-                    let file = file.unwrap_or_else(|| symbols::open(event.tgid, &program));
-                    self.enter(event.image, event.start_code, &program, file);
-                    Change::Execed { program }
+                    let executed = executed(&event);
+                    let file = file.unwrap_or_else(|| symbols::open(event.tgid, Some(&executed)));
+                    self.enter(event.image, event.start_code, &executed.name, file);
+                    Change::Execed { program: executed.name }
                 }
                 _ => Change::Exited,
             };
@@ -438,7 +438,7 @@ impl<'a> Tracer<'a> {
                 continue;
             }
             if !self.symbols.knows(site.image) {
-                self.enter(site.image, start_code(site.tgid), "", symbols::open(site.tgid, ""));
+                self.enter(site.image, start_code(site.tgid), "", symbols::open(site.tgid, None));
             }
             out.push(Event::Site(self.site(id, &site)));
         }
@@ -618,10 +618,10 @@ fn gist(said: &str) -> String {
     why.map_or_else(|| first.to_owned(), |why| format!("{first}: {why}"))
 }
 
-/// The path that exec was given.
-fn exec_name(event: &layout::Event) -> String {
+/// What exec was given.
+fn executed(event: &layout::Event) -> Executed {
     let name = event.name.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(name).into_owned()
+    Executed { name: String::from_utf8_lossy(name).into_owned(), bytes: event.bytes }
 }
 
 /// Where the code of a process begins: field 26 of /proc/PID/stat.

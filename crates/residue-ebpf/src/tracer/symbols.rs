@@ -30,8 +30,8 @@ pub(super) struct Points {
 /// Which file: device, inode, size, when it was changed.
 pub(super) type FileId = (u64, u64, u64, i64);
 
-/// A program's file, which stays when the process and the file's name are gone.
-pub(super) type Opened = (FileId, File, PathBuf);
+/// A program's file, which stays when the process and the file's name are gone, and what it is called.
+pub(super) type Opened = (FileId, File, String);
 
 /// The bytes of programs, each file once.
 #[derive(Default)]
@@ -73,22 +73,24 @@ impl<'a> Symbols<'a> {
         Self { arena, programs: BTreeMap::new(), images: BTreeMap::new(), probed: BTreeSet::new() }
     }
 
-    /// Enters the program that a process runs; `name` is its path as exec was given it. Says what the kernel's side has to
-    /// know to find goroutines in it.
+    /// Enters the program that a process runs, or has run; `name` is its path as exec was given it. Says what the kernel's side
+    /// has to know to find goroutines in it, and gives its file.
     pub(super) fn enter(
         &mut self,
         image: u32,
         start_code: u64,
         name: &str,
         found: Option<Opened>,
-    ) -> Option<layout::Image> {
+    ) -> Option<(layout::Image, File)> {
         let mut mapped = Mapped { name: base(name), file: None, slide: 0 };
-        if let Some((id, file, path)) = found {
-            if !path.as_os_str().is_empty() {
-                mapped.name = base(&path.to_string_lossy());
+        let mut opened = None;
+        if let Some((id, file, name)) = found {
+            if !name.is_empty() {
+                mapped.name = name;
             }
-            self.read(id, file);
+            self.read(id, &file);
             mapped.file = Some(id);
+            opened = Some(file);
         }
         let go = mapped.file.and_then(|id| self.programs.get(&id)?.as_ref());
         let told = go.map(|program| {
@@ -100,13 +102,13 @@ impl<'a> Symbols<'a> {
             program.image()
         });
         self.images.insert(image, mapped);
-        told
+        told.zip(opened)
     }
 
     /// Reads the program of a process that is to be entered soon.
     pub(super) fn prepare(&mut self, pid: u32) {
-        if let Some((id, file, _)) = open(pid, "") {
-            self.read(id, file);
+        if let Some((id, file, _)) = open(pid, None) {
+            self.read(id, &file);
         }
     }
 
@@ -162,7 +164,7 @@ impl<'a> Symbols<'a> {
         Some((self.programs.get(&mapped.file?)?.as_ref()?, mapped.slide))
     }
 
-    fn read(&mut self, id: FileId, mut file: File) {
+    fn read(&mut self, id: FileId, mut file: &File) {
         if self.programs.contains_key(&id) {
             return;
         }
@@ -324,16 +326,38 @@ fn base(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// The program of a process: by way of /proc as long as it runs, else by its path.
-pub(super) fn open(pid: u32, name: &str) -> Option<Opened> {
+/// What exec was given.
+pub(super) struct Executed {
+    /// The path, as it was given.
+    pub(super) name: String,
+    /// Length of the file that was executed.
+    pub(super) bytes: u64,
+}
+
+/// The program of a process, with its name: by way of /proc as long as it runs, else by its path. By now the process may run
+/// another one, and the path may lead to another: what has another length than what was executed is not it. (Numbers of
+/// inodes differ between the kernel's side and stat(2) on some file systems.)
+pub(super) fn open(pid: u32, executed: Option<&Executed>) -> Option<Opened> {
     let exe = PathBuf::from(format!("/proc/{pid}/exe"));
     let link = std::fs::read_link(&exe).unwrap_or_default();
-    let by_proc = || Some((File::open(&exe).ok()?, link.clone()));
-    let by_name = || Some((File::open(Path::new(name)).ok()?, PathBuf::from(name)));
-    // A name that isn't absolute is relative to a directory that is not known any more.
-    let (file, path) = by_proc().or_else(|| Path::new(name).is_absolute().then(by_name)?)?;
-    let told = file.metadata().ok().filter(|told| told.is_file() && told.len() <= PROGRAM_BYTES_MAX)?;
-    Some(((told.dev(), told.ino(), told.len(), told.mtime()), file, path))
+    let mut places = vec![(exe, base(&link.to_string_lossy()))];
+    if let Some(Executed { name, .. }) = executed {
+        // As the process sees it, which may have a root and a directory of its own.
+        let seen = match name.strip_prefix('/') {
+            Some(below) => format!("/proc/{pid}/root/{below}"),
+            None => format!("/proc/{pid}/cwd/{name}"),
+        };
+        places.push((PathBuf::from(seen), base(name)));
+        if Path::new(name).is_absolute() {
+            places.push((PathBuf::from(name), base(name)));
+        }
+    }
+    places.into_iter().find_map(|(place, name)| {
+        let file = File::open(place).ok()?;
+        let told = file.metadata().ok().filter(|told| told.is_file() && told.len() <= PROGRAM_BYTES_MAX)?;
+        let is_it = executed.is_none_or(|executed| executed.bytes == told.len());
+        is_it.then(|| ((told.dev(), told.ino(), told.len(), told.mtime()), file, name))
+    })
 }
 
 #[cfg(test)]
