@@ -351,6 +351,11 @@ fn what_has_changed_is_told() {
     let gone = changes.iter().find(|change| change["id"] == id && change["kind"] == "map").expect("the map");
     assert_eq!((&gone["change"], &gone["now"]["descriptors"]), (&"removed".into(), &1.into()));
 
+    // What a file says is added up, whatever it says.
+    let large = r#"{"id":4294967294,"memory_bytes":18446744073709551615},{"id":4294967295,"memory_bytes":18446744073709551615}"#;
+    std::fs::write(before, format!(r#"{{"schema":{},"taken_unix_ms":1,"maps":[{large}]}}"#, document["schema"]))
+        .expect("it is written");
+    assert!(out(&bpf(&["maps", "--diff", before])).contains("4294967295"));
     let wrong = bpf(&["--diff", "/dev/null"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("hint: `residue bpf --format json > FILE`"));

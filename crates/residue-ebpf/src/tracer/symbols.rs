@@ -338,16 +338,17 @@ pub(super) struct Executed {
 /// another one, and the path may lead to another: what has another length than what was executed is not it. (Numbers of
 /// inodes differ between the kernel's side and stat(2) on some file systems.)
 pub(super) fn open(pid: u32, executed: Option<&Executed>) -> Option<Opened> {
-    let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let exe = process.join("exe");
     let link = std::fs::read_link(&exe).unwrap_or_default();
     let mut places = vec![(exe, base(&link.to_string_lossy()))];
     if let Some(Executed { name, .. }) = executed {
         // As the process sees it, which may have a root and a directory of its own.
         let seen = match name.strip_prefix('/') {
-            Some(below) => format!("/proc/{pid}/root/{below}"),
-            None => format!("/proc/{pid}/cwd/{name}"),
+            Some(below) => process.join("root").join(below),
+            None => process.join("cwd").join(name),
         };
-        places.push((PathBuf::from(seen), base(name)));
+        places.push((seen, base(name)));
         if Path::new(name).is_absolute() {
             places.push((PathBuf::from(name), base(name)));
         }

@@ -11,6 +11,8 @@ use crate::error::Error;
 
 /// Bytes of a file that is read.
 const BYTES_MAX: u64 = 1 << 30;
+/// Memory of an object is not more, whatever the file says: it is added up.
+const MEMORY_BYTES_MAX: u64 = 1 << 40;
 
 /// All objects at one time, in short.
 pub(super) struct Picture {
@@ -88,7 +90,7 @@ pub(super) fn read(path: &Path) -> Result<Picture, Error> {
                 pins: count("pin"),
                 name: object.name,
                 type_name: object.r#type,
-                memory: object.memory_bytes,
+                memory: object.memory_bytes.map(|bytes| bytes.min(MEMORY_BYTES_MAX)),
                 refs: object.refs.and_then(|refs| refs.counted),
             };
             objects.insert(ObjectId { kind, id: object.id }, summary);
