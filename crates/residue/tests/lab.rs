@@ -77,7 +77,7 @@ fn lab() -> PathBuf {
 
 fn check() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
-    command.current_dir(lab()).args(["check", "--rule", "all", "--format", "json", "./..."]).stdin(Stdio::null());
+    command.current_dir(lab()).args(["check", "--format", "json", "./..."]).stdin(Stdio::null());
     command
 }
 

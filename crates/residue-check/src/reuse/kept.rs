@@ -204,6 +204,7 @@ struct SummaryShape {
     makes_recoverer: bool,
     called: u64,
     drains: u64,
+    repanics: u64,
     makes_error: bool,
     outlives: Option<String>,
 }
@@ -271,6 +272,7 @@ impl SummaryShape {
             makes_recoverer,
             called,
             drains,
+            repanics,
             makes_error,
             outlives,
         } = summary;
@@ -300,6 +302,7 @@ impl SummaryShape {
             makes_recoverer: *makes_recoverer,
             called: *called,
             drains: *drains,
+            repanics: *repanics,
             makes_error: *makes_error,
             outlives: outlives.clone(),
         }
@@ -331,6 +334,7 @@ impl SummaryShape {
             makes_recoverer: self.makes_recoverer,
             called: self.called,
             drains: self.drains,
+            repanics: self.repanics,
             makes_error: self.makes_error,
             outlives: self.outlives,
         })

@@ -54,9 +54,6 @@
 //! a handler returns or decide about access. Access functions are known by their names. What a recovering helper does
 //! with a pointer to the error is not looked into: it is taken to set it. HTTP code that sets a status on some ways
 //! after a recover is taken to know why it does not on the others.
-//!
-//! It is off by default: in some 1400 modules it found three cases, one of them true beyond doubt, and a rule has to be
-//! right in four of five to be on.
 
 use residue_finding::{Confidence, Family, Finding, Help, RuleCode, RuleMeta, Severity, StepRole, module_docs};
 use residue_flow::Parent;
@@ -79,7 +76,7 @@ pub(super) static META: RuleMeta = RuleMeta {
     cwe: &[636, 755, 280],
     severity: Severity::Error,
     confidence: Confidence::High,
-    default_on: false,
+    default_on: true,
     joins: &[],
     docs: module_docs(include_str!("f301.rs")),
 };

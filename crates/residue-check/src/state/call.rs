@@ -223,6 +223,11 @@ impl<'a> Exec<'a> {
         if roles.is_some_and(|roles| roles.test_fails) {
             return Vec::new();
         }
+        if self.deferring > 0 && summary.as_ref().is_some_and(|summary| self.panics_with(&state, summary, ops)) {
+            state.panics = state.panics.saturating_add(1);
+            state.unwinds = true;
+            return vec![state];
+        }
         let panics = summary.as_ref().and_then(|summary| summary.panics.as_ref());
         // What is constant was tried when the code was written.
         let varies = ops.recv.is_some() || ops.args.is_empty() || self.cx.has_variable_argument(function.expr);
@@ -291,6 +296,12 @@ impl<'a> Exec<'a> {
             }
         }
         states
+    }
+
+    /// Whether a function panics with something that it is given and that is not nil.
+    fn panics_with(&self, state: &State, summary: &Summary, ops: &Operands) -> bool {
+        let operands = ops.recv.iter().chain(&ops.args).take(u64::BITS as usize).enumerate();
+        operands.into_iter().any(|(i, &sym)| summary.repanics & (1 << i) != 0 && self.is_nil(state, sym) == Some(false))
     }
 
     fn name(&self, function: &Function<'_>) -> String {

@@ -193,6 +193,7 @@ pub(crate) fn joined(summaries: &[Arc<Summary>]) -> Option<Summary> {
         joined.panics = joined.panics.or_else(|| other.panics.clone());
         joined.stops = joined.stops.filter(|_| joined.stops == other.stops);
         joined.called &= other.called;
+        joined.repanics &= other.repanics;
         joined.makes_error &= other.makes_error;
         joined.outlives = joined.outlives.filter(|_| other.outlives.is_some());
     }

@@ -149,6 +149,7 @@ fn function<'a>(cx: FileCx<'a>, unit: &Unit, ir: &ir::Body) -> Option<Exec<'a>> 
         makes_recoverer: quick.makes_recoverer,
         called: quick.called,
         drains: quick.drains,
+        repanics: quick.repanics,
         makes_error: quick.makes_error,
         panics: quick.panics,
         stops: unit.id.and_then(|id| cx.pkg.never_returns(id)),
