@@ -171,12 +171,25 @@ fn random_runs(text: &[u8], found: &mut Vec<Range<usize>>) {
         }
         let len = text[start..].iter().take_while(|b| is_key(**b)).count();
         let run = &text[start..start + len];
-        let is_known = is_pseudo_version(run) || text[..start].ends_with(BUILD_ID);
-        if len >= RUN_MIN && !is_known && looks_random(run) {
-            found.push(start..start + len);
+        // Of a path each part is looked at alone: the folder is no secret.
+        let parts = is_path(run);
+        let mut at = start;
+        for part in run.split(|b| parts && *b == b'/') {
+            let is_known = is_pseudo_version(part) || text[..at].ends_with(BUILD_ID);
+            if part.len() >= RUN_MIN && !is_known && looks_random(part) {
+                found.push(at..at + part.len());
+            }
+            at += part.len() + 1;
         }
         start += len;
     }
+}
+
+/// An absolute path: its first folder is a word.
+fn is_path(run: &[u8]) -> bool {
+    let mut parts = run.split(|b| *b == b'/');
+    let (before, folder) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    before.is_empty() && folder.len() >= 2 && folder.iter().all(u8::is_ascii_lowercase) && parts.next().is_some()
 }
 
 /// The time and commit of a Go module version: `20260819172001-e6e3fd93e4be`.
@@ -407,6 +420,11 @@ mod tests {
             ),
             (format!("eyJhbGciOi.{}.sig", "eyJzdWIiOiIx"), "***"),
             ("a 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b end".to_owned(), "a *** end"),
+            (
+                "the program is /srv/r2d2/c3p0/9f86d081884c7d659a2feaa0c55ad015-app/bin/x".to_owned(),
+                "the program is /srv/r2d2/c3p0/***/bin/x",
+            ),
+            ("/aB3dE5fG7hI9/kL1mN3oP5qR7sT9uV1wX3yZ5".to_owned(), "***"),
             ("https://sometoken@github.com/x".to_owned(), "https://***@github.com/x"),
             ("CREATE USER a IDENTIFIED BY 'pw'".to_owned(), "CREATE USER a IDENTIFIED BY '***'"),
             ("ALTER ROLE a WITH PASSWORD 'pw'".to_owned(), "ALTER ROLE a WITH PASSWORD '***'"),
