@@ -59,6 +59,8 @@ var (
 	}
 	block = make(chan struct{})
 	sum   uint64
+	// Of finalizers, which run on a goroutine of their own.
+	ended uint64
 )
 
 //go:noinline
@@ -113,7 +115,7 @@ func defers(ready chan<- struct{}) {
 func finalizers() {
 	for i := 0; i < 50; i++ {
 		object := &finalized{}
-		runtime.SetFinalizer(object, func(object *finalized) { sum += object.tag })
+		runtime.SetFinalizer(object, func(object *finalized) { ended += object.tag })
 		keepFinal = append(keepFinal, object)
 		if i == 0 {
 			say("finalized", unsafe.Pointer(object))
@@ -122,18 +124,18 @@ func finalizers() {
 	for i := 0; i < 7; i++ {
 		one, other := &ring{}, &ring{}
 		one.other, other.other = other, one
-		runtime.SetFinalizer(one, func(one *ring) { sum++ })
+		runtime.SetFinalizer(one, func(one *ring) { ended++ })
 		if i == 0 {
 			say("cycle", unsafe.Pointer(one))
 		}
 	}
 	for i := 0; i < 3; i++ {
 		object := &selfish{}
-		runtime.SetFinalizer(object, func(object *selfish) { sum += object.pad[1] })
+		runtime.SetFinalizer(object, func(object *selfish) { ended += object.pad[1] })
 		object.self = object
 	}
 	own := &captured{}
-	runtime.SetFinalizer(own, func(*captured) { sum += own.tag })
+	runtime.SetFinalizer(own, func(*captured) { ended += own.tag })
 	say("own", unsafe.Pointer(own))
 }
 
