@@ -139,6 +139,7 @@ impl Target {
     /// Copies memory of a live process: from now on these ranges, which must be sorted and not overlap, are read as they are at
     /// this moment. A core holds still by itself, and what is held once stays: for another look, [`Target::forget`] it.
     /// Says how many bytes were not copied, because there was no room for them or they can't be read.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "cores only, which hold still"))]
     pub fn hold(&self, ranges: &[(u64, u64)], room: Room) -> u64 {
         match &self.source {
             #[cfg(target_os = "linux")]
