@@ -1,29 +1,28 @@
 //! What rules ask about a package and its files: roles of calls, uses of variables, graphs of functions, places.
 
+mod literals;
+mod places;
+
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use residue_finding::{AcquireSite, Site};
 use residue_flow::ir::{self, Op};
 use residue_flow::lower;
 use residue_flow::{Cfg, Node, Oracle, Parent, Parents, Point, Stop, walk};
 use residue_project::{Package, SourceFile};
-use residue_syntax::ast::{
-    BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Span, Spec, Stmt, StmtId,
-};
+use residue_syntax::ast::{BlockId, Decl, DeclId, Expr, ExprId, File, FuncTypeId, IdentId, List, Spec, Stmt, StmtId};
 use residue_types::{
     Basic, Bodies, Builtin, Callee, DeclSite, FileInfo, ObjId, ObjKind, Objects, PkgId, Res, Signature, Symbol, Type,
     VarKind,
 };
 use rustc_hash::FxHashMap;
 
+use self::literals::Literal;
 use crate::model::{Models, Resource, ResourceId, Roles, TypeRef};
-use crate::source::SourceCx;
 use crate::state::dispatch::{self, Hierarchy};
 use crate::state::summary::{Effect, Extent, Learnt, Summaries, Summary};
-use crate::state::{Fates, look};
 
 /// A package that is being checked.
 pub(crate) struct PackageCx<'a> {
@@ -74,19 +73,6 @@ struct FileData {
     literals: RefCell<FxHashMap<ExprId, Rc<Literal>>>,
     /// What is known of literals as functions of their own.
     literal_summaries: RefCell<FxHashMap<ExprId, Arc<Summary>>>,
-}
-
-/// What a function literal does with what it captures.
-struct Literal {
-    /// The variables of functions around it that it names.
-    captured: Rc<[ObjId]>,
-    /// What becomes of each.
-    fates: Fates,
-    /// Those that it, or a literal inside it, sets.
-    stored: Vec<ObjId>,
-    recovers: bool,
-    /// The call in it that undoes or writes something that the end of the process does not.
-    outlives: Option<String>,
 }
 
 /// The graph of a function, with the place of what it evaluates.
@@ -615,104 +601,6 @@ impl<'a> FileCx<'a> {
         body
     }
 
-    fn literal(self, lit: ExprId) -> Rc<Literal> {
-        if let Some(known) = self.data().literals.borrow().get(&lit) {
-            return Rc::clone(known);
-        }
-        let captured: Rc<[ObjId]> = lower::captured(self.pkg.bodies, self.index, lit).into();
-        let mut literal =
-            Literal { captured, fates: Fates::default(), stored: Vec::new(), recovers: false, outlives: None };
-        match self.ir(Parent::Expr(lit)) {
-            Some(ir) => {
-                let roots: Vec<Option<ObjId>> = literal.captured.iter().copied().map(Some).collect();
-                let quick = look(self, &ir, &roots);
-                (literal.fates, literal.recovers, literal.outlives) = (quick.fates, quick.recovers, quick.outlives);
-                for instr in ir.all() {
-                    match instr.op {
-                        Op::Store { var, .. } | Op::Addr(var) => literal.stored.push(var),
-                        Op::Closure(inner) => literal.stored.extend(&self.literal(inner).stored),
-                        _ => {}
-                    }
-                }
-                literal.stored.retain(|var| literal.captured.contains(var));
-                literal.stored.sort_unstable();
-                literal.stored.dedup();
-            }
-            None => literal.fates.escaped = u64::MAX,
-        }
-        let literal = Rc::new(literal);
-        self.data().literals.borrow_mut().insert(lit, Rc::clone(&literal));
-        literal
-    }
-
-    /// The paths from a literal's first parameter to what it releases and must not be released twice, as far as it is
-    /// plain to see: a call that a model says releases such a thing.
-    pub(crate) fn released_by_literal(self, lit: ExprId) -> Vec<Vec<Symbol>> {
-        let Some(ir) = self.ir(Parent::Expr(lit)) else { return Vec::new() };
-        let mut found = Vec::new();
-        for call in ir.calls() {
-            let releases = self
-                .roles(call.expr)
-                .is_some_and(|roles| roles.release.iter().any(|&kind| self.models().resource(kind).twice.is_some()));
-            let Some(&arg) = ir.values(call.args).first().filter(|_| releases) else { continue };
-            let mut path = Vec::new();
-            let mut at = arg;
-            loop {
-                match ir.instr(at).op {
-                    Op::Field { x, field, .. } => {
-                        path.push(field.name);
-                        at = x;
-                    }
-                    Op::Convert(x) => at = x,
-                    Op::Load(var) if ir.params.first() == Some(&Some(var)) => {
-                        path.reverse();
-                        found.push(path);
-                        break;
-                    }
-                    _ => break,
-                }
-            }
-        }
-        found
-    }
-
-    /// Files what is known of a literal as a function of its own.
-    pub(crate) fn learn_literal(self, lit: ExprId, summary: Summary) {
-        self.data().literal_summaries.borrow_mut().insert(lit, Arc::new(summary));
-    }
-
-    /// What is known of a literal as a function of its own.
-    pub(crate) fn literal_summary(self, lit: ExprId) -> Option<Arc<Summary>> {
-        self.data().literal_summaries.borrow().get(&lit).cloned()
-    }
-
-    /// The variables of functions around a literal that it names.
-    pub(crate) fn captured(self, lit: ExprId) -> Rc<[ObjId]> {
-        Rc::clone(&self.literal(lit).captured)
-    }
-
-    /// What a literal does with a variable that it captures.
-    pub(crate) fn capture_effect(self, lit: ExprId, var: ObjId) -> Effect {
-        let literal = self.literal(lit);
-        let index = literal.captured.iter().position(|&captured| captured == var);
-        index.map_or(Effect::Borrowed, |i| literal.fates.effect_of_captured(i))
-    }
-
-    /// The captured variables that a literal sets.
-    pub(crate) fn stored_captures(self, lit: ExprId) -> Vec<ObjId> {
-        self.literal(lit).stored.clone()
-    }
-
-    /// Whether a literal calls `recover` itself.
-    pub(crate) fn calls_recover(self, lit: ExprId) -> bool {
-        self.literal(lit).recovers
-    }
-
-    /// The call in a literal that undoes or writes something that the end of the process does not.
-    pub(crate) fn literal_outlives(self, lit: ExprId) -> Option<String> {
-        self.literal(lit).outlives.clone()
-    }
-
     /// A function's full name with the package's last element only: `(*sql.Stmt).Exec`.
     pub(crate) fn short_name(self, function: ObjId) -> String {
         let name = self.pkg.bodies.func_name(function);
@@ -823,32 +711,6 @@ impl<'a> FileCx<'a> {
         }
     }
 
-    /// A place for people: `parse.go:12`.
-    pub(crate) fn place(self, at: ir::At) -> String {
-        let path = &self.source().path;
-        let line = self.tree().line_col(self.span_of(at).start).line;
-        format!("{}:{line}", path.rsplit('/').next().unwrap_or(path))
-    }
-
-    /// Where an instruction stands.
-    pub(crate) fn span_of(self, at: ir::At) -> Span {
-        let tree = self.tree();
-        match at {
-            ir::At::Expr(expr) => tree.expr_span(expr),
-            ir::At::Stmt(stmt) => tree.stmt_span(stmt),
-            ir::At::Clause(clause) => tree.clause(clause).span,
-            ir::At::Pos(pos) => Span::new(pos, pos + 1),
-        }
-    }
-
-    /// What a call calls, as written: `os.Open`.
-    pub(crate) fn called_text(self, call: ExprId) -> String {
-        match self.tree().expr(call) {
-            Expr::Call { fun, .. } => residue_finding::normalise_expression(&self.text(fun)),
-            _ => String::new(),
-        }
-    }
-
     fn points(self, cfg: &Cfg) -> FxHashMap<ExprId, Point> {
         let tree = self.tree();
         let mut points = FxHashMap::default();
@@ -866,56 +728,6 @@ impl<'a> FileCx<'a> {
             });
         }
         points
-    }
-
-    /// The file as text and tree, without types.
-    pub(crate) fn text_of(self) -> SourceCx<'a> {
-        SourceCx { package: self.pkg.package, index: self.index }
-    }
-
-    /// Where a span stands, as findings say it.
-    pub(crate) fn site(self, span: Span) -> Site {
-        self.text_of().site(span)
-    }
-
-    pub(crate) fn site_of(self, expr: ExprId) -> Site {
-        self.site(self.tree().expr_span(expr))
-    }
-
-    /// The key by which other lenses know a call.
-    pub(crate) fn acquire_site(self, call: ExprId) -> AcquireSite {
-        let tree = self.tree();
-        let mut fun = match tree.expr(call) {
-            Expr::Call { fun, .. } => fun,
-            _ => call,
-        };
-        while let Expr::Index { x, .. } | Expr::Paren(x) = tree.expr(fun) {
-            fun = x;
-        }
-        // The compiler gives a call in a method chain the line of its selector.
-        let pos = match tree.expr(fun) {
-            Expr::Selector { sel, .. } => tree.ident(sel).pos,
-            _ => tree.expr_span(fun).start,
-        };
-        let path = &self.source().path;
-        AcquireSite {
-            import_path: self.pkg.package.import_path.to_string(),
-            file: path.rsplit('/').next().unwrap_or(path).to_owned(),
-            line: tree.line_col(pos).line,
-            declaration: self.text_of().declaration(tree.expr_span(call)),
-        }
-    }
-
-    /// The first line of a loop, without its body.
-    pub(crate) fn loop_head(self, stmt: StmtId) -> Span {
-        let tree = self.tree();
-        let span = tree.stmt_span(stmt);
-        let body = match tree.stmt(stmt) {
-            Stmt::For { body, .. } | Stmt::Range { body, .. } => tree.block(body).span.start,
-            _ => span.end,
-        };
-        let text = tree.text(Span::new(span.start, body));
-        Span::new(span.start, span.start + text.trim_end().len() as u32)
     }
 
     /// The innermost loop around an expression, in the same function.

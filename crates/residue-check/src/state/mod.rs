@@ -16,6 +16,7 @@ mod leave;
 mod objects;
 mod prepared;
 mod quick;
+mod release;
 mod started;
 pub(crate) mod store;
 pub(crate) mod summary;
