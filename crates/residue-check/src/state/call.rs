@@ -147,6 +147,7 @@ impl<'a> Exec<'a> {
                 state.panics -= 1;
                 let sym = self.new_value(&mut state, place);
                 state.facts.set(sym, Fact::NotNil);
+                self.recovered.insert(sym);
                 sym
             }
             Builtin::Recover => Sym::NIL,
@@ -222,7 +223,7 @@ impl<'a> Exec<'a> {
         if roles.is_some_and(|roles| roles.test_fails) {
             return Vec::new();
         }
-        if self.deferring > 0 && summary.as_ref().is_some_and(|summary| self.panics_with(&state, summary, ops)) {
+        if self.deferring > 0 && summary.as_ref().is_some_and(|summary| self.panics_again(summary, ops)) {
             state.panics = state.panics.saturating_add(1);
             state.unwinds = true;
             return vec![state];
@@ -297,10 +298,10 @@ impl<'a> Exec<'a> {
         states
     }
 
-    /// Whether a function panics with something that it is given and that is not nil.
-    fn panics_with(&self, state: &State, summary: &Summary, ops: &Operands) -> bool {
-        let operands = ops.recv.iter().chain(&ops.args).take(u64::BITS as usize).enumerate();
-        operands.into_iter().any(|(i, &sym)| summary.repanics & (1 << i) != 0 && self.is_nil(state, sym) == Some(false))
+    /// Whether a function panics again with what was recovered.
+    fn panics_again(&self, summary: &Summary, ops: &Operands) -> bool {
+        let mut operands = ops.recv.iter().chain(&ops.args).take(u64::BITS as usize).enumerate();
+        operands.any(|(i, sym)| summary.repanics & (1 << i) != 0 && self.recovered.contains(sym))
     }
 
     fn name(&self, function: &Function<'_>) -> String {

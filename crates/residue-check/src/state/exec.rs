@@ -94,6 +94,8 @@ pub(crate) struct Exec<'a> {
     pub(super) writer: Option<Sym>,
     /// Whether what is being released is released by what owns it.
     pub(super) by_owner: bool,
+    /// What calls of `recover` gave.
+    pub(super) recovered: FxHashSet<Sym>,
     pub(super) unwound: FxHashSet<u64>,
     steps: u32,
     pub(crate) events: Events,
@@ -121,6 +123,7 @@ impl<'a> Exec<'a> {
             wants_recovery: false,
             writer: None,
             by_owner: false,
+            recovered: FxHashSet::default(),
             unwound: FxHashSet::default(),
             steps: 0,
             events: Events::default(),

@@ -67,7 +67,7 @@ pub(crate) struct Quick {
     pub(crate) makes_error: bool,
     /// Which it reads to their end before it returns, however it does.
     pub(crate) drains: u64,
-    /// Which it panics with, or hands to what does.
+    /// Which interfaces it panics with as they are, or hands to what does.
     pub(crate) repanics: u64,
     /// Which are deferred or started.
     called_elsewhere: u64,
@@ -380,7 +380,8 @@ impl Look<'_, '_> {
         let value = matches!(call.callee, Callee::Dynamic).then(|| self.cx.function_value(call.expr)).flatten();
         let callee = value.map_or_else(|| call.callee.clone(), Callee::Func);
         let summary = if roles.is_none() { self.cx.summary_of(&callee) } else { None };
-        self.out.repanics |= summary.as_ref().map_or(0, |summary| self.given(call, summary.repanics));
+        self.out.repanics |=
+            summary.as_ref().map_or(0, |summary| self.given(call, summary.repanics, |value| self.handed(value)));
         let by_name = matches!(call.callee, Callee::Interface { .. });
         if let Some(roles) = roles {
             self.out.acquires |= roles.cancels || self.cx.acquired_kind(call.expr, roles).is_some();
@@ -459,13 +460,31 @@ impl Look<'_, '_> {
             return if roles.drains { self.all(call.args) } else { 0 };
         }
         let Some(summary) = self.cx.summary_of(&call.callee).filter(|summary| summary.drains != 0) else { return 0 };
-        self.given(call, summary.drains)
+        self.given(call, summary.drains, |value| self.of(value))
     }
 
     /// The bits of the operands that some parameters get, the receiver first; a bit each.
-    fn given(&self, call: &ir::Call, params: u64) -> u64 {
+    fn given(&self, call: &ir::Call, params: u64, bits_of: impl Fn(ir::Value) -> u64) -> u64 {
         let operands = call.recv.iter().chain(self.ir.values(call.args)).take(ROOTS_MAX).enumerate();
-        operands.filter(|(i, _)| params & (1 << i) != 0).fold(0, |bits, (_, &value)| bits | self.of(value))
+        operands.filter(|(i, _)| params & (1 << i) != 0).fold(0, |bits, (_, &value)| bits | bits_of(value))
+    }
+
+    /// The bit of the parameter that a value is, where that is an interface: what has been recovered, as it is.
+    fn handed(&self, value: ir::Value) -> u64 {
+        let mut at = value;
+        loop {
+            match self.ir.instr(at).op {
+                Op::Convert(x) => at = x,
+                Op::Load(var) => {
+                    let param = self.ir.params.iter().take(ROOTS_MAX).position(|&param| param == Some(var));
+                    let bodies = self.cx.pkg.bodies;
+                    let is_interface =
+                        matches!(bodies.underlying(&bodies.type_of(var)), residue_types::Type::Interface(_));
+                    return param.filter(|_| is_interface).map_or(0, |param| 1 << param);
+                }
+                _ => return 0,
+            }
+        }
     }
 
     /// What becomes of a call's arguments. Gives the bits of its results.
@@ -516,7 +535,7 @@ impl Look<'_, '_> {
             Builtin::Append => bits,
             Builtin::Panic => {
                 self.panics("panic", instr.at);
-                self.out.repanics |= bits;
+                self.out.repanics |= args.first().map_or(0, |&arg| self.handed(arg));
                 self.escape(bits);
                 0
             }

@@ -32,7 +32,7 @@ pub(crate) struct Summary {
     pub(crate) called: u64,
     /// Parameters that it reads to their end whenever it returns; a bit each.
     pub(crate) drains: u64,
-    /// Parameters with which it may panic where they are not nil: a recovered value that it is given is not the end of the
+    /// Interfaces among its parameters with which it may panic: a recovered value that it is given is not the end of the
     /// panic. A bit each.
     pub(crate) repanics: u64,
     /// Whether the error it returns is never nil.
