@@ -620,8 +620,7 @@ fn gist(said: &str) -> String {
 
 /// What exec was given.
 fn executed(event: &layout::Event) -> Executed {
-    let name = event.name.split(|byte| *byte == 0).next().unwrap_or_default();
-    Executed { name: String::from_utf8_lossy(name).into_owned(), bytes: event.bytes }
+    Executed { name: text(&event.name), bytes: event.bytes }
 }
 
 /// Where the code of a process begins: field 26 of /proc/PID/stat.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use elsa::FrozenMap;
 use residue_fd::event::Frame;
-use residue_gobin::{Binary, Function, Segment};
+use residue_gobin::{Binary, Elf, Function, PcLnTab, Segment};
 
 use super::layout;
 
@@ -42,6 +42,9 @@ pub struct Programs {
 /// A Go program that was read.
 struct Program<'a> {
     binary: Binary<'a>,
+    /// What the kernel's side has to know of its Go.
+    image: layout::Image,
+    points: Option<Points>,
     /// The import path of `main`.
     main: String,
     /// Paths of the modules it is made of, the one it is built from first.
@@ -99,7 +102,7 @@ impl<'a> Symbols<'a> {
                 let code = elf.segments().iter().filter(|segment| segment.executable).map(|segment| segment.address);
                 mapped.slide = start_code.wrapping_sub(code.min().unwrap_or(0));
             }
-            program.image()
+            program.image
         });
         self.images.insert(image, mapped);
         told.zip(opened)
@@ -120,25 +123,8 @@ impl<'a> Symbols<'a> {
     /// Where a program is to be probed for panics: none if it is no Go program, or is probed already.
     pub(super) fn panic_points(&mut self, image: u32) -> Option<Points> {
         let file = self.images.get(&image)?.file?;
-        let binary = &self.programs.get(&file)?.as_ref()?.binary;
-        if !self.probed.insert(file) {
-            return None;
-        }
-        let mut points = [None; 2];
-        for function in binary.functions.iter() {
-            match &*function.name() {
-                "runtime.gopanic" => points[0] = Some(past_stack_check(&function).0),
-                "runtime.recovery" => points[1] = Some(function.entry),
-                _ => {}
-            }
-        }
-        let in_file = |address: u64| {
-            let holds = |segment: &&Segment<'_>| {
-                segment.executable && address.wrapping_sub(segment.address) < segment.file_size
-            };
-            binary.elf.segments().iter().find(holds).map(|segment| address - segment.address + segment.offset)
-        };
-        Some(Points { panics: in_file(points[0]?)?, recovers: in_file(points[1]?)? })
+        let program = self.programs.get(&file)?.as_ref()?;
+        if self.probed.insert(file) { program.points } else { None }
     }
 
     /// The name of a program.
@@ -179,7 +165,9 @@ impl<'a> Symbols<'a> {
             });
             let main = binary.build.main_path().unwrap_or("main").to_owned();
             let has_main_module = binary.build.modules.lines().any(|line| line.starts_with("mod\t"));
-            Some(Program { modules: modules.collect(), has_main_module, main, binary })
+            let panicking = Panicking::find(&binary.functions);
+            let (image, points) = (image(&binary, &panicking), panicking.points(&binary.elf));
+            Some(Program { modules: modules.collect(), has_main_module, main, image, points, binary })
         });
         self.programs.insert(id, program);
     }
@@ -231,38 +219,6 @@ impl<'a> Symbols<'a> {
 }
 
 impl Program<'_> {
-    /// What the kernel's side has to know of its Go: fields of `runtime.g` and what hangs there.
-    fn image(&self) -> layout::Image {
-        let at = |structure: &str, field: &str| self.binary.layouts.offset(structure, field).unwrap_or(0) as u32;
-        let sched = at("runtime.g", "sched");
-        // Since Go 1.22 a panic keeps the stack pointer of the function it has come to; before, the goroutine has it.
-        let has_start = self.binary.layouts.offset("runtime._panic", "startSP").is_some();
-        let (panic, panic_sp) = if has_start {
-            (at("runtime.g", "_panic"), at("runtime._panic", "sp"))
-        } else {
-            (0, at("runtime.g", "sigcode0"))
-        };
-        let gopanic = self.binary.functions.iter().find(|function| function.name() == "runtime.gopanic");
-        layout::Image {
-            // Where the linker puts it, unless C code has variables of its own for each thread.
-            tls: self.binary.g_in_thread().unwrap_or(-8),
-            goid: at("runtime.g", "goid"),
-            sched_pc: sched + at("runtime.gobuf", "pc"),
-            sched_bp: sched + at("runtime.gobuf", "bp"),
-            panic,
-            panic_sp,
-            m: at("runtime.g", "m"),
-            curg: at("runtime.m", "curg"),
-            labels: at("runtime.g", "labels"),
-            // `labelMap` of runtime/pprof became a list in the release that brought new maps.
-            label_form: match self.binary.layouts.get("internal/runtime/maps.Map") {
-                Some(_) => layout::LABELS_LIST,
-                None => layout::LABELS_MAP,
-            },
-            panic_frame: gopanic.map_or(0, |function| past_stack_check(&function).1 as u32),
-        }
-    }
-
     fn frame(&self, frame: &residue_gobin::SourceFrame<'_>) -> Frame {
         let package = package_of(&frame.function);
         let package = if package == "main" { self.main.clone() } else { package };
@@ -288,6 +244,68 @@ impl Program<'_> {
         package != self.main
             && !self.modules.iter().any(|module| is_below(package, module))
             && !package.split('/').next().unwrap_or_default().contains('.')
+    }
+}
+
+/// The functions of the runtime that a panic goes through.
+struct Panicking<'a> {
+    gopanic: Option<Function<'a>>,
+    recovery: Option<Function<'a>>,
+}
+
+impl<'a> Panicking<'a> {
+    fn find(functions: &PcLnTab<'a>) -> Self {
+        let mut found = Self { gopanic: None, recovery: None };
+        for function in functions.iter() {
+            match &*function.name() {
+                "runtime.gopanic" => found.gopanic = Some(function),
+                "runtime.recovery" => found.recovery = Some(function),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn points(&self, elf: &Elf<'_>) -> Option<Points> {
+        let in_file = |address: u64| {
+            let holds = |segment: &&Segment<'_>| {
+                segment.executable && address.wrapping_sub(segment.address) < segment.file_size
+            };
+            elf.segments().iter().find(holds).map(|segment| address - segment.address + segment.offset)
+        };
+        let panics = past_stack_check(&self.gopanic?).0;
+        Some(Points { panics: in_file(panics)?, recovers: in_file(self.recovery?.entry)? })
+    }
+}
+
+/// What the kernel's side has to know of its Go: fields of `runtime.g` and what hangs there.
+fn image(binary: &Binary<'_>, panicking: &Panicking<'_>) -> layout::Image {
+    let at = |structure: &str, field: &str| binary.layouts.offset(structure, field).unwrap_or(0) as u32;
+    let sched = at("runtime.g", "sched");
+    // Since Go 1.22 a panic keeps the stack pointer of the function it has come to; before, the goroutine has it.
+    let has_start = binary.layouts.offset("runtime._panic", "startSP").is_some();
+    let (panic, panic_sp) = if has_start {
+        (at("runtime.g", "_panic"), at("runtime._panic", "sp"))
+    } else {
+        (0, at("runtime.g", "sigcode0"))
+    };
+    layout::Image {
+        // Where the linker puts it, unless C code has variables of its own for each thread.
+        tls: binary.g_in_thread().unwrap_or(-8),
+        goid: at("runtime.g", "goid"),
+        sched_pc: sched + at("runtime.gobuf", "pc"),
+        sched_bp: sched + at("runtime.gobuf", "bp"),
+        panic,
+        panic_sp,
+        m: at("runtime.g", "m"),
+        curg: at("runtime.m", "curg"),
+        labels: at("runtime.g", "labels"),
+        // `labelMap` of runtime/pprof became a list in the release that brought new maps.
+        label_form: match binary.layouts.get("internal/runtime/maps.Map") {
+            Some(_) => layout::LABELS_LIST,
+            None => layout::LABELS_MAP,
+        },
+        panic_frame: panicking.gopanic.map_or(0, |function| past_stack_check(&function).1 as u32),
     }
 }
 
