@@ -24,6 +24,8 @@ func main() {
 	pairs := flag.Int("pairs", 100_000, "pairs to make")
 	depth := flag.Int("depth", 8, "calls below main")
 	pin := flag.String("pin", "", "a path in a bpf file system")
+	rate := flag.Int("rate", 0, "pairs a second that are made, for -for; else as many as can be")
+	duration := flag.Duration("for", time.Minute, "how long, with -rate")
 	flag.Parse()
 	runtime.LockOSThread()
 
@@ -33,6 +35,10 @@ func main() {
 			call()
 		}
 	})
+	if *rate > 0 {
+		below(*depth, func() { steadily(call, *rate, *duration) })
+		return
+	}
 	began, start := time.Now(), cpu()
 	below(*depth, func() {
 		for range *pairs {
@@ -41,6 +47,21 @@ func main() {
 	})
 	took, wall := cpu()-start, time.Since(began).Nanoseconds()
 	fmt.Printf("%s ns %d wall %d\n", *what, took/int64(*pairs), wall/int64(*pairs))
+}
+
+func steadily(call func(), rate int, duration time.Duration) {
+	began := time.Now()
+	for made := 0; ; {
+		passed := time.Since(began)
+		if passed > duration {
+			fmt.Printf("made %d in %v\n", made, passed.Round(time.Millisecond))
+			return
+		}
+		for due := int(passed.Seconds() * float64(rate)); made < due; made++ {
+			call()
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 //go:noinline

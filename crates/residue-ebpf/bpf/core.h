@@ -44,8 +44,11 @@ typedef long long s64;
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
 #define BPF_RB_NO_WAKEUP 1
+#define EBADF 9
+#define EEXIST 17
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+/* Before Linux 6.4 the upper half of what these two return means nothing: it is to be put into an s32 where it matters. */
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;

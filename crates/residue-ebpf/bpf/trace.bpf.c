@@ -62,6 +62,12 @@ struct {
 	MAP_INT(max_entries, RING_BYTES);
 } events SEC(".maps");
 
+/*
+ * Whether a process may be one that is followed, by the end of its number: of a machine's other processes nearly all are told
+ * by one look here, which costs less than looking for their tables. It only ever fills up.
+ */
+u8 maybe[MAYBE_MAX];
+
 struct stack {
 	u64 hash;
 	u32 frames;
@@ -80,6 +86,11 @@ INLINE void count(u32 which)
 	u64 *counter = bpf_map_lookup_elem(&counters, &which);
 	if (counter)
 		(*counter)++;
+}
+
+INLINE u8 *maybe_of(u32 tgid)
+{
+	return &maybe[tgid & (MAYBE_MAX - 1)];
 }
 
 INLINE struct state *state_of(void)
@@ -113,8 +124,9 @@ INLINE struct table *new_table(u64 files, u32 tgid, u32 parent, u32 image, u32 f
 		.flags = flags,
 		.born_ns = bpf_ktime_get_ns(),
 	};
-	long failed = bpf_map_update_elem(&tables, &files, &table, how);
-	if (failed && failed != -17) { /* EEXIST: another thread of the process was quicker */
+	*maybe_of(tgid) = 1;
+	s32 failed = bpf_map_update_elem(&tables, &files, &table, how);
+	if (failed && failed != -EEXIST) { /* another thread of the process was quicker */
 		count(COUNT_LOST_TABLES);
 		return 0;
 	}
@@ -124,6 +136,8 @@ INLINE struct table *new_table(u64 files, u32 tgid, u32 parent, u32 image, u32 f
 /* The table of the current task, if it is followed. */
 INLINE struct table *table_of(struct task_struct *task, u64 files)
 {
+	if (!everybody && !cgroup && !*maybe_of(task->tgid))
+		return 0;
 	struct table *table = bpf_map_lookup_elem(&tables, &files);
 	if (table || !files)
 		return table;
@@ -206,7 +220,8 @@ INLINE struct stack *walk(struct pt_regs *regs, u64 below, u64 hash)
 	u64 second = 0;
 	u32 zero = 0;
 #ifdef __TARGET_ARCH_x86
-	if (bpf_probe_read_user(&second, sizeof(second), (void *)REGS_SP(regs)))
+	/* A thread of a ring has none. */
+	if (REGS_SP(regs) && bpf_probe_read_user(&second, sizeof(second), (void *)REGS_SP(regs)))
 		count(COUNT_NO_STACK);
 #else
 	second = regs->regs[30];
@@ -372,8 +387,8 @@ OUTLINE void born(struct deed *deed, u32 site_id, u32 fd, u64 file)
 	tally->last_ns = entry.opened_ns;
 	if (deed->g && label(deed->g, deed->table->image, slot.table, fd, entry.opened_ns))
 		entry.flags = LIVE_LABELLED;
-	long failed = bpf_map_update_elem(&live, &slot, &entry, BPF_NOEXIST);
-	if (failed == -17) { /* EEXIST: closed unseen, or its number was taken over */
+	s32 failed = bpf_map_update_elem(&live, &slot, &entry, BPF_NOEXIST);
+	if (failed == -EEXIST) { /* closed unseen, or its number was taken over */
 		struct live *old = bpf_map_lookup_elem(&live, &slot);
 		if (old)
 			settle(old);
@@ -836,6 +851,7 @@ int forked(u64 *ctx)
 		__sync_fetch_and_add(&table->sharers, 1);
 		if (thread)
 			return 0;
+		*maybe_of(tgid) = 1;
 	} else {
 		u32 id = table->id, image = table->image;
 		table = new_table(to, tgid, id, image, table->flags & TABLE_PLAIN, BPF_ANY);

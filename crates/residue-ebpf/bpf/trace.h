@@ -14,6 +14,7 @@
 #define LIVE_MAX 262144	      /* descriptors open at a time; the loader may change it */
 #define LABELLED_MAX 8192     /* descriptors with labels */
 #define TABLES_MAX 32768      /* descriptor tables, one a process */
+#define MAYBE_MAX 65536	      /* numbers of processes that are told apart at once; a power of two */
 #define PAIRS_MAX 65536	      /* who closed what who opened */
 #define RING_BYTES (1 << 20)  /* what happens to processes */
 #define SYSCALLS_MAX 512      /* numbers of system calls on the 64-bit architectures are below */

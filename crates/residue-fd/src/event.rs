@@ -46,6 +46,9 @@ pub struct Start {
     pub pids: Vec<u32>,
     /// How descriptors are watched: [`BY_EBPF`] or [`BY_PROC`].
     pub by: String,
+    /// What can't be seen as it happens on this kernel, with the reason: `requests of io_uring: …`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
 }
 
 /// The kernel's own programs see each open and close.

@@ -159,6 +159,8 @@ pub struct Report {
     pub exited: bool,
     /// /proc was read from time to time: openers are not known, nor what came and went in between.
     pub sampled: bool,
+    /// What the kernel doesn't show as it happens, and why.
+    pub unseen: Vec<String>,
 }
 
 impl Ledger {
@@ -183,6 +185,7 @@ impl Ledger {
             processes: self.processes.len(),
             exited,
             sampled: self.is_sampled(),
+            unseen: self.start.unseen.clone(),
         }
     }
 

@@ -43,7 +43,7 @@ fn count(site: u32, opened: u64, closed: u64, ended: u64) -> Event {
 
 fn ledger(policy: Policy) -> Ledger {
     let mut ledger = Ledger::new(policy);
-    ledger.apply(Event::Start(Start { version: 1, at_ns: 0, pids: vec![1], by: "test".to_owned() }));
+    ledger.apply(Event::Start(Start { version: 1, pids: vec![1], by: "test".to_owned(), ..Start::default() }));
     ledger
 }
 

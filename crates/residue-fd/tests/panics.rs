@@ -44,7 +44,7 @@ fn report(panic: &[&str], resumes: u32, left: u64, lost: u64) -> Report {
     let mut ledger = Ledger::new(Policy::default());
     let pair = Pair { kind: PairKind::Unwound, opener: 1, closer: 2, count: lost, goid: 7, pid: 1, fd: 3 };
     for event in [
-        Event::Start(Start { version: 1, at_ns: 0, pids: vec![1], by: "test".to_owned() }),
+        Event::Start(Start { version: 1, pids: vec![1], by: "test".to_owned(), ..Start::default() }),
         site(1, Role::Opens, OPENER, None),
         site(2, Role::Recovers, panic, Some(resumes)),
         Event::Count(Count { site: 1, opened: 10, closed: 10 - left, ended: left, last_ns: 0 }),

@@ -127,6 +127,8 @@ pub struct Tracer<'a> {
     state: Array<MapData, layout::State>,
     counters: PerCpuArray<MapData, u64>,
     symbols: Symbols<'a>,
+    /// What this kernel doesn't show, and why.
+    unseen: Vec<String>,
     /// Programs are probed for panics; so many could not be.
     panics: bool,
     unprobed: u64,
@@ -187,7 +189,7 @@ impl<'a> Tracer<'a> {
         }
         let mut ebpf = loader.load(OBJECT).map_err(|error| refused(&error))?;
         let attached = attach(&mut ebpf, &btf, options.panics);
-        attached.map_err(|error| refused(&error))?;
+        let unseen = attached.map_err(|error| refused(&error))?;
         let taken = |ebpf: &mut Ebpf, name: &str| {
             ebpf.take_map(name).ok_or_else(|| Error::Kernel(format!("the programs have no map {name}")))
         };
@@ -207,6 +209,7 @@ impl<'a> Tracer<'a> {
             ebpf,
             symbols: Symbols::new(programs),
             panics: options.panics,
+            unseen,
             unprobed: 0,
             told_sites: 0,
             late_sites: BTreeSet::new(),
@@ -222,7 +225,8 @@ impl<'a> Tracer<'a> {
     /// How a recording begins.
     pub fn started(&self, pids: &[u32]) -> Event {
         let by = event::BY_EBPF.to_owned();
-        Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids: pids.to_vec(), by })
+        let unseen = self.unseen.clone();
+        Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids: pids.to_vec(), by, unseen })
     }
 
     /// How it ends.
@@ -556,7 +560,8 @@ impl<'a> Tracer<'a> {
     }
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<(), ProgramError> {
+/// Attaches the programs; what this kernel doesn't take is left out where the rest is of use without it, and told.
+fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<Vec<String>, ProgramError> {
     let points = [
         ("forked", "sched_process_fork"),
         ("execed", "sched_process_exec"),
@@ -569,15 +574,9 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<(), ProgramError> 
         program.load(point, btf)?;
         program.attach()?;
     }
-    // Where the kernel has no io_uring, or one that is older than these, what it does is found by the walk at the end.
-    for (name, points) in [
-        ("ring_submits", &["io_uring_submit_req", "io_uring_submit_sqe"][..]),
-        ("ring_completes", &["io_uring_complete"]),
-    ] {
-        let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        if points.iter().any(|point| program.load(point, btf).is_ok()) {
-            program.attach()?;
-        }
+    let mut unseen = Vec::new();
+    if let Err(error) = attach_ring(ebpf, btf) {
+        unseen.push(format!("requests of io_uring: {}", told(&error)));
     }
     if panics {
         for name in ["panics", "recovers"] {
@@ -586,11 +585,50 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, panics: bool) -> Result<(), ProgramError> 
         }
     }
     let walks: &mut Iter = ebpf.program_mut("walks").ok_or(ProgramError::NotLoaded)?.try_into()?;
-    walks.load("task_file", btf)
+    walks.load("task_file", btf)?;
+    Ok(unseen)
+}
+
+/// Programs for requests of `io_uring`, each for the kernels that have its point: of each line the first that loads is taken.
+const RING: [[(&str, &str); 2]; 2] = [
+    [("ring_submits", "io_uring_submit_req"), ("ring_submits", "io_uring_submit_sqe")],
+    [("ring_completes_values", "io_uring_complete"), ("ring_completes", "io_uring_complete")],
+];
+
+/// Where the kernel has no io_uring, or one that is older than these, what it does is found by the walk at the end.
+fn attach_ring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
+    let mut loaded = Vec::new();
+    for choices in RING {
+        let mut failed = ProgramError::NotLoaded;
+        let mut load = |(name, point): (&'static str, &str)| {
+            let program: &mut BtfTracePoint = ebpf.program_mut(name)?.try_into().ok()?;
+            match program.load(point, btf) {
+                Ok(()) => return Some(name),
+                // That a point is not there says less than that the verifier refuses a program for one that is.
+                Err(error) if matches!(failed, ProgramError::LoadError { .. }) => drop(error),
+                Err(error) => failed = error,
+            }
+            None
+        };
+        match choices.into_iter().find_map(&mut load) {
+            Some(name) => loaded.push(name),
+            None => return Err(failed),
+        }
+    }
+    for name in loaded {
+        let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        program.attach()?;
+    }
+    Ok(())
 }
 
 /// What the kernel said, and what is missing for it to agree.
 fn refused(error: &dyn std::error::Error) -> Error {
+    Error::Refused { said: told(error), missing: crate::probe::missing() }
+}
+
+/// An error with its causes, and of what the verifier says the line that tells why.
+fn told(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -600,7 +638,7 @@ fn refused(error: &dyn std::error::Error) -> Error {
         }
         cause = next.source();
     }
-    Error::Refused { said: gist(&said), missing: crate::probe::missing() }
+    gist(&said)
 }
 
 /// The first line, and of what the verifier said the line that tells why.

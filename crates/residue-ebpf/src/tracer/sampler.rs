@@ -78,7 +78,7 @@ impl Sampler {
     /// How a recording begins.
     pub fn started(&self, pids: &[u32]) -> Event {
         let (pids, by) = (pids.to_vec(), event::BY_PROC.to_owned());
-        Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids, by })
+        Event::Start(Start { version: event::VERSION, at_ns: sys::now_ns(), pids, by, unseen: Vec::new() })
     }
 
     /// How it ends.

@@ -17,6 +17,8 @@ pub(super) const VERSION: u32 = 1;
 struct Document<'a> {
     schema: u32,
     by: &'static str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unseen: &'a [String],
     elapsed_ms: u64,
     processes: usize,
     command_exited: bool,
@@ -132,6 +134,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
         schema: VERSION,
         by: if report.sampled { BY_PROC } else { BY_EBPF },
+        unseen: &report.unseen,
         elapsed_ms: report.elapsed_ns / 1_000_000,
         processes: report.processes,
         command_exited: report.exited,

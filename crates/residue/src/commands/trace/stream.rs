@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use residue_fd::event::{Event, Live, Losses, Process, Site};
+use residue_fd::event::{Event, Live, Losses, Process, Site, Start};
 use residue_fd::{Ledger, Report};
 use serde::Serialize;
 
@@ -19,15 +19,32 @@ use crate::error::Error;
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
-    Start { schema: u32, by: &'a str, pids: &'a [u32] },
+    Start {
+        schema: u32,
+        by: &'a str,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        unseen: &'a [String],
+        pids: &'a [u32],
+    },
     Process(&'a Process),
     Opener(&'a Site),
-    Window { elapsed_ms: u64, openers: Vec<OpenerNow>, losses: Losses },
+    Window {
+        elapsed_ms: u64,
+        openers: Vec<OpenerNow>,
+        losses: Losses,
+    },
     BadClose(BadCloseJson<'a>),
     OriginUnknown(&'a Live),
     Finding(FindingJson<'a>),
     Against(AgainstJson<'a>),
-    End { elapsed_ms: u64, processes: usize, command_exited: bool, opens: u64, closes: u64, losses: Losses },
+    End {
+        elapsed_ms: u64,
+        processes: usize,
+        command_exited: bool,
+        opens: u64,
+        closes: u64,
+        losses: Losses,
+    },
 }
 
 #[derive(Serialize)]
@@ -68,7 +85,8 @@ impl Stream {
         for event in events {
             match event {
                 Event::Start(start) => {
-                    self.line(&Line::Start { schema: json::VERSION, by: &start.by, pids: &start.pids })?;
+                    let Start { by, unseen, pids, .. } = start;
+                    self.line(&Line::Start { schema: json::VERSION, by, unseen, pids })?;
                 }
                 Event::Process(process) => self.line(&Line::Process(process))?,
                 _ => {}

@@ -97,6 +97,9 @@ pub(super) fn totals(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if report.sampled {
         writeln!(out, "by reading /proc: what came and went between two looks is not in these numbers")?;
     }
+    for what in &report.unseen {
+        writeln!(out, "{}", cut(&format!("not seen on this kernel: {}", visible(what))))?;
+    }
     if losses.ghosts > 0 {
         let ghosts = grouped(losses.ghosts);
         writeln!(out, "{ghosts} closed in a way that is not seen, found in the kernel's own table")?;
