@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use residue_gobin::{Arch, Binary, DebugInfo, Local, Piece, VariableRole};
 use residue_target::Target;
 
-use crate::copies::Copies;
 use crate::model::{Deferred, Frame, Goroutine, Options, Report, Word};
 use crate::offsets::word;
 use crate::read::{Kept, read_stack};
@@ -153,11 +152,9 @@ pub struct Dead {
 pub fn stack(target: &Target, binary: &Binary<'_>, options: &Options, id: u64) -> Result<StackView, Error> {
     let debug = DebugInfo::load(&binary.elf);
     let (mut report, kept) = read_stack(target, binary, options, id)?;
-    let memory = Copies::new(target);
-    memory.adopt(&kept.fetched);
     // What is not among the copies is looked up late: constants above all.
-    memory.set_direct(true);
-    let words = Words { memory: &memory, mappings: &kept.mappings, slide: target.slide, binary, options };
+    kept.copies.set_direct(true);
+    let words = Words { memory: &kept.copies, mappings: &kept.mappings, slide: target.slide, binary, options };
     let view = View { kept: &kept, words, debug: debug.as_ref() };
     let goroutine = report.goroutines.first().ok_or(Error::NoGoroutine(id))?.clone();
     let frames: Vec<FrameView> = (0..kept.frames.len()).map(|index| view.frame(&goroutine, index)).collect();
@@ -174,7 +171,7 @@ pub fn stack(target: &Target, binary: &Binary<'_>, options: &Options, id: u64) -
 }
 
 struct View<'a> {
-    kept: &'a Kept,
+    kept: &'a Kept<'a>,
     words: Words<'a>,
     debug: Option<&'a DebugInfo<'a>>,
 }

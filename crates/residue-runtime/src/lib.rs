@@ -12,6 +12,7 @@ mod copies;
 mod defers;
 mod error;
 mod frames;
+mod gather;
 pub mod heap;
 mod interrupted;
 mod labels;

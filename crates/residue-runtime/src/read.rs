@@ -12,6 +12,7 @@ use rustc_hash::FxHashSet;
 use crate::allgs::{self, GOROUTINES_MAX, is_dead, is_plausible};
 use crate::copies::Copies;
 use crate::defers::{Frames, RECORD_ADDRESS_MIN, Reader, WORDS};
+use crate::gather::gathered;
 use crate::interrupted::{self, General};
 use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
@@ -27,8 +28,10 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 const BATCH: usize = 4096;
 /// Words of one stack whose targets are copied, bytes of each target, and of one that looks like a text.
 const LED_TO_MAX: usize = 1 << 16;
-const LED_TO_BYTES: u64 = 136;
-const LED_TO_BYTES_MAX: u64 = 4096;
+const LED_TO_BYTES: usize = 136;
+const LED_TO_BYTES_MAX: usize = 4096;
+/// Goroutines that are decoded together. What many refer to is fetched for the first of them, and known to the others.
+const TOGETHER: usize = 256;
 /// Rounds in which what goroutines still miss is fetched together; a few have long lists and go on by themselves.
 const ROUNDS: usize = 16;
 /// How often the list of goroutines is looked for.
@@ -77,18 +80,18 @@ pub(crate) fn inspect_more(
 }
 
 /// Reads one goroutine, and keeps all of its stack.
-pub(crate) fn read_stack(
-    target: &Target,
+pub(crate) fn read_stack<'t>(
+    target: &'t Target,
     binary: &Binary<'_>,
     options: &Options,
     id: u64,
-) -> Result<(Report, Kept), Error> {
+) -> Result<(Report, Kept<'t>), Error> {
     let (report, kept) = read(target, binary, options, Some(id), None)?;
     Ok((report, kept.ok_or(Error::NoGoroutine(id))?))
 }
 
 /// A stack, and what words on it lead to.
-pub(crate) struct Kept {
+pub(crate) struct Kept<'t> {
     /// Its first address, and the one behind it.
     pub(crate) bounds: (u64, u64),
     /// From the stack pointer on.
@@ -99,16 +102,16 @@ pub(crate) struct Kept {
     /// The innermost frame was interrupted anywhere.
     pub(crate) interrupted: bool,
     pub(crate) mappings: Vec<Mapping>,
-    pub(crate) fetched: Vec<(u64, Vec<u8>)>,
+    pub(crate) copies: Copies<'t>,
 }
 
-fn read(
-    target: &Target,
+fn read<'t>(
+    target: &'t Target,
     binary: &Binary<'_>,
     options: &Options,
     only: Option<u64>,
     more: Option<More<'_>>,
-) -> Result<(Report, Option<Kept>), Error> {
+) -> Result<(Report, Option<Kept<'t>>), Error> {
     let offsets = Offsets::of(&binary.layouts)?;
     check_program(target, binary)?;
     // Nothing is frozen yet: what was caught in the middle of a change is there the next time.
@@ -154,16 +157,16 @@ fn check_program(target: &Target, binary: &Binary<'_>) -> Result<(), Error> {
     if found.is_some() && found == expected { Ok(()) } else { Err(Error::OtherProgram) }
 }
 
-struct Collector<'a, 'm> {
-    target: &'a Target,
+struct Collector<'t, 'a, 'm> {
+    target: &'t Target,
     binary: &'a Binary<'a>,
     options: &'a Options,
     offsets: &'a Offsets,
     walker: Walker<'a>,
-    copies: Copies<'a>,
+    copies: Copies<'t>,
     /// The goroutine that is wanted, if it is one.
     only: Option<u64>,
-    kept: Option<Kept>,
+    kept: Option<Kept<'t>>,
     mappings: Vec<Mapping>,
     inconsistencies: BTreeMap<&'static str, usize>,
     goroutines: Vec<Goroutine>,
@@ -189,7 +192,7 @@ struct Copy {
     walked: Option<Walked>,
 }
 
-impl Collector<'_, '_> {
+impl Collector<'_, '_, '_> {
     /// Reads all while the threads are stopped, if that is wanted; says how long they were.
     #[cfg(target_os = "linux")]
     fn collect(&mut self, lists: &[u64]) -> Result<Option<Duration>, Error> {
@@ -235,7 +238,7 @@ impl Collector<'_, '_> {
             let ranges: Vec<_> = addresses.map(|address| (address, self.offsets.g_size)).collect();
             self.note_many("goroutines that are listed twice", bytes.len() / 8 - ranges.len());
             let mut candidates = Vec::new();
-            for ((address, _), record) in ranges.iter().zip(self.target.read_many(&ranges)) {
+            for ((address, _), record) in ranges.iter().zip(gathered(self.target, &ranges)) {
                 if record.len() < self.offsets.g_size {
                     self.note("goroutines that can't be read");
                 } else if !is_plausible(&record, self.offsets) {
@@ -327,7 +330,7 @@ impl Collector<'_, '_> {
                 total <= BATCH_BYTES_MAX
             });
             let count = fits.count().max(1);
-            let read = self.target.read_many(&rest[..count]);
+            let read = gathered(self.target, &rest[..count]);
             let mut copies = Vec::with_capacity(count);
             for ((address, len), bytes) in rest[..count].iter().zip(read) {
                 let Some(candidate) = candidates.next() else { return };
@@ -341,7 +344,13 @@ impl Collector<'_, '_> {
                 }
                 copies.push(Copy { candidate, stack, walked });
             }
-            self.decode(copies);
+            self.copies.set_direct(false);
+            self.fetch_deferred(&copies);
+            let mut copies = copies.into_iter();
+            while copies.len() > 0 {
+                let together = copies.by_ref().take(TOGETHER).collect();
+                self.decode(together);
+            }
             rest = &rest[count..];
         }
     }
@@ -356,21 +365,18 @@ impl Collector<'_, '_> {
             address: stack.address.wrapping_sub(below),
             bytes: self.target.read_up_to(stack.address.wrapping_sub(below), below as usize),
         };
-        let mut wanted = Vec::new();
+        let copies = Copies::new(self.target);
         for part in [&stack.bytes, &dead.bytes] {
             for (at, bytes) in part.chunks_exact(8).enumerate().take(LED_TO_MAX) {
-                let (address, len) = (word(bytes, 0), word(part, 8 * at + 8));
+                let (address, len) = (word(bytes, 0), word(part, 8 * at + 8) as usize);
                 let after = self.mappings.partition_point(|mapping| mapping.start <= address);
                 let mapped = after.checked_sub(1).is_some_and(|index| address < self.mappings[index].end);
                 if mapped && !(bounds.0..bounds.1).contains(&address) {
-                    wanted.push((address, if len <= LED_TO_BYTES_MAX { len.max(LED_TO_BYTES) } else { LED_TO_BYTES }));
+                    copies.want(address, if len <= LED_TO_BYTES_MAX { len.max(LED_TO_BYTES) } else { LED_TO_BYTES });
                 }
             }
         }
-        wanted.sort_unstable_by_key(|(address, len)| (*address, std::cmp::Reverse(*len)));
-        wanted.dedup_by_key(|(address, _)| *address);
-        let ranges: Vec<(u64, usize)> = wanted.iter().map(|(address, len)| (*address, *len as usize)).collect();
-        let fetched = self.target.read_many(&ranges);
+        copies.fetch();
         self.kept = Some(Kept {
             bounds,
             stack: Copied { address: stack.address, bytes: stack.bytes.clone() },
@@ -378,15 +384,12 @@ impl Collector<'_, '_> {
             frames: walked.map(|walked| walked.frames.clone()).unwrap_or_default(),
             interrupted: allgs::status(record, self.offsets) == 2,
             mappings: self.mappings.clone(),
-            fetched: wanted.into_iter().map(|(address, _)| address).zip(fetched).collect(),
+            copies,
         });
     }
 
     /// Makes goroutines of copies, as often as it takes until all that they refer to has been fetched.
     fn decode(&mut self, mut copies: Vec<Copy>) {
-        self.copies.trim();
-        self.copies.set_direct(false);
-        self.fetch_deferred(&copies);
         for round in 0.. {
             self.copies.set_direct(round >= ROUNDS);
             let mut left = Vec::new();
@@ -443,7 +446,7 @@ impl Collector<'_, '_> {
                     }
                     let closure = word(&record, layout.function);
                     if closure >= RECORD_ADDRESS_MIN && stack.word(closure).is_none() {
-                        self.copies.read(closure, &mut [0; 8 * (WORDS + 1)]);
+                        self.copies.want(closure, 8 * (WORDS + 1));
                     }
                     *at = word(&record, layout.link);
                 }

@@ -48,7 +48,7 @@ impl Room {
 }
 
 /// Memory that was copied.
-pub(crate) struct Held {
+pub struct Held {
     bytes: Vec<u8>,
     /// By address: where each range is in `bytes`, and how long it is.
     ranges: Vec<(u64, usize, usize)>,
@@ -56,7 +56,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Copies ranges, which must be sorted and not overlap; and how many bytes there was no room for, or that can't be read.
-    pub(crate) fn copy(memory: &(dyn ReadInto + Sync), ranges: &[(u64, u64)], room: Room) -> (Self, u64) {
+    pub fn copy(memory: &(dyn Memory + Sync), ranges: &[(u64, u64)], room: Room) -> (Self, u64) {
         let Room { mut bytes, most } = room;
         let mut places = Vec::with_capacity(ranges.len());
         let (mut at, mut left_out) = (0_usize, 0);
@@ -93,7 +93,7 @@ impl Held {
                 // The lock is held for no longer than it takes to get the next one.
                 let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((batch, mut parts)) = taken else { return missed };
-                let read = memory.read_into(&mut parts);
+                let read = memory.read_many(&mut parts);
                 for ((_, _, len), read) in batch.iter_mut().zip(read) {
                     missed += (*len - read) as u64;
                     *len = read;
@@ -125,12 +125,13 @@ impl Held {
     }
 
     /// Whether nothing of the ranges is here.
-    pub(crate) fn has_none(&self, ranges: &[(u64, usize)]) -> bool {
-        ranges.iter().all(|(start, len)| self.here(*start, *len).is_none() && self.absent(*start, *len) == *len)
+    pub(crate) fn has_none(&self, ranges: &[(u64, &mut [u8])]) -> bool {
+        let absent = |start: u64, len| self.here(start, len).is_none() && self.absent(start, len) == len;
+        ranges.iter().all(|(start, buffer)| absent(*start, buffer.len()))
     }
 
     /// Reads what is here from here, the rest from `memory`.
-    pub(crate) fn read(&self, memory: &dyn Memory, address: u64, buffer: &mut [u8]) -> usize {
+    pub fn read(&self, memory: &dyn Memory, address: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
             let Some(at) = address.checked_add(done as u64) else { break };
@@ -171,12 +172,6 @@ fn batches_of(places: &mut [(u64, usize, usize)]) -> Vec<&mut [(u64, usize, usiz
     batches
 }
 
-/// Memory that is read without finding room for it.
-pub(crate) trait ReadInto {
-    /// Reads many ranges; how much of each was had before something unreadable.
-    fn read_into(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize>;
-}
-
 /// Bytes of memory that can still be had: of the machine, or of a control group that has fewer.
 fn memory_left() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -215,12 +210,6 @@ mod tests {
         }
     }
 
-    impl ReadInto for Counting {
-        fn read_into(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
-            ranges.iter_mut().map(|(address, buffer)| self.read(*address, buffer)).collect()
-        }
-    }
-
     /// Memory that has changed since.
     struct Changed;
 
@@ -251,11 +240,12 @@ mod tests {
         assert_eq!(read(113, 4), [113, 114, 0xff, 0xff]);
         assert_eq!(read(199, 6), [0xff, 200, 201, 202, 0xff, 0xff]);
         assert_eq!(read(998, 4), [998_u64 as u8, 999_u64 as u8, 0xff, 0xff]);
-        assert!(
-            held.has_none(&[(300, 100), (90, 10)])
-                && !held.has_none(&[(300, 1), (90, 11)])
-                && !held.has_none(&[(114, 9)])
-        );
+        let has_none = |ranges: &[(u64, usize)]| {
+            let mut buffers: Vec<_> = ranges.iter().map(|(_, len)| vec![0; *len]).collect();
+            let starts = ranges.iter().map(|(start, _)| *start);
+            held.has_none(&starts.zip(buffers.iter_mut().map(|buffer| &mut buffer[..])).collect::<Vec<_>>())
+        };
+        assert!(has_none(&[(300, 100), (90, 10)]) && !has_none(&[(300, 1), (90, 11)]) && !has_none(&[(114, 9)]));
     }
 
     #[test]

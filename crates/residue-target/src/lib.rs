@@ -31,7 +31,7 @@ pub use descriptors::Descriptor;
 pub use error::Error;
 #[cfg(target_os = "linux")]
 pub use freeze::Freeze;
-pub use held::Room;
+pub use held::{Held, Room};
 pub use mapping::Mapping;
 pub use memory::{Memory, MemoryExt};
 pub use target::{Kind, Missing, Registers, Target, Thread};

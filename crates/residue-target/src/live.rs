@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use residue_gobin::Elf;
 
-use crate::held::ReadInto;
 use crate::program::PROGRAM_BYTES_MAX;
 use crate::{Error, Mapping, Memory, mapping, sys};
 
@@ -118,20 +117,7 @@ impl Memory for Live {
         self.read_one(address, buffer)
     }
 
-    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
-        let mut found: Vec<Vec<u8>> = ranges.iter().map(|(_, len)| vec![0; *len]).collect();
-        let mut parts: Vec<(u64, &mut [u8])> =
-            ranges.iter().zip(&mut found).map(|((at, _), to)| (*at, &mut to[..])).collect();
-        let read = self.read_into(&mut parts);
-        for (found, read) in found.iter_mut().zip(read) {
-            found.truncate(read);
-        }
-        found
-    }
-}
-
-impl ReadInto for Live {
-    fn read_into(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
+    fn read_many(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
         if self.memory.is_some() {
             return ranges.iter_mut().map(|(address, buffer)| self.read_one(*address, buffer)).collect();
         }

@@ -5,9 +5,10 @@ pub trait Memory {
     /// Reads from `address` on; says how many bytes could be had before something unreadable.
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize;
 
-    /// Reads many ranges at once, each as far as it can be had. The caller bounds the lengths.
-    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
-        ranges.iter().map(|(address, len)| self.read_up_to(*address, *len)).collect()
+    /// Reads many ranges at once, each from its address into its buffer; says how much of each was had before something
+    /// unreadable.
+    fn read_many(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
+        ranges.iter_mut().map(|(address, buffer)| self.read(*address, buffer)).collect()
     }
 
     /// Reads up to `len` bytes.

@@ -245,11 +245,11 @@ impl Memory for Target {
         }
     }
 
-    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
+    fn read_many(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
         match &self.source {
             #[cfg(target_os = "linux")]
             Source::Live(live) if self.held.get().is_none_or(|held| held.has_none(ranges)) => live.read_many(ranges),
-            _ => ranges.iter().map(|(address, len)| self.read_up_to(*address, *len)).collect(),
+            _ => ranges.iter_mut().map(|(address, buffer)| self.read(*address, buffer)).collect(),
         }
     }
 }

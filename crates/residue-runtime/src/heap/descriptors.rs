@@ -6,10 +6,10 @@
 use rustc_hash::FxHashMap;
 
 use super::Heap;
-use super::gather::gather;
 use super::graph::Shape;
 use super::rtypes::STRUCT;
 use super::specials::Noted;
+use crate::gather::gather;
 
 /// Structs in structs that are looked into.
 const DEPTH_MAX: usize = 4;
@@ -71,7 +71,9 @@ impl Heap<'_> {
         }
         let mut found = Vec::new();
         gather(self.target, &places, &mut |index, bytes| {
-            let Some(bytes) = bytes else { return };
+            if bytes.len() < places[index].1 {
+                return;
+            }
             let mut number = [0; 8];
             number[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
             let number = i64::from_le_bytes(number);

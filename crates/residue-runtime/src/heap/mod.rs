@@ -9,7 +9,6 @@ mod descriptors;
 mod dominators;
 mod finalizers;
 mod frozen;
-mod gather;
 mod globals;
 mod graph;
 mod names;
@@ -46,7 +45,7 @@ use frozen::{Frozen, Rest};
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
 use offsets::Offsets;
-use overlay::Recorder;
+use overlay::{Recorded, Recorder};
 pub use paths::{RetainedPath, RetainedPaths};
 pub use profile::{MemoryProfile, Sample};
 use reach::Reach;
@@ -129,7 +128,7 @@ impl<'a> Heap<'a> {
         // Where records of spans and their bits are hardly changes; what they say is read when nothing runs.
         let recorder = Recorder::new(target);
         let before = spans::copy(&recorder, address, offsets, mapped).ok_or(Error::NoHeap)?;
-        recorder.sort();
+        let mut recorded = Some(recorder.recorded()?);
         let frozen = Frozen { target, binary, offsets, address, mapped };
         let mut room = None;
         if options.freeze == Freeze::Full {
@@ -139,7 +138,7 @@ impl<'a> Heap<'a> {
         let (mut stacks, mut copied) = (Vec::new(), None);
         let mut copy = |goroutines: &[Goroutine], stacks: &[KeptStack]| {
             let variables = Variables::copy(target, binary);
-            let overlay = recorder.again();
+            let Some(overlay) = recorded.take().map(Recorded::again) else { return };
             let rest = room.take().and_then(|room| frozen.copy(&overlay, &variables, room, goroutines, stacks));
             copied = Some((variables, overlay, rest));
         };

@@ -3,69 +3,77 @@
 
 use std::cell::RefCell;
 
-use residue_target::Memory;
-
-/// Ranges before an address that are looked into.
-const NEAR: usize = 4;
+use residue_target::{Error, Held, Memory, Room, Target};
 
 /// Notes what is read.
 pub(crate) struct Recorder<'a> {
-    memory: &'a dyn Memory,
-    ranges: RefCell<Vec<(u64, usize)>>,
+    target: &'a Target,
+    ranges: RefCell<Vec<(u64, u64)>>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(memory: &'a dyn Memory) -> Self {
-        Self { memory, ranges: RefCell::default() }
+    pub(crate) fn new(target: &'a Target) -> Self {
+        Self { target, ranges: RefCell::default() }
     }
 
-    /// Reads all of it again.
-    pub(crate) fn again(&self) -> Overlay<'a> {
-        let mut ranges: Vec<(u64, Vec<u8>)> = Vec::new();
-        for (start, len) in self.ranges.borrow().iter() {
-            ranges.push((*start, self.memory.read_up_to(*start, *len)));
+    /// Makes ready to read all of it again.
+    ///
+    /// # Errors
+    /// There is no room for so much.
+    pub(crate) fn recorded(self) -> Result<Recorded<'a>, Error> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        let mut recorded = self.ranges.into_inner();
+        recorded.sort_unstable();
+        for (start, len) in recorded {
+            match ranges.last_mut() {
+                Some((first, before)) if start <= first.saturating_add(*before) => {
+                    *before = (*before).max((start - *first).saturating_add(len));
+                }
+                _ => ranges.push((start, len)),
+            }
         }
-        Overlay { memory: self.memory, ranges }
-    }
-
-    /// Puts what there is to read again in order.
-    pub(crate) fn sort(&self) {
-        let mut ranges = self.ranges.borrow_mut();
-        ranges.sort_unstable();
-        ranges.dedup();
+        let room = Room::of(ranges.iter().map(|(_, len)| len).sum())?;
+        Ok(Recorded { target: self.target, ranges, room })
     }
 }
 
 impl Memory for Recorder<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-        self.ranges.borrow_mut().push((address, buffer.len()));
-        self.memory.read(address, buffer)
+        self.read_many(&mut [(address, buffer)]).into_iter().sum()
     }
 
-    fn read_many(&self, ranges: &[(u64, usize)]) -> Vec<Vec<u8>> {
-        self.ranges.borrow_mut().extend_from_slice(ranges);
-        self.memory.read_many(ranges)
+    fn read_many(&self, ranges: &mut [(u64, &mut [u8])]) -> Vec<usize> {
+        let read = self.target.read_many(ranges);
+        let had = ranges.iter().zip(&read).map(|((start, _), len)| (*start, *len as u64));
+        self.ranges.borrow_mut().extend(had);
+        read
+    }
+}
+
+/// What there is to read again, and room for it.
+pub(crate) struct Recorded<'a> {
+    target: &'a Target,
+    /// By address.
+    ranges: Vec<(u64, u64)>,
+    room: Room,
+}
+
+impl<'a> Recorded<'a> {
+    /// Reads it.
+    pub(crate) fn again(self) -> Overlay<'a> {
+        let (held, _) = Held::copy(self.target, &self.ranges, self.room);
+        Overlay { target: self.target, held }
     }
 }
 
 /// Memory as it was at one moment, as far as it was read then; the rest as it is now.
 pub(crate) struct Overlay<'a> {
-    memory: &'a dyn Memory,
-    /// By address.
-    ranges: Vec<(u64, Vec<u8>)>,
+    target: &'a Target,
+    held: Held,
 }
 
 impl Memory for Overlay<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-        // Ranges may overlap: of those that begin before, the next ones are the likeliest.
-        let after = self.ranges.partition_point(|(start, _)| *start <= address);
-        for (start, bytes) in self.ranges[..after].iter().rev().take(NEAR) {
-            let at = (address - start) as usize;
-            if let Some(found) = at.checked_add(buffer.len()).and_then(|end| bytes.get(at..end)) {
-                buffer.copy_from_slice(found);
-                return found.len();
-            }
-        }
-        self.memory.read(address, buffer)
+        self.held.read(self.target, address, buffer)
     }
 }

@@ -6,8 +6,8 @@
 
 use residue_target::{Memory, MemoryExt as _};
 
-use super::gather::gather;
 use super::offsets::Offsets;
+use crate::gather::gather;
 use crate::offsets::{half, word};
 
 /// Bytes of a page of the heap (`_PageSize`).
@@ -143,27 +143,25 @@ pub(crate) fn copy(memory: &dyn Memory, heap: u64, offsets: &Offsets, mapped: u6
         unreadable: 0,
     };
     let mut bits = Vec::new();
-    gather(memory, &addresses, &mut |_, record| match record {
-        Some(record) if record[offsets.span.state] == IN_USE => {
+    gather(memory, &addresses, &mut |_, record| match record.get(offsets.span.state) {
+        _ if record.len() < size => copied.unreadable += 1,
+        Some(&IN_USE) => {
             let len = (number(record, offsets.span.count, offsets.span.narrow) as usize).min(PAGE as usize).div_ceil(8);
             bits.push((word(record, offsets.span.alloc_bits), len));
             copied.records.extend_from_slice(record);
         }
-        Some(record) if record[offsets.span.state] == MANUAL => {
+        Some(&MANUAL) => {
             bits.push((0, 0));
             copied.records.extend_from_slice(record);
         }
-        Some(_) => {}
-        None => copied.unreadable += 1,
+        _ => {}
     });
     copied.bit_offsets = vec![0; bits.len()];
     let (store, places) = (&mut copied.bits, &mut copied.bit_offsets);
     gather(memory, &bits, &mut |index, found| {
         places[index] = store.len() as u32;
-        match found {
-            Some(found) => store.extend_from_slice(found),
-            None => store.resize(store.len() + bits[index].1, 0),
-        }
+        store.extend_from_slice(found);
+        store.resize(store.len() + bits[index].1 - found.len(), 0);
     });
     Some(copied)
 }

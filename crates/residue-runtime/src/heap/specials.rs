@@ -3,9 +3,9 @@
 
 use residue_target::Memory;
 
-use super::gather::gather;
 use super::offsets::Offsets;
 use super::spans::Spans;
+use crate::gather::gather;
 use crate::offsets::{half, word};
 
 /// Notes about one object, on average, at most.
@@ -70,18 +70,14 @@ pub(crate) fn read(memory: &dyn Memory, spans: &Spans, offsets: &Offsets) -> (Ve
             }
             true
         };
-        let mut short = Vec::new();
-        gather(memory, &addresses, &mut |index, record| match record {
-            Some(record) => unreadable += usize::from(!one(index, record)),
-            None => short.push(index),
+        let mut padded = Vec::new();
+        gather(memory, &addresses, &mut |index, record| {
+            // The shortest records may lie at the end of what is mapped.
+            padded.clear();
+            padded.extend_from_slice(record);
+            padded.resize(at.size, 0);
+            unreadable += usize::from(!(record.len() > at.kind && one(index, &padded)));
         });
-        // The shortest records may lie at the end of what is mapped.
-        for index in short {
-            let mut record = memory.read_up_to(addresses[index].0, at.size);
-            let whole = record.len() > at.kind;
-            record.resize(at.size, 0);
-            unreadable += usize::from(!(whole && one(index, &record)));
-        }
         lists = next;
     }
     (found, unreadable)
