@@ -344,7 +344,8 @@ impl Collector<'_, '_, '_> {
                 }
                 copies.push(Copy { candidate, stack, walked });
             }
-            self.copies.set_direct(false);
+            // Where nothing stands still, what was copied before would be older than these stacks.
+            self.copies = Copies::new(self.target);
             self.fetch_deferred(&copies);
             let mut copies = copies.into_iter();
             while copies.len() > 0 {

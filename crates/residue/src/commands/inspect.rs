@@ -419,7 +419,7 @@ fn refused(error: &residue_target::Error) -> Error {
             message.hint("--binary FILE names the program that the core is of")
         }
         residue_target::Error::Room { .. } => message
-            .hint("--freeze roots copies goroutines and variables only; a core (gcore PID) has all at one moment"),
+            .hint("--freeze roots copies goroutines, variables and the table of spans only; a core (gcore PID) has all at one moment"),
         residue_target::Error::NotACore(_) => {
             message.hint("`residue inspect` takes a process id or the file of a core")
         }
