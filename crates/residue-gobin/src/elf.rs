@@ -111,6 +111,8 @@ pub struct Elf<'a> {
     header: &'a Header,
     segments: Vec<Segment<'a>>,
     notes: Vec<&'a [u8]>,
+    /// What is added to the file's addresses.
+    moved: u64,
     /// What the dynamic linker writes into words: address, value. Sorted.
     relative: Vec<(u64, u64)>,
 }
@@ -170,10 +172,32 @@ impl<'a> Elf<'a> {
             header,
             segments,
             notes,
+            moved: 0,
             relative: Vec::new(),
         };
         parsed.relative = parsed.relocations(dynamic);
         Ok(parsed)
+    }
+
+    /// Adds to all of its addresses, but to those that DWARF has.
+    pub(crate) fn moved_by(mut self, distance: u64) -> Self {
+        self.moved = self.moved.wrapping_add(distance);
+        self.entry = self.entry.wrapping_add(distance);
+        for segment in &mut self.segments {
+            segment.address = segment.address.wrapping_add(distance);
+        }
+        for (at, value) in &mut self.relative {
+            (*at, *value) = (at.wrapping_add(distance), value.wrapping_add(distance));
+        }
+        // Some may have passed the end of all addresses.
+        self.segments.sort_by_key(|segment| segment.address);
+        self.relative.sort_unstable();
+        self
+    }
+
+    /// What was added to its addresses: DWARF has them without.
+    pub fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// What is mapped, by address.
@@ -220,7 +244,10 @@ impl<'a> Elf<'a> {
         let sections = self.header.sections(LittleEndian, self.data).ok()?;
         let (_, section) = sections.section_by_name(LittleEndian, name.as_bytes())?;
         Some(Section {
-            address: section.sh_addr(LittleEndian),
+            address: match section.sh_addr(LittleEndian) {
+                0 => 0,
+                address => address.wrapping_add(self.moved),
+            },
             data: section.data(LittleEndian, self.data).ok()?,
             compressed: section.sh_flags(LittleEndian) & elf::SHF_COMPRESSED != elf::SectionFlags(0),
         })
@@ -235,7 +262,7 @@ impl<'a> Elf<'a> {
                 && symbols.symbol_name(LittleEndian, symbol).is_ok_and(|found| found == name.as_bytes())
                 && *index != SymbolIndex(0).0
         });
-        found.map(|(_, symbol)| (symbol.st_value(LittleEndian), symbol.st_size(LittleEndian)))
+        found.map(|(_, symbol)| (self.moved.wrapping_add(symbol.st_value(LittleEndian)), symbol.st_size(LittleEndian)))
     }
 
     /// Address, size and name of the variables, by address, when the file still has symbols.
@@ -246,7 +273,8 @@ impl<'a> Elf<'a> {
         let all = symbols.iter().filter(|symbol| symbol.st_type() == elf::STT_OBJECT && symbol.st_size(little) > 0);
         let named = all.filter_map(|symbol| {
             let name = symbols.symbol_name(little, symbol).ok()?;
-            Some((symbol.st_value(little), symbol.st_size(little), String::from_utf8_lossy(name).into_owned()))
+            let address = symbol.st_value(little).wrapping_add(self.moved);
+            Some((address, symbol.st_size(little), String::from_utf8_lossy(name).into_owned()))
         });
         let mut found: Vec<_> = named.collect();
         found.sort_unstable();

@@ -19,6 +19,8 @@ pub struct Module {
     pub gofunc: u64,
     /// Descriptions of types.
     pub types: (u64, u64),
+    /// What offsets of masks of variables on stacks count from; 0 in programs that are too old to have any.
+    pub rodata: u64,
     /// Variables with pointers, initialised and not.
     pub pointer_data: [(u64, u64); 2],
     /// Variables without pointers, initialised and not.
@@ -74,27 +76,54 @@ fn check<'a>(
     mut table: PcLnTab<'a>,
     address: u64,
 ) -> Option<(PcLnTab<'a>, Module)> {
-    let place = |field: &str| address.checked_add(u64::from(layout.offset(field)?));
-    let word = |field: &str| elf.word(place(field)?);
-    let range = |start: &str, end: &str| Some((word(start)?, word(end)?)).filter(|(start, end)| start <= end);
-    let text = range("text", "etext")?;
-    let module = Module {
-        address,
-        text,
-        gofunc: if table.shape() == Shape::Addresses { text.0 } else { word("gofunc")? },
-        types: range("types", "etypes")?,
-        pointer_data: [range("data", "edata")?, range("bss", "ebss")?],
-        plain_data: [range("noptrdata", "enoptrdata")?, range("noptrbss", "enoptrbss")?],
-    };
+    let data = Data { word: &|at| elf.word(address.checked_add(at)?), layout };
+    let module = data.module(address, table.shape())?;
     table.text = module.text.0;
-    // What `moduledataverify1` of the runtime asserts.
-    let rows = elf.word(place("ftab")?.checked_add(8)?)?;
-    let whole = rows == table.len() as u64 + 1
-        && word("minpc")? == table.row(0)?
-        && word("maxpc")? == table.row(table.len())?
+    let whole = data.fits(&table)?
         && elf.is_mapped(module.text.0)
         && elf.is_mapped(module.gofunc)
         && elf.is_mapped(module.types.0)
         && elf.bytes_from(module.types.0).and_then(|types| bytes::u64(types, 0)).is_some();
     whole.then_some((table, module))
+}
+
+/// Module data, wherever it is read from.
+pub(crate) struct Data<'d> {
+    /// A word of it, counted from its start.
+    pub(crate) word: &'d dyn Fn(u64) -> Option<u64>,
+    pub(crate) layout: &'d StructLayout,
+}
+
+impl Data<'_> {
+    pub(crate) fn field(&self, name: &str) -> Option<u64> {
+        (self.word)(u64::from(self.layout.offset(name)?))
+    }
+
+    fn range(&self, start: &str, end: &str) -> Option<(u64, u64)> {
+        Some((self.field(start)?, self.field(end)?)).filter(|(start, end)| start <= end)
+    }
+
+    /// What it says, if it can be said of any module.
+    pub(crate) fn module(&self, address: u64, shape: Shape) -> Option<Module> {
+        let text = self.range("text", "etext")?;
+        Some(Module {
+            address,
+            text,
+            gofunc: if shape == Shape::Addresses { text.0 } else { self.field("gofunc")? },
+            types: self.range("types", "etypes")?,
+            rodata: self.field("rodata").unwrap_or(0),
+            pointer_data: [self.range("data", "edata")?, self.range("bss", "ebss")?],
+            plain_data: [self.range("noptrdata", "enoptrdata")?, self.range("noptrbss", "enoptrbss")?],
+        })
+    }
+
+    /// Whether a table of functions is the one that belongs to it: what `moduledataverify1` of the runtime asserts.
+    pub(crate) fn fits(&self, table: &PcLnTab<'_>) -> Option<bool> {
+        let rows = (self.word)(u64::from(self.layout.offset("ftab")?).checked_add(8)?)?;
+        Some(
+            rows == table.len() as u64 + 1
+                && self.field("minpc")? == table.row(0)?
+                && self.field("maxpc")? == table.row(table.len())?,
+        )
+    }
 }

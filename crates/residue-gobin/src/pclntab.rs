@@ -53,6 +53,12 @@ pub struct PcLnTab<'a> {
 }
 
 impl<'a> PcLnTab<'a> {
+    /// Whether a table of current releases can begin with these eight bytes.
+    pub fn begins_with(start: &[u8], arch: Arch) -> bool {
+        let known = |magic| MAGICS.iter().any(|(known, shape)| *known == magic && *shape == Shape::StartLines);
+        bytes::u32(start, 0).is_some_and(known) && start.get(4..8) == Some(&[0, 0, arch.quantum(), 8])
+    }
+
     /// Reads the header at the start of `table`, which may go on behind the table's end.
     pub(crate) fn parse(table: &'a [u8], address: u64, arch: Arch) -> Option<Self> {
         let magic = bytes::u32(table, 0)?;

@@ -44,18 +44,20 @@ pub fn variables(elf: &Elf<'_>, module: &Module) -> Vec<Variable> {
         abbreviations: DebugAbbrev::new(&abbreviations, LittleEndian),
         strings: DebugStr::new(&strings, LittleEndian),
     };
+    let moved = elf.moved();
+    let types = module.types.0.wrapping_sub(moved);
     let mut found = BTreeMap::new();
     // What was read before something malformed still holds.
     let units = reader.units().unwrap_or_default();
     for unit in &units {
-        let _ = reader.unit(unit, module, &mut found);
+        let _ = reader.unit(unit, module, moved, &mut found);
     }
     let mut kinds: BTreeMap<usize, Option<u64>> = BTreeMap::new();
     let mut variables = Vec::new();
     for (address, (name, entry)) in found {
         let kind = *kinds.entry(entry).or_insert_with(|| reader.runtime_type(&units, entry, ALIASES_MAX));
         if let Some(kind) = kind {
-            let kind = if kind < module.types.0 { module.types.0.saturating_add(kind) } else { kind };
+            let kind = if kind < types { types.saturating_add(kind) } else { kind }.wrapping_add(moved);
             variables.push(Variable { name, address, kind });
         }
     }
@@ -82,6 +84,7 @@ impl<'a> Reader<'a> {
         &self,
         unit: &UnitHeader<Slice<'a>>,
         module: &Module,
+        moved: u64,
         found: &mut BTreeMap<u64, (String, usize)>,
     ) -> Result<(), gimli::Error> {
         let abbreviations = unit.abbreviations(&self.abbreviations)?;
@@ -91,6 +94,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let (Some(address), Some(kind)) = (address(entry), reference(unit, entry)) else { continue };
+            let address = address.wrapping_add(moved);
             if module.pointer_data.iter().any(|(start, end)| (start..end).contains(&&address))
                 && let Some(name) = self.name(entry)
             {
