@@ -19,13 +19,6 @@ const NT_FILE: u32 = 0x4649_4c45;
 const AT_PHDR: u64 = 3;
 const AT_PHNUM: u64 = 5;
 const AT_ENTRY: u64 = 9;
-const PT_NOTE: u32 = 4;
-const PT_PHDR: u32 = 6;
-/// `Elf64_Phdr`.
-const PROGRAM_HEADER_BYTES: usize = 56;
-/// Headers of a program, and bytes of a note segment, that are read from memory.
-const PROGRAM_HEADERS_MAX: u64 = 1024;
-const NOTE_BYTES_MAX: u64 = 64 << 10;
 /// Threads and mapped files that are looked at, at most.
 const ENTRIES_MAX: usize = 1 << 20;
 
@@ -51,7 +44,9 @@ pub(crate) struct Core {
     extents: Vec<Extent>,
     pub(crate) mappings: Vec<Mapping>,
     /// Where files were mapped, and which.
-    files: Vec<(u64, u64, String)>,
+    pub(crate) files: Vec<(u64, u64, String)>,
+    /// Where it lies.
+    pub(crate) folder: PathBuf,
     pub(crate) threads: Vec<Thread>,
     pub(crate) missing: Missing,
     auxiliary: Auxiliary,
@@ -81,7 +76,8 @@ impl Core {
         }
         let Parts { extents, mappings, files, threads, mut missing, auxiliary } = Parts::read(&data)?;
         missing.damage = damage;
-        Ok(Self { data, extents, mappings, files, threads, missing, auxiliary })
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { data, extents, mappings, files, folder, threads, missing, auxiliary })
     }
 
     /// The address of the program's first instruction in memory.
@@ -96,22 +92,7 @@ impl Core {
             (self.read(address, &mut bytes, &[]) == bytes.len()).then_some(bytes)
         };
         let Some(at) = self.auxiliary.headers else { return Identity::default() };
-        let count = self.auxiliary.header_count.min(PROGRAM_HEADERS_MAX);
-        let headers = bytes(at, count * PROGRAM_HEADER_BYTES as u64).unwrap_or_default();
-        // Type, address and size in memory.
-        let headers: Vec<(u32, u64, u64)> = headers
-            .chunks_exact(PROGRAM_HEADER_BYTES)
-            .filter_map(|header| {
-                let kind = u32::from_le_bytes(header.get(..4)?.try_into().ok()?);
-                Some((kind, word(header, 16)?, word(header, 40)?))
-            })
-            .collect();
-        let own = headers.iter().find(|(kind, ..)| *kind == PT_PHDR);
-        let Some(slide) = own.map(|(_, address, _)| at.wrapping_sub(*address)) else { return Identity::default() };
-        let segments = headers.iter().filter(|(kind, _, size)| *kind == PT_NOTE && *size <= NOTE_BYTES_MAX);
-        let segments: Vec<Vec<u8>> =
-            segments.filter_map(|(_, address, size)| bytes(address.wrapping_add(slide), *size)).collect();
-        Identity::of_notes(&segments.iter().flat_map(|segment| residue_gobin::notes(segment)).collect::<Vec<_>>())
+        Identity::in_memory(&bytes, at, self.auxiliary.header_count, None)
     }
 
     /// The file that is mapped where the program starts.
@@ -302,6 +283,7 @@ fn name_files(content: &[u8], mappings: &mut [Mapping], files: &mut Vec<(u64, u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::PT_NOTE;
 
     /// A core for x86-64, ELF64 and little-endian, of segments (kind, address, bytes in the file, all at the same place) and what
     /// is there.

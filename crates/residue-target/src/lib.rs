@@ -17,6 +17,7 @@ mod error;
 mod freeze;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has it"))]
 mod held;
+mod library;
 #[cfg(target_os = "linux")]
 mod live;
 mod mapping;
@@ -32,6 +33,7 @@ pub use error::Error;
 #[cfg(target_os = "linux")]
 pub use freeze::Freeze;
 pub use held::{Held, Room};
+pub use library::Library;
 pub use mapping::Mapping;
 pub use memory::{Memory, MemoryExt};
 pub use target::{Kind, Missing, Registers, Target, Thread};

@@ -14,6 +14,13 @@ pub(crate) const PROGRAM_BYTES_MAX: u64 = 4 << 30;
 const NAMES: [(&[u8], u32); 2] = [(b"GNU", 3), (b"Go\0", 4)];
 /// Where distributions keep links to programs by identity.
 const BY_IDENTITY: [&str; 2] = ["/usr/lib/debug/.build-id", "/usr/lib/.build-id"];
+/// `Elf64_Phdr`; headers that are looked at, and bytes of a segment of notes.
+const PROGRAM_HEADER_BYTES: usize = 56;
+const PROGRAM_HEADERS_MAX: u64 = 1024;
+const NOTE_BYTES_MAX: u64 = 64 << 10;
+const PT_LOAD: u32 = 1;
+pub(crate) const PT_NOTE: u32 = 4;
+const PT_PHDR: u32 = 6;
 /// Processes that are asked for their program.
 const PROCESSES_MAX: usize = 100_000;
 
@@ -30,8 +37,39 @@ impl Identity {
         Self(notes.iter().filter(known).map(|(_, kind, content)| (*kind, content.to_vec())).collect())
     }
 
+    /// What the notes say of the file whose program headers are at an address in memory. Where its first segment is: at
+    /// `base`, or where its headers say that they are themselves.
+    pub(crate) fn in_memory(
+        bytes: &dyn Fn(u64, u64) -> Option<Vec<u8>>,
+        at: u64,
+        count: u64,
+        base: Option<u64>,
+    ) -> Self {
+        let headers = bytes(at, count.min(PROGRAM_HEADERS_MAX) * PROGRAM_HEADER_BYTES as u64).unwrap_or_default();
+        let word = |header: &[u8], at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
+        // Type, address and size in memory.
+        let headers: Vec<(u32, u64, u64)> = headers
+            .chunks_exact(PROGRAM_HEADER_BYTES)
+            .filter_map(|header| {
+                let kind = u32::from_le_bytes(header.get(..4)?.try_into().ok()?);
+                Some((kind, word(header, 16)?, word(header, 40)?))
+            })
+            .collect();
+        let first =
+            |kind: u32| headers.iter().filter(|(other, ..)| *other == kind).map(|(_, address, _)| *address).min();
+        let slide = match base {
+            Some(base) => first(PT_LOAD).map(|address| base.wrapping_sub(address / 4096 * 4096)),
+            None => first(PT_PHDR).map(|address| at.wrapping_sub(address)),
+        };
+        let Some(slide) = slide else { return Self::default() };
+        let segments = headers.iter().filter(|(kind, _, size)| *kind == PT_NOTE && *size <= NOTE_BYTES_MAX);
+        let segments: Vec<Vec<u8>> =
+            segments.filter_map(|(_, address, size)| bytes(address.wrapping_add(slide), *size)).collect();
+        Self::of_notes(&segments.iter().flat_map(|segment| residue_gobin::notes(segment)).collect::<Vec<_>>())
+    }
+
     /// Whether both can be of the same program: what both tell is the same. None when they tell nothing in common.
-    fn matches(&self, other: &Self) -> Option<bool> {
+    pub(crate) fn matches(&self, other: &Self) -> Option<bool> {
         let mut common = None;
         for (kind, id) in &self.0 {
             if let Some((_, theirs)) = other.0.iter().find(|(other, _)| other == kind) {
@@ -75,7 +113,8 @@ pub(crate) fn find(
     identity: &Identity,
 ) -> Result<(PathBuf, Vec<u8>), Error> {
     if let Some(given) = given {
-        let bytes = read(given).map_err(|why| Error::NoProgram(format!("{}: {why}", given.display())))?;
+        let bytes =
+            read(given, PROGRAM_BYTES_MAX).map_err(|why| Error::NoProgram(format!("{}: {why}", given.display())))?;
         let other = identity.matches(&of_file(&bytes)) == Some(false);
         return if other { Err(Error::OtherProgram(identity.shown())) } else { Ok((given.to_owned(), bytes)) };
     }
@@ -84,7 +123,7 @@ pub(crate) fn find(
         named.map_or("the core doesn't name it".to_owned(), |named| format!("{} is missing", named.display()));
     let beside = name.and_then(|name| Some(core.parent()?.join(name)));
     for path in named.map(Path::to_owned).into_iter().chain(beside) {
-        let Ok(bytes) = read(&path) else { continue };
+        let Ok(bytes) = read(&path, PROGRAM_BYTES_MAX) else { continue };
         match identity.matches(&of_file(&bytes)) {
             Some(false) => missing = format!("{} is another one", path.display()),
             // Who tells no identity is believed where the core says so itself.
@@ -92,7 +131,7 @@ pub(crate) fn find(
         }
     }
     for path in by_identity(identity).into_iter().chain(running(name)) {
-        if let Ok(bytes) = read(&path)
+        if let Ok(bytes) = read(&path, PROGRAM_BYTES_MAX)
             && identity.matches(&of_file(&bytes)) == Some(true)
         {
             return Ok((path, bytes));
@@ -103,16 +142,16 @@ pub(crate) fn find(
     Err(Error::NoProgram(missing + &id))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() || metadata.len() > PROGRAM_BYTES_MAX {
+    if !metadata.is_file() || metadata.len() > bytes_max {
         return Err("it is no file, or too large for a program".to_owned());
     }
     std::fs::read(path).map_err(failed)
 }
 
-fn of_file(bytes: &[u8]) -> Identity {
+pub(crate) fn of_file(bytes: &[u8]) -> Identity {
     Elf::parse(bytes).map(|elf| Identity::of_notes(&elf.notes())).unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ use residue_gobin::{Arch, Elf};
 
 use crate::core::Core;
 use crate::held::Held;
-use crate::{Error, Mapping, Memory, Room, program};
+use crate::{Error, Library, Mapping, Memory, Room, program};
 
 /// General registers, on the machine that has most.
 const GENERAL: usize = 31;
@@ -83,6 +83,7 @@ pub struct Target {
     pub slide: u64,
     pub(crate) source: Source,
     held: OnceLock<Held>,
+    libraries: OnceLock<Vec<(u64, Option<Library>)>>,
 }
 
 pub(crate) enum Source {
@@ -107,6 +108,7 @@ impl Target {
             slide,
             source: Source::Live(live),
             held: OnceLock::new(),
+            libraries: OnceLock::new(),
         })
     }
 
@@ -133,7 +135,15 @@ impl Target {
         core.add_program(&elf, slide, &program_path.to_string_lossy());
         drop(elf);
         let source = Source::Core(core);
-        Ok(Self { kind: Kind::Core, program, program_path, slide, source, held: OnceLock::new() })
+        Ok(Self {
+            kind: Kind::Core,
+            program,
+            program_path,
+            slide,
+            source,
+            held: OnceLock::new(),
+            libraries: OnceLock::new(),
+        })
     }
 
     /// Copies memory of a live process: from now on these ranges, which must be sorted and not overlap, are read as they are at
@@ -158,9 +168,50 @@ impl Target {
         self.held.get().is_some()
     }
 
-    /// Forgets what was copied: all is read as it is again.
+    /// Forgets what was copied, and libraries: all is read as it is again.
     pub fn forget(&mut self) {
         self.held = OnceLock::new();
+        self.libraries = OnceLock::new();
+    }
+
+    /// The files that are mapped at addresses, as far as they can be had. Those that are asked for first are kept; what a core
+    /// lacks because they have it is read from them.
+    pub fn libraries(&self, addresses: &[u64]) -> Vec<Option<&Library>> {
+        let kept = self.libraries.get_or_init(|| Library::all(self, addresses));
+        let known = |at: &u64| kept.iter().find(|(other, _)| other == at).and_then(|(_, library)| library.as_ref());
+        addresses.iter().map(known).collect()
+    }
+
+    /// Which files are mapped where, by address.
+    pub(crate) fn named_ranges(&self) -> Vec<(u64, u64, String)> {
+        let mut named = match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(_) => {
+                let mappings = self.mappings_now().into_iter();
+                mappings.map(|mapping| (mapping.start, mapping.end, mapping.name)).collect()
+            }
+            Source::Core(core) => core.files.clone(),
+        };
+        named.retain(|(.., name)| name.starts_with('/'));
+        named.sort_unstable();
+        named
+    }
+
+    /// Where the file may be that is mapped at a range.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "cores only"))]
+    pub(crate) fn places_of(&self, start: u64, end: u64, path: &Path) -> Vec<PathBuf> {
+        match &self.source {
+            // The link leads to the file even when it has been deleted, but isn't for everybody.
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => {
+                let process = PathBuf::from(format!("/proc/{}", live.pid));
+                let below = path.strip_prefix("/").unwrap_or(path);
+                vec![process.join(format!("map_files/{start:x}-{end:x}")), process.join("root").join(below)]
+            }
+            Source::Core(core) => {
+                std::iter::once(path.to_owned()).chain(path.file_name().map(|name| core.folder.join(name))).collect()
+            }
+        }
     }
 
     /// Now, on the clock that Go's runtime uses (`CLOCK_MONOTONIC`, in nanoseconds). For a core there is no now.
@@ -219,8 +270,38 @@ impl Target {
         match &self.source {
             #[cfg(target_os = "linux")]
             Source::Live(live) => live.mappings_now().unwrap_or_else(|| live.mappings.clone()),
-            Source::Core(core) => core.mappings.clone(),
+            Source::Core(core) => {
+                let mut all = core.mappings.clone();
+                // What the core doesn't even mention.
+                for mapping in self.kept_libraries().flat_map(|library| &library.mappings) {
+                    let after = core.mappings.partition_point(|known| known.start <= mapping.start);
+                    if after.checked_sub(1).is_none_or(|before| core.mappings[before].end <= mapping.start) {
+                        all.push(mapping.clone());
+                    }
+                }
+                all.sort_by_key(|mapping| mapping.start);
+                all
+            }
         }
+    }
+
+    fn kept_libraries(&self) -> impl Iterator<Item = &Library> {
+        self.libraries.get().into_iter().flatten().filter_map(|(_, library)| library.as_ref())
+    }
+
+    /// Reads a core, and what it lacks from files that it had mapped.
+    fn read_core(&self, core: &Core, address: u64, buffer: &mut [u8]) -> usize {
+        let mut done = core.read(address, buffer, &self.program);
+        while done < buffer.len() {
+            let (at, rest) = (address.wrapping_add(done as u64), &mut buffer[done..]);
+            let mut more = self.kept_libraries().map(|library| library.read(at, rest)).find(|more| *more > 0);
+            if more.is_none() && done > 0 {
+                more = Some(core.read(at, rest, &self.program)).filter(|more| *more > 0);
+            }
+            let Some(more) = more else { break };
+            done += more;
+        }
+        done
     }
 
     /// The threads of a core. Those of a process are had by freezing it.
@@ -241,7 +322,7 @@ impl Memory for Target {
                 Some(held) => held.read(live, address, buffer),
                 None => live.read(address, buffer),
             },
-            Source::Core(core) => core.read(address, buffer, &self.program),
+            Source::Core(core) => self.read_core(core, address, buffer),
         }
     }
 

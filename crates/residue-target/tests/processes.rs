@@ -280,3 +280,19 @@ fn what_cannot_be_looked_into_is_refused_with_a_reason() {
     assert_eq!(core(&std::fs::read(std::env::current_exe().unwrap()).unwrap()), "not a core: it is a program");
     assert!(Target::core(folder.path(), None).is_err());
 }
+
+/// The shared libraries of a process are found by an address in them.
+#[test]
+fn libraries_are_found_by_what_is_mapped() {
+    let target = Target::process(std::process::id()).unwrap();
+    let is_library = |mapping: &&residue_target::Mapping| mapping.executable && mapping.name.contains("libc.so");
+    let mapping = target.mappings().iter().find(is_library).unwrap().clone();
+    let found = target.libraries(&[mapping.start, 8]);
+    assert!(found[1].is_none());
+    let library = found[0].unwrap();
+    let bytes = std::fs::read(&mapping.name).unwrap();
+    assert!(library.path == mapping.name && library.bytes == bytes && !library.from_memory);
+    let elf = residue_gobin::Elf::parse(&library.bytes).unwrap();
+    let code = elf.bytes_from(mapping.start.wrapping_sub(library.slide)).unwrap();
+    assert_eq!(target.read_up_to(mapping.start, 64), code[..64]);
+}
