@@ -117,7 +117,7 @@ impl Reader<'_> {
         let words: Vec<u64> = words.take_while(|word| !self.words.is_function(*word)).take(room).collect();
         // A function that captures nothing has its closure among the constants, beside those of others.
         let address = closure.wrapping_sub(self.words.slide);
-        let captures = function.is_some() && !self.words.binary.elf.is_mapped(address);
+        let captures = function.is_some() && !self.words.binary.is_mapped(address);
         let words = if captures { self.words.describe(&words, frames.bounds) } else { Vec::new() };
         Deferred { kind, frame, function, closure, started: false, words }
     }

@@ -151,11 +151,16 @@ pub struct Dead {
 /// As [`crate::inspect`]; or there is no such goroutine.
 pub fn stack(target: &Target, binary: &Binary<'_>, options: &Options, id: u64) -> Result<StackView, Error> {
     let debug = DebugInfo::load(&binary.elf);
+    let of_plugins = binary.plugins().iter().filter_map(|plugin| {
+        let elf = plugin.elf()?;
+        Some((plugin.module.text, elf.moved(), DebugInfo::load(elf)?))
+    });
+    let of_plugins: Vec<_> = of_plugins.collect();
     let (mut report, kept) = read_stack(target, binary, options, id)?;
     // What is not among the copies is looked up late: constants above all.
     kept.copies.set_direct(true);
     let words = Words { memory: &kept.copies, mappings: &kept.mappings, slide: target.slide, binary, options };
-    let view = View { kept: &kept, words, debug: debug.as_ref() };
+    let view = View { kept: &kept, words, debug: debug.as_ref(), of_plugins: &of_plugins };
     let goroutine = report.goroutines.first().ok_or(Error::NoGoroutine(id))?.clone();
     let frames: Vec<FrameView> = (0..kept.frames.len()).map(|index| view.frame(&goroutine, index)).collect();
     let dead = view.dead(&mut report);
@@ -163,7 +168,7 @@ pub fn stack(target: &Target, binary: &Binary<'_>, options: &Options, id: u64) -
     Ok(StackView {
         size: high - low,
         used: kept.stack.bytes.len() as u64,
-        named: debug.is_some(),
+        named: debug.is_some() || !of_plugins.is_empty(),
         frames,
         dead,
         report,
@@ -174,6 +179,8 @@ struct View<'a> {
     kept: &'a Kept<'a>,
     words: Words<'a>,
     debug: Option<&'a DebugInfo<'a>>,
+    /// Where the code of plugins is, and what was added to the addresses that their DWARF has.
+    of_plugins: &'a [((u64, u64), u64, DebugInfo<'a>)],
 }
 
 impl View<'_> {
@@ -201,10 +208,20 @@ impl View<'_> {
         let pc = frame.pc.wrapping_sub(self.words.slide);
         let calls = self.words.binary.frames(pc);
         let line = calls.last().map_or(0, |call| call.line);
-        let mut found = self.debug.map(|debug| debug.variables(pc)).unwrap_or_default();
+        let mut found = self.variables_at(pc);
         found.retain(|variable| variable.inlined || variable.line <= line || variable.role != VariableRole::Local);
         found.retain(|variable| !variable.name.is_empty() && variable.name != "_");
         found
+    }
+
+    /// What DWARF tells of an instruction, by its address in the program.
+    fn variables_at(&self, pc: u64) -> Vec<Local> {
+        let plugin = self.of_plugins.iter().find(|((start, end), ..)| (start..end).contains(&&pc));
+        let found = match plugin {
+            Some((_, moved, debug)) => Some((debug, pc.wrapping_sub(*moved))),
+            None => self.debug.map(|debug| (debug, pc)),
+        };
+        found.map(|(debug, pc)| debug.variables(pc)).unwrap_or_default()
     }
 
     fn variable(&self, frame: &Physical, variable: &Local) -> Slot {
@@ -277,7 +294,7 @@ impl View<'_> {
         }
         let binary = self.words.binary;
         let slide = self.words.slide;
-        let function = binary.functions.find(frame.pc.wrapping_sub(slide))?;
+        let function = binary.find(frame.pc.wrapping_sub(slide))?;
         let Some(pc) = scanned_at(&self.kept.frames, index, &function, slide) else { return Some(Vec::new()) };
         let index = if pc == function.entry { 0 } else { function.stack_map_index(pc).unwrap_or(-1).max(0) };
         let index = u32::try_from(index).ok()?;
@@ -345,7 +362,7 @@ impl View<'_> {
     /// Where a frame's variables are whose address is taken, and their sizes.
     fn taken(&self, frame: &Physical) -> Vec<(u64, u64)> {
         let binary = self.words.binary;
-        let function = binary.functions.find(frame.pc.wrapping_sub(self.words.slide));
+        let function = binary.find(frame.pc.wrapping_sub(self.words.slide));
         let Some(data) = function.and_then(|function| binary.funcdata(&function, STACK_OBJECTS)) else {
             return Vec::new();
         };
@@ -368,7 +385,7 @@ impl View<'_> {
         let within = |frame: &Physical| (frame.sp..frame.end).contains(&address);
         match frames.iter().position(within) {
             Some(index) => Lives::OtherFrame(index, address - frames[index].sp),
-            None if self.words.binary.elf.is_mapped(address.wrapping_sub(self.words.slide)) => Lives::Program,
+            None if self.words.binary.is_mapped(address.wrapping_sub(self.words.slide)) => Lives::Program,
             None => Lives::Heap,
         }
     }
@@ -377,8 +394,8 @@ impl View<'_> {
         let address = deferred.closure;
         let lives = self.place(address);
         // Its function knows what it has captured, where the program has DWARF.
-        let of_function = |pc: u64| self.debug.map(|debug| debug.variables(pc.wrapping_sub(self.words.slide)));
-        let mut named = deferred.function.and_then(of_function).unwrap_or_default();
+        let of_function = |pc: u64| self.variables_at(pc.wrapping_sub(self.words.slide));
+        let mut named = deferred.function.map(of_function).unwrap_or_default();
         named.retain(|variable| variable.closure_offset.is_some());
         if !named.is_empty() {
             named.sort_by_key(|variable| variable.closure_offset);
@@ -494,17 +511,16 @@ impl View<'_> {
     /// Whether an address is one that a call returns to: it stands behind an instruction that calls.
     fn is_return(&self, address: u64) -> bool {
         let pc = address.wrapping_sub(self.words.slide);
-        let (start, end) = self.words.binary.module.text;
-        if !(start..end).contains(&pc) {
+        if !self.words.binary.is_code(pc) {
             return false;
         }
-        let Some(function) = self.words.binary.functions.find(pc).filter(|function| function.entry < pc) else {
+        let Some(function) = self.words.binary.find(pc).filter(|function| function.entry < pc) else {
             return false;
         };
-        let elf = &self.words.binary.elf;
+        let binary = self.words.binary;
         let before = |bytes: u64| pc.checked_sub(bytes).filter(|at| *at >= function.entry);
-        let code = |bytes: u64| before(bytes).and_then(|at| elf.bytes_from(at)?.get(..bytes as usize));
-        match elf.arch {
+        let code = |bytes: u64| before(bytes).and_then(|at| binary.bytes_from(at)?.get(..bytes as usize));
+        match binary.elf.arch {
             // `call rel32`; `call r/m64`, which is 0xff with 2 in the middle bits of the byte behind it.
             Arch::Amd64 => {
                 code(5).is_some_and(|code| code[0] == 0xe8)

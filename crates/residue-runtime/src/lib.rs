@@ -18,6 +18,7 @@ mod interrupted;
 mod labels;
 mod model;
 mod offsets;
+mod plugins;
 mod read;
 mod stack;
 mod symbols;
@@ -29,4 +30,5 @@ pub use frames::{Captured, Closure, Dead, FrameView, Lives, Slot, StackView, sta
 pub use model::{
     DeferKind, Deferred, Frame, Freeze, Goroutine, Options, Panic, PanicState, Phase, Report, Role, Status, Word,
 };
+pub use plugins::program;
 pub use read::inspect;

@@ -18,7 +18,7 @@ use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
 use crate::stack::{Copied, Physical, Start, Walked, Walker};
 use crate::words::Words;
-use crate::{Error, labels, symbols};
+use crate::{Error, labels, plugins, symbols};
 
 /// Bytes of a stack that are copied, from the stack pointer on; nearly all are smaller.
 const STACK_BYTES_MAX: u64 = 1 << 20;
@@ -127,7 +127,7 @@ fn read<'t>(
         only,
         kept: None,
         mappings: Vec::new(),
-        inconsistencies: BTreeMap::new(),
+        inconsistencies: plugins::notes(binary),
         goroutines: Vec::new(),
         dead: 0,
         more,

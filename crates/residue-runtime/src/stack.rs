@@ -108,7 +108,7 @@ impl<'a> Walker<'a> {
 
     fn look_up(&self, pc: u64) -> Option<Place> {
         let pc = pc.wrapping_sub(self.slide);
-        let function = self.binary.functions.find(pc)?;
+        let function = self.binary.find(pc)?;
         let name: Rc<str> = function.name().into();
         let open_coded = self.binary.funcdata(&function, OPEN_CODED).and_then(|data| self.open_coded(data));
         Some(Place {

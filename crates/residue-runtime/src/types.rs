@@ -10,16 +10,13 @@ use crate::offsets::{Offsets, half};
 const EXTRA_STAR: u8 = 2;
 const NAME_BYTES_MAX: u64 = 4096;
 
-/// The name of a type by the address of its description; none when that isn't in the program's file.
+/// The name of a type by the address of its description; none when that isn't in the file of the program or a plugin.
 pub(crate) fn name(binary: &Binary<'_>, slide: u64, offsets: &Offsets, address: u64) -> Option<String> {
     let address = address.wrapping_sub(slide);
-    let (start, end) = binary.module.types;
-    if !(start..end).contains(&address) {
-        return None;
-    }
-    let description = binary.elf.bytes_from(address)?.get(..offsets.type_name + 4)?;
+    let (start, _) = binary.types_at(address)?;
+    let description = binary.bytes_from(address)?.get(..offsets.type_name + 4)?;
     let at = start.checked_add(u64::from(half(description, offsets.type_name)))?;
-    let name = binary.elf.bytes_from(at)?;
+    let name = binary.bytes_from(at)?;
     let (mut len, mut used) = (0_u64, 1);
     for shift in [0, 7, 14] {
         let byte = *name.get(used)?;

@@ -56,8 +56,6 @@ impl Words<'_> {
 
     fn one(&self, word: u64, (low, high): (u64, u64)) -> Word {
         let address = word.wrapping_sub(self.slide);
-        let module = &self.binary.module;
-        let within = |(start, end): (u64, u64)| (start..end).contains(&address);
         if word == 0 {
             Word::Zero
         } else if (low..high).contains(&word) {
@@ -66,9 +64,9 @@ impl Words<'_> {
             Word::Number { revealed: self.options.reveal.then_some(word) }
         } else if let Some(function) = self.memory.word(word).filter(|pc| self.is_function(*pc)) {
             Word::Func(function)
-        } else if module.pointer_data.into_iter().chain(module.plain_data).any(within) {
+        } else if self.binary.is_variable(address) {
             Word::Variable
-        } else if self.binary.elf.is_mapped(address) {
+        } else if self.binary.is_mapped(address) {
             Word::Constant
         } else {
             Word::Heap
@@ -77,14 +75,12 @@ impl Words<'_> {
 
     /// Whether a function begins at an address. Closures begin with such an address, and it is nowhere else.
     pub(crate) fn is_function(&self, pc: u64) -> bool {
-        let pc = pc.wrapping_sub(self.slide);
-        let (start, end) = self.binary.module.text;
-        (start..end).contains(&pc) && self.binary.functions.find(pc).is_some_and(|function| function.entry == pc)
+        self.binary.is_entry(pc.wrapping_sub(self.slide))
     }
 
     /// Whether a number can be a length: programs may be loaded at addresses that are as small.
     fn is_length(&self, number: u64) -> bool {
-        (1..=LENGTH_MAX).contains(&number) && !self.binary.elf.is_mapped(number.wrapping_sub(self.slide))
+        (1..=LENGTH_MAX).contains(&number) && !self.binary.is_mapped(number.wrapping_sub(self.slide))
     }
 
     fn is_mapped(&self, address: u64) -> bool {

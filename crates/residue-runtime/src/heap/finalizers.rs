@@ -268,7 +268,7 @@ pub(super) fn cleanup_loops(
     stacks: &[KeptStack],
 ) -> FxHashSet<u64> {
     let is_loop = |goroutine: &&Goroutine| {
-        let function = goroutine.entry.and_then(|pc| binary.functions.find(pc.wrapping_sub(target.slide)));
+        let function = goroutine.entry.and_then(|pc| binary.find(pc.wrapping_sub(target.slide)));
         goroutine.role == Role::System && function.is_some_and(|function| function.name() == CLEANUP_LOOP)
     };
     let numbers: FxHashSet<u64> = goroutines.iter().filter(is_loop).map(|goroutine| goroutine.id).collect();

@@ -5,7 +5,7 @@
 //! addresses in the program's text. This needs no disassembler and is the same on every architecture. What a symbol says is
 //! checked in the same way.
 
-use residue_gobin::Binary;
+use residue_gobin::{Binary, Plugin};
 use residue_target::{Memory, MemoryExt as _, Target};
 use rustc_hash::FxHashSet;
 
@@ -33,9 +33,9 @@ const EPOCH: u64 = 1_000_000_000_000_000_000;
 
 /// The program's variables, copied.
 pub(crate) struct Variables {
-    /// With pointers: initialised, and not.
-    pub(crate) pointers: [Range; 2],
-    /// Without.
+    /// With pointers: initialised, and not; those of the program, then of each plugin.
+    pub(crate) pointers: Vec<[Range; 2]>,
+    /// Without, of the program.
     plain: [Range; 2],
 }
 
@@ -49,31 +49,41 @@ pub(crate) struct Range {
 
 impl Variables {
     pub(crate) fn copy(target: &Target, binary: &Binary<'_>) -> Self {
-        let read = |(start, end): (u64, u64)| {
+        let read = |(start, end): (u64, u64), bytes_max: u64| {
             let start = start.wrapping_add(target.slide);
-            let len = end.wrapping_add(target.slide).saturating_sub(start).min(VARIABLE_BYTES_MAX);
+            let len = end.wrapping_add(target.slide).saturating_sub(start).min(bytes_max);
             Range { start, bytes: target.read_up_to(start, len as usize) }
         };
-        let module = &binary.module;
-        Self { pointers: module.pointer_data.map(read), plain: module.plain_data.map(read) }
+        let mut left = VARIABLE_BYTES_MAX;
+        let of_plugin = |plugin: &Plugin<'_>| {
+            let ranges = plugin.module.pointer_data.map(|range| read(range, left));
+            left -= ranges.iter().map(|range| range.bytes.len() as u64).sum::<u64>().min(left);
+            ranges
+        };
+        let all = |range| read(range, VARIABLE_BYTES_MAX);
+        let own = std::iter::once(binary.module.pointer_data.map(all));
+        let pointers = own.chain(binary.plugins().iter().map(of_plugin)).collect();
+        Self { pointers, plain: binary.module.plain_data.map(all) }
     }
 
     /// Bytes of a variable, as they were when all were copied.
     pub(crate) fn at(&self, address: u64, len: usize) -> Option<&[u8]> {
-        self.ranges().into_iter().find_map(|range| {
+        self.ranges().find_map(|range| {
             let at = usize::try_from(address.checked_sub(range.start)?).ok()?;
             range.bytes.get(at..at.checked_add(len)?)
         })
     }
 
-    /// What isn't initialised comes first: most of what is looked for lies there.
-    fn ranges(&self) -> [&Range; 4] {
-        [&self.plain[1], &self.pointers[1], &self.plain[0], &self.pointers[0]]
+    /// Those of the program, which the runtime's are among. What isn't initialised comes first: most of what is looked for lies
+    /// there.
+    fn ranges(&self) -> impl Iterator<Item = &Range> {
+        let pointers = |index: usize| self.pointers.first().map(|ranges| &ranges[index]);
+        [Some(&self.plain[1]), pointers(1), Some(&self.plain[0]), pointers(0)].into_iter().flatten()
     }
 
     /// Addresses where a struct of `size` bytes can begin, with its bytes.
     fn places(&self, size: usize) -> impl Iterator<Item = (u64, &[u8])> {
-        self.ranges().into_iter().flat_map(move |range| {
+        self.ranges().flat_map(move |range| {
             let last = range.bytes.len().saturating_sub(size.saturating_sub(1));
             (0..last).step_by(8).filter_map(move |at| Some((range.start + at as u64, range.bytes.get(at..at + size)?)))
         })
@@ -194,8 +204,7 @@ impl Finder<'_> {
             return false;
         }
         // Of entries that were used the type of the argument is left, and nothing else; those that wait have a function.
-        let types = self.binary.module.types;
-        let is_type = |address: u64| (types.0..types.1).contains(&address.wrapping_sub(self.target.slide));
+        let is_type = |address: u64| self.binary.types_at(address.wrapping_sub(self.target.slide)).is_some();
         let mut used = 0;
         let fits = |index: usize| {
             let entry = &block[at.first + index * at.entry..at.first + (index + 1) * at.entry];
@@ -212,8 +221,7 @@ impl Finder<'_> {
 
     fn is_closure(&self, closure: u64) -> bool {
         let Some(pc) = self.target.word(closure) else { return false };
-        let pc = pc.wrapping_sub(self.target.slide);
-        (self.binary.module.text.0..self.binary.module.text.1).contains(&pc)
+        self.binary.is_code(pc.wrapping_sub(self.target.slide))
     }
 
     /// `runtime.gcCleanups`, where `goroutines` (by address) run cleanups.
@@ -275,9 +283,9 @@ impl Finder<'_> {
         }
         let len = at.size + 8 * depth as usize + at.record_size;
         let bucket = self.target.read_up_to(address, len);
-        let (start, end) = self.binary.module.text;
         let mut stack = bucket.get(at.size..at.size + 8 * depth as usize)?.chunks_exact(8).map(|bytes| word(bytes, 0));
-        let in_text = |pc: u64| (start..=end).contains(&pc.wrapping_sub(self.target.slide));
+        // The address behind a call, which may be the last instruction.
+        let in_text = |pc: u64| self.binary.is_code(pc.wrapping_sub(self.target.slide).wrapping_sub(1));
         (bucket.len() == len && stack.all(in_text)).then_some(bucket)
     }
 

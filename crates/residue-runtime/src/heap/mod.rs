@@ -438,7 +438,7 @@ impl<'a> Heap<'a> {
     }
 
     fn function_name(&self, pc: u64) -> String {
-        let function = self.binary.functions.find(pc.wrapping_sub(self.target.slide));
+        let function = self.binary.find(pc.wrapping_sub(self.target.slide));
         function.map_or_else(|| "unknown function".to_owned(), |function| function.name().into_owned())
     }
 
@@ -455,9 +455,7 @@ fn holds_many(sizes: &[u64], span: &Span, kind: u32) -> bool {
 }
 
 fn is_function(target: &Target, binary: &Binary<'_>, pc: u64) -> bool {
-    let pc = pc.wrapping_sub(target.slide);
-    let (start, end) = binary.module.text;
-    (start..end).contains(&pc) && binary.functions.find(pc).is_some_and(|function| function.entry == pc)
+    binary.is_entry(pc.wrapping_sub(target.slide))
 }
 
 /// Where data can be: what may be read and isn't code.

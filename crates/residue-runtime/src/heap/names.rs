@@ -1,6 +1,6 @@
 //! Names of roots: package variables where the program has symbols, functions of frames, numbers of goroutines.
 
-use residue_gobin::{Binary, References};
+use residue_gobin::{Binary, Elf, Module, References};
 use residue_target::Target;
 
 use super::roots::From;
@@ -22,19 +22,26 @@ pub(super) struct Variable {
 
 /// Package variables with their places in memory, by address: those that can hold pointers.
 pub(super) fn variables(target: &Target, binary: &Binary<'_>) -> Vec<Variable> {
-    let ranges = binary.module.pointer_data;
-    let typed = residue_gobin::variables(&binary.elf, &binary.module);
-    let named = binary
-        .elf
+    let plugins = binary.plugins().iter().filter_map(|plugin| Some((plugin.elf()?, &plugin.module)));
+    let modules = std::iter::once((&binary.elf, &binary.module)).chain(plugins);
+    let mut all: Vec<Variable> = modules.flat_map(|(elf, module)| variables_of(elf, module, target.slide)).collect();
+    all.sort_by_key(|variable| variable.start);
+    all
+}
+
+fn variables_of(elf: &Elf<'_>, module: &Module, slide: u64) -> Vec<Variable> {
+    let ranges = module.pointer_data;
+    let typed = residue_gobin::variables(elf, module);
+    let named = elf
         .variables()
         .into_iter()
         .filter(|(address, ..)| ranges.iter().any(|(start, end)| (start..end).contains(&address)));
     let kind = |address: u64| {
         let found = typed.binary_search_by_key(&address, |variable| variable.address);
-        found.map_or(0, |index| typed[index].kind.wrapping_add(target.slide))
+        found.map_or(0, |index| typed[index].kind.wrapping_add(slide))
     };
     let variables = named.map(|(address, size, name)| Variable {
-        start: address.wrapping_add(target.slide),
+        start: address.wrapping_add(slide),
         size,
         name,
         kind: kind(address),
@@ -93,6 +100,7 @@ impl Heap<'_> {
             .variables
             .pointers
             .iter()
+            .flatten()
             .find(|range| (range.start..range.start + range.bytes.len() as u64).contains(&at))?;
         let offset = (at - range.start) as usize;
         range.bytes.get(offset..offset + 8).map(|bytes| word(bytes, 0))
@@ -177,14 +185,18 @@ impl Heap<'_> {
         }
     }
 
-    /// A place among the program's variables, as it can be found again in another run of the same program.
+    /// A place among the variables of the program or a plugin, as it can be found again in another run of the same program.
     fn place(&self, at: u64) -> String {
         let address = at.wrapping_sub(self.target.slide);
-        let [data, bss] = self.binary.module.pointer_data;
-        match () {
-            () if (data.0..data.1).contains(&address) => format!("data+{:#x}", address - data.0),
-            () if (bss.0..bss.1).contains(&address) => format!("bss+{:#x}", address - bss.0),
-            () => format!("{at:#x}"),
-        }
+        let place = |module: &Module| {
+            let named = ["data", "bss"].into_iter().zip(module.pointer_data);
+            let mut within = named.filter(|(_, (start, end))| (start..end).contains(&&address));
+            within.next().map(|(name, (start, _))| format!("{name}+{:#x}", address - start))
+        };
+        let of_plugins = || {
+            let mut plugins = self.binary.plugins().iter();
+            plugins.find_map(|plugin| Some(format!("{} {}", plugin.name(), place(&plugin.module)?)))
+        };
+        place(&self.binary.module).or_else(of_plugins).unwrap_or_else(|| format!("{at:#x}"))
     }
 }

@@ -6,7 +6,7 @@
 //! `runtime/mgcstack.go`). A frame that was interrupted at any instruction has no map that holds there: each of its words
 //! that looks like a pointer is taken for one, as the collector does, and what was in registers, too.
 
-use residue_gobin::Binary;
+use residue_gobin::{Binary, Function, Module};
 use residue_target::{Memory as _, MemoryExt as _, Target};
 use rustc_hash::FxHashSet;
 
@@ -73,8 +73,11 @@ pub(crate) fn variables(
     f: &mut dyn FnMut(u64, u64, u64),
 ) -> Vec<Root> {
     let mut roots = Vec::new();
-    for (range, mask) in variables.pointers.iter().zip(["gcdatamask", "gcbssmask"]) {
-        let mask = mask_of(target, binary, mask, range.bytes.len());
+    let ranges = binary.modules().zip(&variables.pointers);
+    let ranges = ranges
+        .flat_map(|(module, ranges)| ranges.iter().zip(["gcdatamask", "gcbssmask"]).map(move |found| (module, found)));
+    for (module, (range, mask)) in ranges {
+        let mask = mask_of(target, binary, module, mask, range.bytes.len());
         for (index, bytes) in range.bytes.chunks_exact(8).enumerate() {
             let precise =
                 mask.as_ref().is_some_and(|mask| mask.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 != 0));
@@ -94,13 +97,14 @@ pub(crate) fn variables(
     roots
 }
 
-/// A bit for each word of a range of variables: `runtime.bitvector`, a count of 32 bits and an address.
-fn mask_of(target: &Target, binary: &Binary<'_>, field: &str, bytes: usize) -> Option<Vec<u8>> {
+/// A bit for each word of a range of variables: `runtime.bitvector`, a count of 32 bits and an address. None where it can't be
+/// read; empty where the runtime has made none, because it doesn't look into a plugin that could not be opened.
+fn mask_of(target: &Target, binary: &Binary<'_>, module: &Module, field: &str, bytes: usize) -> Option<Vec<u8>> {
     let offset = binary.layouts.offset("runtime.moduledata", field)?;
-    let at = binary.module.address.wrapping_add(target.slide).checked_add(offset)?;
+    let at = module.address.wrapping_add(target.slide).checked_add(offset)?;
     let count = u64::from(target.word(at)? as u32).min(bytes as u64 / 8);
     let mask = target.read_up_to(target.word(at + 8)?, count.div_ceil(8) as usize);
-    (!mask.is_empty()).then_some(mask)
+    (count == 0 || !mask.is_empty()).then_some(mask)
 }
 
 /// Reads roots off stacks.
@@ -193,7 +197,7 @@ impl Stacks<'_> {
     }
 
     fn argument_bytes(&self, frame: &Physical) -> u64 {
-        let function = self.binary.functions.find(frame.pc.wrapping_sub(self.target.slide));
+        let function = self.binary.find(frame.pc.wrapping_sub(self.target.slide));
         function.and_then(|function| function.argument_bytes()).map_or(0, u64::from)
     }
 
@@ -201,7 +205,7 @@ impl Stacks<'_> {
     fn frame(&mut self, kept: &KeptStack, from: (u32, u32), found: &mut Found, taken: &mut Vec<Taken>) {
         let frame = &kept.frames[from.1 as usize];
         let slide = self.target.slide;
-        let Some(function) = self.binary.functions.find(frame.pc.wrapping_sub(slide)) else { return };
+        let Some(function) = self.binary.find(frame.pc.wrapping_sub(slide)) else { return };
         let Some(pc) = scanned_at(&kept.frames, from.1 as usize, &function, slide) else { return };
         // At the entry the first map holds.
         let index = if pc == function.entry {
@@ -237,7 +241,7 @@ impl Stacks<'_> {
             }
         }
         if let Some(data) = self.binary.funcdata(&function, STACK_OBJECTS) {
-            self.taken(data, frame, from.1, taken);
+            self.taken(&function, data, frame, from.1, taken);
         }
     }
 
@@ -247,12 +251,10 @@ impl Stacks<'_> {
     }
 
     /// The variables of a frame whose address is taken: a count, then `runtime.stackObjectRecord`s.
-    fn taken(&self, data: &[u8], frame: &Physical, index: u32, taken: &mut Vec<Taken>) {
+    fn taken(&self, function: &Function<'_>, data: &[u8], frame: &Physical, index: u32, taken: &mut Vec<Taken>) {
         let layouts = &self.binary.layouts;
         let Some(layout) = layouts.get("runtime.stackObjectRecord") else { return };
         let field = |record: &[u8], name: &str| layout.offset(name).and_then(|at| number(record, at as usize));
-        let rodata = layouts.offset("runtime.moduledata", "rodata");
-        let rodata = rodata.and_then(|at| self.binary.elf.word(self.binary.module.address.checked_add(at)?));
         let count = word(data, 0).min(OBJECTS_MAX) as usize;
         let records = data.get(8..).unwrap_or_default().chunks_exact((layout.size as usize).max(4)).take(count);
         for record in records {
@@ -261,8 +263,8 @@ impl Stacks<'_> {
             let base = if offset >= 0 { frame.end.wrapping_add(self.argument_gap()) } else { frame.varp };
             let start = base.wrapping_add_signed(offset);
             let pointers = field(record, "ptrBytes").or_else(|| field(record, "_ptrdata")).unwrap_or(0).cast_signed();
-            let mask = field(record, "gcdataoff").zip(rodata).and_then(|(at, rodata)| {
-                let bytes = self.binary.elf.bytes_from(rodata.checked_add(u64::from(at))?)?;
+            let mask = field(record, "gcdataoff").and_then(|at| {
+                let bytes = self.binary.stack_mask(function, at)?;
                 // A negative number of bytes says that there is a program for the mask.
                 bytes.get(..u32::try_from(pointers).ok()?.div_ceil(64) as usize).map(<[u8]>::to_vec)
             });

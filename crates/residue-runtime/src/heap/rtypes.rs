@@ -117,14 +117,14 @@ pub(crate) enum Map {
 #[derive(Clone, Copy)]
 pub(crate) struct Tables<'a> {
     target: &'a Target,
-    types: (u64, u64),
+    binary: &'a Binary<'a>,
     itab_type: u64,
 }
 
 impl Tables<'_> {
-    /// Whether an address lies among the descriptions of types of the program's file.
+    /// Whether an address lies among the descriptions of types of the program or a plugin.
     pub(crate) fn is_description(self, address: u64) -> bool {
-        (self.types.0..self.types.1).contains(&address)
+        self.binary.types_at(address.wrapping_sub(self.target.slide)).is_some()
     }
 
     /// Whether an address is that of a table of methods: its second word is a type.
@@ -166,10 +166,7 @@ impl<'a> Types<'a> {
 
     /// What tells the first word of an interface from others.
     pub(crate) fn tables(&self) -> Tables<'a> {
-        let (start, end) = self.binary.module.types;
-        let slide = self.target.slide;
-        let types = (start.wrapping_add(slide), end.wrapping_add(slide));
-        Tables { target: self.target, types, itab_type: self.at.itab_type }
+        Tables { target: self.target, binary: self.binary, itab_type: self.at.itab_type }
     }
 
     /// The type that is described at an address.
