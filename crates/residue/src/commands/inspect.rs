@@ -281,7 +281,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         _ => None,
     };
     let target = open(args)?;
-    let binary = Binary::parse(&target.program).map_err(|error| {
+    let binary = residue_runtime::program(&target).map_err(|error| {
         let program = visible(&target.program_path.to_string_lossy());
         Error::failed(error.to_string()).hint(format!("the program is {program}"))
     })?;

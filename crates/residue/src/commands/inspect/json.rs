@@ -22,6 +22,9 @@ struct Document<'a> {
     go_version: &'a str,
     arch: &'static str,
     stripped: bool,
+    /// Those that the process has loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plugins: Vec<PluginJson<'a>>,
     layouts: Layouts<'a>,
     /// What was stopped: `full`, `roots`, `none`; `core` for a core.
     mode: &'static str,
@@ -50,6 +53,13 @@ struct Document<'a> {
     descriptors: Option<Vec<super::fds::FdJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Vec<super::rules::FindingJson<'a>>>,
+}
+
+#[derive(Serialize)]
+struct PluginJson<'a> {
+    path: &'a str,
+    /// Its functions are known.
+    readable: bool,
 }
 
 #[derive(Serialize)]
@@ -163,6 +173,7 @@ pub(super) fn document<'a>(shown: &'a Shown<'_>, view: View) -> impl Serialize +
             || view == View::Defers
                 && (!goroutine.deferred.is_empty() || !goroutine.panics.is_empty() || goroutine.in_deferred.is_some())
     });
+    let plugins = shown.binary.plugins().iter();
     Document {
         schema: VERSION,
         program: shown.target.program_path.to_string_lossy().into_owned(),
@@ -173,6 +184,7 @@ pub(super) fn document<'a>(shown: &'a Shown<'_>, view: View) -> impl Serialize +
         go_version: &shown.report.version,
         arch: shown.binary.elf.arch.name(),
         stripped: shown.binary.is_stripped(),
+        plugins: plugins.map(|plugin| PluginJson { path: &plugin.path, readable: plugin.elf().is_some() }).collect(),
         layouts: Layouts {
             from: match shown.report.basis {
                 residue_gobin::Basis::Dwarf => "dwarf",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use residue_gobin::Plugin;
 use residue_report::{plural, shown as masked, shown_name as visible};
 use residue_runtime::{Deferred, Frame, Goroutine, PanicState, Phase, Status, Word};
 use residue_target::Kind;
@@ -86,6 +87,13 @@ fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let plugins = shown.binary.plugins();
+    if !plugins.is_empty() {
+        let names: BTreeSet<&str> = plugins.iter().map(Plugin::name).filter(|name| !name.is_empty()).collect();
+        let listed: Vec<String> = names.iter().take(LISTED_IN_LINE).map(|name| visible(name)).collect();
+        let more = if names.len() > LISTED_IN_LINE { " · …" } else { "" };
+        writeln!(out, "  plugins      {:<8} {}{more}", grouped(plugins.len()), listed.join(" · "))?;
+    }
     let all = &shown.report.goroutines;
     let system = all.iter().filter(|goroutine| goroutine.role == residue_runtime::Role::System).count();
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
@@ -362,7 +370,7 @@ pub(super) fn word(shown: &Shown<'_>, word: &Word) -> String {
         Word::Zero => "0".to_owned(),
         Word::Number { revealed: None } => "number".to_owned(),
         Word::Number { revealed: Some(number) } => format!("number {number}"),
-        Word::Func(pc) => match shown.binary.functions.find(pc.wrapping_sub(shown.target.slide)) {
+        Word::Func(pc) => match shown.binary.find(pc.wrapping_sub(shown.target.slide)) {
             Some(function) => format!("func {}", function_name(&function.name())),
             None => "func".to_owned(),
         },

@@ -1,0 +1,69 @@
+//! A program that has loaded plugins, looked into from the command line.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::schema;
+use serde_json::{Value, json};
+
+/// The programs are those of the library's test.
+fn build(go: &Go, name: &str, flags: &[&str], to: &Path, folder: &Path) {
+    let source = folder.join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../residue-runtime/tests/programs/{name}.go"));
+    std::fs::create_dir(&source).expect("a folder");
+    std::fs::copy(file, source.join("main.go")).expect("the program is there");
+    std::fs::write(source.join("go.mod"), format!("module example.com/{name}\n\ngo 1.{}\n", go.minor()))
+        .expect("a file");
+    let mut command = go.command(&["build", "-ldflags=-s -w"]);
+    command.args(flags).arg("-o").arg(to).arg(".").current_dir(&source);
+    let output = command.env("CGO_ENABLED", "1").env("GO111MODULE", "on").output().expect("the go command runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn inspect(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_residue")).arg("inspect").args(args).output().expect("residue runs")
+}
+
+fn out(args: &[&str]) -> String {
+    let output = inspect(args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn plugins_are_named_with_what_they_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let go = releases().pop().expect("a release");
+    let file = |name: &str| folder.path().join(name);
+    build(&go, "plugin", &["-buildmode=plugin"], &file("plugin.so"), folder.path());
+    build(&go, "plugin_other", &["-buildmode=plugin"], &file("plugin_other.so"), folder.path());
+    build(&go, "plugin_host", &[], &file("host"), folder.path());
+    let mut running = Running::start(Command::new(file("host")).args([file("plugin.so"), file("plugin_other.so")]));
+    let _stdin = running.stdin();
+    let said = running.lines_until("ready");
+    let pid = running.pid().to_string();
+
+    let summary = out(&[&pid]);
+    assert!(summary.contains("\n  plugins      2        plugin.so · plugin_other.so\n  goroutines "), "{summary}");
+    assert!(summary.lines().next().is_some_and(|line| line.ends_with("nothing odd")), "{summary}");
+    let document: Value = serde_json::from_str(&out(&[&pid, "--format", "json"])).expect("JSON");
+    let plugin = |name: &str| json!({"path": file(name).to_string_lossy(), "readable": true});
+    let mut plugins = document["plugins"].as_array().cloned().unwrap_or_default();
+    plugins.sort_by_key(|plugin| plugin["path"].to_string().len());
+    assert_eq!(plugins, [plugin("plugin.so"), plugin("plugin_other.so")]);
+    let text = include_str!("../../../docs/schema/inspect.schema.json");
+    let mistakes = schema::mistakes(&serde_json::from_str(text).expect("the schema is JSON"), &document);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+
+    let stacks = out(&[&pid, "goroutines", "--group"]);
+    assert!(stacks.contains("example.com/plugin.open") && stacks.contains("example.com/plugin_other.wait"), "{stacks}");
+    let defers = out(&[&pid, "defers"]);
+    assert!(defers.contains(", deferred by example.com/plugin.loop\n"), "{defers}");
+    assert!(defers.contains("panic    *main.failure  active"), "{defers}");
+    let address = said.iter().find_map(|line| line.strip_prefix("object mapped ")).expect("it says where");
+    let why = out(&[&pid, "why", address]);
+    assert!(why.contains("  package variable at plugin.so bss+0x") && why.contains("→ main.mapped"), "{why}");
+}
