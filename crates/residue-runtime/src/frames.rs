@@ -14,7 +14,7 @@ use residue_target::Target;
 use crate::model::{Deferred, Frame, Goroutine, Options, Report, Word};
 use crate::offsets::word;
 use crate::read::{Kept, read_stack};
-use crate::stack::{Copied, Physical, scanned_at};
+use crate::stack::{Copied, Physical, is_return, scanned_at};
 use crate::words::Words;
 use crate::{Error, symbols};
 
@@ -496,7 +496,12 @@ impl View<'_> {
                 _ => {}
             }
         }
-        let stale = values.iter().enumerate().rev().filter(|(_, value)| self.is_return(**value)).take(STALE_MAX);
+        let stale = values
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, value)| is_return(self.words.binary, self.words.slide, **value))
+            .take(STALE_MAX);
         let stale: Vec<(u64, u64)> =
             stale.map(|(index, value)| (end - part.address - (POINTER * index) as u64, *value - 1)).collect();
         let mut frames: BTreeMap<u64, Vec<Frame>> = BTreeMap::new();
@@ -506,36 +511,6 @@ impl View<'_> {
         }
         report.frames.extend(frames);
         dead
-    }
-
-    /// Whether an address is one that a call returns to: it stands behind an instruction that calls.
-    fn is_return(&self, address: u64) -> bool {
-        let pc = address.wrapping_sub(self.words.slide);
-        if !self.words.binary.is_code(pc) {
-            return false;
-        }
-        let Some(function) = self.words.binary.find(pc).filter(|function| function.entry < pc) else {
-            return false;
-        };
-        let binary = self.words.binary;
-        let before = |bytes: u64| pc.checked_sub(bytes).filter(|at| *at >= function.entry);
-        let code = |bytes: u64| before(bytes).and_then(|at| binary.bytes_from(at)?.get(..bytes as usize));
-        match binary.elf.arch {
-            // `call rel32`; `call r/m64`, which is 0xff with 2 in the middle bits of the byte behind it.
-            Arch::Amd64 => {
-                code(5).is_some_and(|code| code[0] == 0xe8)
-                    || [2, 3, 4, 6, 7].into_iter().any(|len| {
-                        code(len).is_some_and(|code| {
-                            let code = if code[0] & 0xf0 == 0x40 { &code[1..] } else { code };
-                            code.len() >= 2 && code[0] == 0xff && code[1] & 0x38 == 0x10
-                        })
-                    })
-            }
-            // `bl`; `blr`.
-            Arch::Arm64 => code(4)
-                .and_then(|code| number(code, 0))
-                .is_some_and(|code| code & 0xfc00_0000 == 0x9400_0000 || code & 0xffff_fc1f == 0xd63f_0000),
-        }
     }
 }
 

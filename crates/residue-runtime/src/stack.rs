@@ -256,3 +256,32 @@ pub(crate) fn not_pending<'s>(frame: &'s Physical, stack: &'s Copied) -> impl It
         .filter(move |(index, _)| !pending.iter().any(|(other, _)| other == index))
         .filter_map(|(_, slot)| stack.slice(frame.varp.checked_sub(*slot)?, 8).map(|bytes| word(bytes, 0)))
 }
+
+/// Whether an address is one that a call returns to: it stands behind an instruction that calls.
+pub(crate) fn is_return(binary: &Binary<'_>, slide: u64, address: u64) -> bool {
+    let pc = address.wrapping_sub(slide);
+    if !binary.is_code(pc) {
+        return false;
+    }
+    let Some(function) = binary.find(pc).filter(|function| function.entry < pc) else {
+        return false;
+    };
+    let before = |bytes: u64| pc.checked_sub(bytes).filter(|at| *at >= function.entry);
+    let code = |bytes: u64| before(bytes).and_then(|at| binary.bytes_from(at)?.get(..bytes as usize));
+    match binary.elf.arch {
+        // `call rel32`; `call r/m64`, which is 0xff with 2 in the middle bits of the byte behind it.
+        Arch::Amd64 => {
+            code(5).is_some_and(|code| code[0] == 0xe8)
+                || [2, 3, 4, 6, 7].into_iter().any(|len| {
+                    code(len).is_some_and(|code| {
+                        let code = if code[0] & 0xf0 == 0x40 { &code[1..] } else { code };
+                        code.len() >= 2 && code[0] == 0xff && code[1] & 0x38 == 0x10
+                    })
+                })
+        }
+        // `bl`; `blr`.
+        Arch::Arm64 => code(4)
+            .and_then(|code| code.try_into().ok().map(u32::from_le_bytes))
+            .is_some_and(|code| code & 0xfc00_0000 == 0x9400_0000 || code & 0xffff_fc1f == 0xd63f_0000),
+    }
+}

@@ -130,7 +130,7 @@ impl Heap<'_> {
     }
 
     /// How an object with a function stands, and the root that leads to it.
-    fn state(&self, special: &Special, kind: NoteKind, visits: &mut usize) -> (State, Option<From>) {
+    pub(super) fn state(&self, special: &Special, kind: NoteKind, visits: &mut usize) -> (State, Option<From>) {
         let object = special.object;
         let tiny = || {
             let span = self.spans.span_of(object).map(|(span, _)| span);
@@ -192,6 +192,11 @@ impl Heap<'_> {
             name(value, first).or_else(|| name(first, self.target.word(first)?))
         });
         Some(inner.last().unwrap_or(outer))
+    }
+
+    /// The function that a closure in a queue or of a cleanup calls.
+    pub(super) fn called(&self, closure: u64) -> Option<String> {
+        self.cleanup_name(closure, &mut FxHashMap::default())
     }
 
     /// What waits in the queues, by function.
@@ -276,7 +281,7 @@ pub(super) fn cleanup_loops(
 }
 
 /// The goroutines that call finalizers and cleanups, and what they do.
-fn runners(report: &Report) -> Vec<Runner> {
+pub(super) fn runners(report: &Report) -> Vec<Runner> {
     let mut found = Vec::new();
     for goroutine in &report.goroutines {
         let entry = goroutine.entry.and_then(|pc| report.at(pc).last()).map_or("", |frame| &*frame.function);

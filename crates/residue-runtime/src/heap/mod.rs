@@ -11,6 +11,8 @@ mod finalizers;
 mod frozen;
 mod globals;
 mod graph;
+mod hints;
+mod incarnation;
 mod names;
 mod offsets;
 mod overlay;
@@ -23,6 +25,7 @@ mod rtypes;
 mod scan;
 mod spans;
 mod specials;
+mod unheld;
 mod why;
 mod written;
 
@@ -44,6 +47,7 @@ use finalizers::Queues;
 use frozen::{Frozen, Rest};
 use globals::{Finder, Variables};
 use graph::{Graph, Shape};
+pub use incarnation::{Incarnation, Sameness};
 use offsets::Offsets;
 use overlay::{Recorded, Recorder};
 pub use paths::{RetainedPath, RetainedPaths};
@@ -58,6 +62,7 @@ use rtypes::{Leads, Types};
 use scan::Scanner;
 use spans::{Marked, Span, Spans};
 use specials::{Noted, Special};
+pub use unheld::{Hint, HintPlace, Hints, Unheld, Wait};
 
 /// Nothing is mapped below.
 const ADDRESS_MIN: u64 = 4096;
@@ -274,6 +279,7 @@ impl<'a> Heap<'a> {
                 roots.push(Root { object, from, precise: true });
             }
         }
+        let before_queues = roots.len();
         for (entries, is_cleanup) in [(&self.queues.finalizers, false), (&self.queues.cleanups, true)] {
             for (number, entry) in (0..).zip(entries) {
                 let from = if is_cleanup { From::QueuedCleanup(number) } else { From::Queued(number) };
@@ -288,7 +294,10 @@ impl<'a> Heap<'a> {
         self.spread_from_variables();
         self.graph.spread(&self.spans, &mut self.types, self.target);
         self.graph.find_maps(&self.spans, &self.types);
-        self.reach.from(&self.graph, &self.roots, 0);
+        // What waits in a queue is told so only when nothing else keeps it, however long the way.
+        let (others, queued) = self.roots.split_at(before_queues);
+        self.reach.from(&self.graph, others, 0);
+        self.reach.from(&self.graph, queued, before_queues as u32);
         self.weaker_roots();
         // Of dead objects that aren't swept yet, what they led to may be gone; of others it can't be.
         let dangling = self.graph.dangling.iter().filter(|object| self.reach.parent(**object).is_some()).count();
@@ -466,6 +475,7 @@ fn data_of(mappings: &[Mapping]) -> Vec<(u64, u64)> {
 
 /// Bytes that a target can have in its heap: what it had mapped, and room to grow since.
 fn mapped_bytes(target: &Target) -> u64 {
-    let mapped = target.mappings().iter().filter(|mapping| mapping.writable);
+    let mapped = target.mappings_now();
+    let mapped = mapped.iter().filter(|mapping| mapping.writable);
     mapped.map(|mapping| mapping.end.saturating_sub(mapping.start)).fold(1 << 26, u64::saturating_add).saturating_mul(2)
 }

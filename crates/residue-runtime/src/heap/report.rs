@@ -217,6 +217,8 @@ pub struct Why {
     pub holdings: Vec<Holding>,
     /// Ways that are not listed.
     pub more: usize,
+    /// Where the only object that was asked for waits, if no root keeps it.
+    pub unheld: Option<Box<super::Unheld>>,
 }
 
 /// Objects that are kept in the same way.

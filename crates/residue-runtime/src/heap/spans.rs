@@ -388,8 +388,12 @@ impl Spans {
     }
 
     pub(crate) fn is_allocated(&self, span: &Span, index: u32) -> bool {
-        let bit = self.bits.get((span.bits + index / 8) as usize).is_some_and(|byte| byte >> (index % 8) & 1 != 0);
-        index < span.free_index || bit
+        index < span.free_index || self.was_swept_over(span, index)
+    }
+
+    /// Whether an object was there when its span was swept the last time.
+    pub(crate) fn was_swept_over(&self, span: &Span, index: u32) -> bool {
+        self.bits.get((span.bits + index / 8) as usize).is_some_and(|byte| byte >> (index % 8) & 1 != 0)
     }
 
     /// The numbers of a span's allocated objects, in the span.

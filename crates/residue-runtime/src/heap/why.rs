@@ -335,7 +335,7 @@ impl Heap<'_> {
     }
 
     /// The first word of an object that leads to another, counted in bytes.
-    fn word_to(&mut self, from: u32, to: u32) -> Option<u64> {
+    pub(super) fn word_to(&mut self, from: u32, to: u32) -> Option<u64> {
         struct First<'s> {
             spans: &'s super::Spans,
             to: u32,
@@ -359,7 +359,7 @@ impl Heap<'_> {
     }
 
     /// A part of an object, as one would write it.
-    fn field(&self, object: u32, offset: u64) -> String {
+    pub(super) fn field(&self, object: u32, offset: u64) -> String {
         match self.graph.shape(object).map(|(shape, _)| shape) {
             Some(Shape::Of(kind)) => {
                 let size = self.types.size(kind).filter(|size| *size > 0).unwrap_or(u64::MAX);
