@@ -6,8 +6,32 @@ use std::path::Path;
 
 /// Descriptors that are looked at, at most: the kernel's own limit (`fs.nr_open`) is a million by default.
 const DESCRIPTORS_MAX: usize = 1 << 20;
-/// What an eBPF object is called in `fdinfo`.
-const IDS: [&str; 4] = ["map_id", "prog_id", "link_id", "btf_id"];
+/// What an eBPF object is called in `fdinfo`. Links first: they tell their program, and some their map, too.
+const IDS: [&str; 4] = ["link_id", "map_id", "prog_id", "btf_id"];
+
+/// How it may be used (`O_ACCMODE` and its values), the same on all machines.
+const ACCESS: u32 = 3;
+/// Flags by their numbers (`include/uapi/asm-generic/fcntl.h` of the kernel); `O_SYNC` contains `O_DSYNC`, `O_TMPFILE`
+/// `O_DIRECTORY`, so that the larger ones come first.
+const FLAGS: [(u32, &str); 9] = [
+    (0o4_010_000, "O_SYNC"),
+    (0o20_000_000 | DIRECTORY, "O_TMPFILE"),
+    (0o2000, "O_APPEND"),
+    (0o4000, "O_NONBLOCK"),
+    (0o10_000, "O_DSYNC"),
+    (0o20_000, "O_ASYNC"),
+    (0o1_000_000, "O_NOATIME"),
+    (0o2_000_000, "O_CLOEXEC"),
+    (0o10_000_000, "O_PATH"),
+];
+/// Those that have numbers of their own on some machines (`arch/arm64/include/uapi/asm/fcntl.h`): here those of the machine
+/// that this runs on, which is the one that the process runs on.
+const DIRECTORY: u32 = if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
+const OWN_FLAGS: [(u32, &str); 4] = if cfg!(target_arch = "aarch64") {
+    [(DIRECTORY, "O_DIRECTORY"), (0o100_000, "O_NOFOLLOW"), (0o200_000, "O_DIRECT"), (0o400_000, "O_LARGEFILE")]
+} else {
+    [(DIRECTORY, "O_DIRECTORY"), (0o400_000, "O_NOFOLLOW"), (0o40_000, "O_DIRECT"), (0o100_000, "O_LARGEFILE")]
+};
 
 /// An open descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +58,25 @@ impl Descriptor {
             None => "other",
         }
     }
+
+    /// The names of its flags, the way it may be used first; none when they aren't known. What has no name here is left out.
+    pub fn flag_names(&self) -> Vec<&'static str> {
+        let Some(flags) = self.flags else { return Vec::new() };
+        let mut rest = flags & !ACCESS;
+        let mut names = vec![match flags & ACCESS {
+            0 => "O_RDONLY",
+            1 => "O_WRONLY",
+            2 => "O_RDWR",
+            _ => "O_NOACCESS",
+        }];
+        for (bits, name) in FLAGS.into_iter().chain(OWN_FLAGS) {
+            if rest & bits == bits {
+                rest &= !bits;
+                names.push(name);
+            }
+        }
+        names
+    }
 }
 
 /// Reads all descriptors, by number. Those that were closed meanwhile are left out.
@@ -57,4 +100,24 @@ pub(crate) fn read(pid: u32) -> std::io::Result<Vec<Descriptor>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_names() {
+        let named = |flags: u32| {
+            let descriptor = Descriptor { number: 3, link: String::new(), flags: Some(flags), id: None };
+            descriptor.flag_names().join("|")
+        };
+        assert_eq!(named(0), "O_RDONLY");
+        assert_eq!(named(0o2_000_002), "O_RDWR|O_CLOEXEC");
+        assert_eq!(named(0o6001), "O_WRONLY|O_APPEND|O_NONBLOCK");
+        assert_eq!(named(0o4_010_000), "O_RDONLY|O_SYNC");
+        assert_eq!(named(0o20_000_002 | DIRECTORY), "O_RDWR|O_TMPFILE");
+        assert_eq!(named(DIRECTORY), "O_RDONLY|O_DIRECTORY");
+        assert_eq!(named(1 << 31), "O_RDONLY");
+    }
 }

@@ -214,6 +214,18 @@ impl Target {
         }
     }
 
+    /// Whether the process is there still and runs the same program; a core stays what it is.
+    ///
+    /// # Errors
+    /// It isn't so.
+    pub fn is_same(&self) -> Result<(), Error> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => live.is_same(),
+            Source::Core(_) => Ok(()),
+        }
+    }
+
     /// Now, on the clock that Go's runtime uses (`CLOCK_MONOTONIC`, in nanoseconds). For a core there is no now.
     pub fn now(&self) -> Option<u64> {
         match &self.source {

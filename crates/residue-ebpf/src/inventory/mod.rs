@@ -123,6 +123,26 @@ pub fn read(_options: Options) -> Result<Inventory, Error> {
     Err(Error::Unsupported)
 }
 
+/// Reads pins alone: what is pinned, and what is hidden. Nothing else is asked of the kernel.
+///
+/// # Errors
+/// The system isn't Linux. What may not be read is told by [`Inventory::hidden`].
+#[cfg(target_os = "linux")]
+pub fn pins() -> Result<Inventory, Error> {
+    let mut inventory = Inventory::new(Method::Fdinfo);
+    pins::read(&mut inventory, &objects::Lengths::default());
+    Ok(inventory)
+}
+
+/// As on Linux, which this isn't.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn pins() -> Result<Inventory, Error> {
+    Err(Error::Unsupported)
+}
+
 /// Leaves out what this process made in order to look.
 #[cfg(target_os = "linux")]
 fn forget(inventory: &mut Inventory, object: ObjectId) {

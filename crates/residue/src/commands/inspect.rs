@@ -9,15 +9,19 @@ mod json;
 mod object;
 mod panics;
 mod picture;
+mod pins;
 mod pprof;
 pub(crate) mod rules;
 mod stack;
 mod text;
 mod tui;
+mod unheld;
+mod watch;
 mod why;
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 use residue_gobin::{Basis, Binary};
@@ -48,6 +52,7 @@ Examples:
   residue inspect 812 finalizers             what is to be called when objects die, and why it isn't
   residue inspect 812 why main.Session       what keeps these objects alive
   residue inspect 812 why '*os.File' --format svg >why.svg
+  residue inspect 812 why fd:17 --watch      how it is kept until it is closed
   gcore 812 && residue inspect core.812      without stopping it for longer than the core takes
 
 Exit codes: 0 looked into, 2 wrong usage, 3 it could not be looked into.";
@@ -75,6 +80,18 @@ pub(crate) struct InspectArgs {
     /// Show goroutines with equal stacks, or equal panics, together
     #[arg(long)]
     group: bool,
+
+    /// Of `why`: look again and again, tell when what keeps it changes, and how it was kept last before it went; ends with ^C
+    #[arg(long)]
+    watch: bool,
+
+    /// With --watch: how long from one look to the next (default: 2s)
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = super::trace::time::parse)]
+    interval: Option<Duration>,
+
+    /// With --watch: end after so long: 30s, 5m, 1h
+    #[arg(long = "for", value_name = "TIME", requires = "watch", value_parser = super::trace::time::parse)]
+    duration: Option<Duration>,
 
     #[command(flatten)]
     filter: Filter,
@@ -142,6 +159,8 @@ impl View {
 enum Format {
     Text,
     Json,
+    /// With `why --watch`: an object a line for each change
+    Jsonl,
     /// A profile that `go tool pprof` opens: of `goroutines`; of `heap` what the program was sampled to allocate, and with
     /// `--retained` what is retained by which way
     Pprof,
@@ -263,8 +282,14 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     if args.retained && args.view != View::Heap {
         return Err(Error::usage("--retained belongs to the view `heap`"));
     }
+    if args.format == Format::Jsonl && !args.watch {
+        return Err(Error::usage("--format jsonl is for `why --watch`; --format json is for one look"));
+    }
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::usage("--reveal shows texts only on a terminal").hint("what goes into a file stays there"));
+    }
+    if args.watch {
+        return watch::run(args, terminal);
     }
     if args.view == View::Tui {
         return tui::run(args);
@@ -298,9 +323,9 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         (residue_runtime::inspect(&target, &binary, &options).map_err(failed)?, None)
     };
     let mut answer = match (&mut heap, args.view) {
-        (Some(heap), View::Why) => Answer::Why(why::ask(heap, args.what.as_deref())?),
+        (Some(heap), View::Why) => Answer::Why(why::ask(heap, &report, args.what.as_deref())?),
         (Some(heap), View::Object) => Answer::Object(object::ask(heap, args.what.as_deref())?),
-        (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?),
+        (Some(heap), View::Fds) => Answer::Fds(fds::ask(&target, heap)?.with_pins()),
         (Some(heap), View::Heap) if args.format == Format::Pprof && args.retained => {
             Answer::RetainedPaths(heap.retained_paths())
         }
@@ -328,7 +353,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         evidence::save(&shown, args.view, Path::new(&args.target), path)?;
     }
     output::stdout(|out| match args.format {
-        Format::Json => json::write(&shown, args.view, out),
+        Format::Json | Format::Jsonl => json::write(&shown, args.view, out),
         Format::Text => text::write(&shown, args.view, &args.target, out),
         Format::Pprof => match &answer {
             Answer::Profile(profile) => heap::pprof(profile, &shown.how(), out),

@@ -10,7 +10,7 @@ mod record;
 mod sources;
 mod stream;
 mod text;
-mod time;
+pub(super) mod time;
 mod watch;
 
 use std::path::PathBuf;

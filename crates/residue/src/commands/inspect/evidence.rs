@@ -127,7 +127,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A time as RFC 3339 has it, of seconds since 1970.
-fn utc(seconds: u64) -> String {
+pub(super) fn utc(seconds: u64) -> String {
     let date = Date::from_unix_days(u32::try_from(seconds / 86_400).unwrap_or(0));
     let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{date}T{hours:02}:{minutes:02}:{seconds:02}Z")

@@ -8,6 +8,7 @@ use residue_runtime::heap::{Heap, Holder};
 use residue_target::{Descriptor, Target};
 use serde::Serialize;
 
+use super::pins::{self, Pins};
 use crate::error::Error;
 use crate::figures::grouped;
 
@@ -22,12 +23,14 @@ pub(super) struct Table {
     rows: Vec<Row>,
     /// The kernel's table was read; of a core there is none.
     pub(super) live: bool,
+    /// What is pinned, where that was asked for and there are eBPF objects among the descriptors.
+    pub(super) pins: Option<Pins>,
 }
 
-struct Row {
-    number: u32,
-    descriptor: Option<Descriptor>,
-    holders: Vec<Holder>,
+pub(super) struct Row {
+    pub(super) number: u32,
+    pub(super) descriptor: Option<Descriptor>,
+    pub(super) holders: Vec<Holder>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +40,8 @@ pub(super) struct FdJson<'a> {
     link: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flags: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flag_names: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<IdJson>,
     holders: Vec<HolderJson<'a>>,
@@ -86,10 +91,20 @@ pub(super) fn ask(target: &Target, heap: &mut Heap<'_>) -> Result<Table, Error> 
             row.holders.retain(|holder| holder.sure);
         }
     }
-    Ok(Table { rows, live })
+    Ok(Table { rows, live, pins: None })
 }
 
 impl Table {
+    /// Finds out what of the eBPF objects is pinned.
+    pub(super) fn with_pins(mut self) -> Self {
+        self.pins = pins::find(&self.rows);
+        self
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// Descriptors by kind, the most numerous first.
     pub(super) fn kinds(&self) -> Vec<(String, usize)> {
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
@@ -128,7 +143,7 @@ impl Table {
 }
 
 /// `os.file ← os.File ← main.Session ← package variable main.registry`.
-fn chain(holder: &Holder) -> String {
+pub(super) fn chain(holder: &Holder) -> String {
     let kind = holder.kind.as_deref().unwrap_or("object of unknown type");
     let mut text = visible(kind);
     for above in &holder.above {
@@ -148,12 +163,13 @@ pub(super) fn json(table: &Table) -> Vec<FdJson<'_>> {
     table.rows.iter().map(row_json).collect()
 }
 
-fn row_json(row: &Row) -> FdJson<'_> {
+pub(super) fn row_json(row: &Row) -> FdJson<'_> {
     let descriptor = row.descriptor.as_ref();
     FdJson {
         fd: row.number,
         link: descriptor.map(|descriptor| &*descriptor.link),
         flags: descriptor.and_then(|descriptor| descriptor.flags),
+        flag_names: descriptor.map(Descriptor::flag_names).unwrap_or_default(),
         id: descriptor.and_then(|descriptor| descriptor.id).map(|(kind, id)| IdJson { kind, id }),
         holders: row.holders.iter().map(holder_json).collect(),
     }
@@ -196,7 +212,7 @@ pub(super) fn text(table: &Table, listed: usize, out: &mut dyn Write) -> io::Res
             writeln!(out, "    … {} more", grouped(numbers.len() - listed))?;
         }
     }
-    Ok(())
+    table.pins.as_ref().map_or(Ok(()), |pins| pins::text(pins, &table.rows, listed, out))
 }
 
 fn line(row: &Row) -> String {

@@ -41,7 +41,7 @@ struct KeptJson {
 }
 
 #[derive(Serialize)]
-struct RunnerJson {
+pub(super) struct RunnerJson {
     goroutine: u64,
     kind: &'static str,
     blocked: bool,
@@ -64,20 +64,23 @@ pub(super) fn json(shown: &Shown<'_>, heap: &Heap<'_>) -> FinalizersJson {
         kept_by: group.kept_by.into_iter().map(|(root, objects)| KeptJson { root, objects }).collect(),
         example: format!("{:#x}", group.example),
     };
-    let runner = |runner: Runner| RunnerJson {
+    FinalizersJson {
+        groups: found.groups.into_iter().map(group).collect(),
+        queued: found.queued,
+        queued_cleanups: found.queued_cleanups,
+        cleanups_run: found.cleanups_run,
+        runners: found.runners.into_iter().map(runner_json).collect(),
+    }
+}
+
+pub(super) fn runner_json(runner: Runner) -> RunnerJson {
+    RunnerJson {
         goroutine: runner.goroutine,
         kind: if runner.finalizers { "finalizer" } else { "cleanup" },
         blocked: runner.blocked,
         calls: runner.calls,
         wait_reason: runner.wait_reason,
         waiting_ms: runner.waiting.map(|waiting| waiting.as_millis()),
-    };
-    FinalizersJson {
-        groups: found.groups.into_iter().map(group).collect(),
-        queued: found.queued,
-        queued_cleanups: found.queued_cleanups,
-        cleanups_run: found.cleanups_run,
-        runners: found.runners.into_iter().map(runner).collect(),
     }
 }
 
@@ -154,7 +157,7 @@ fn group_text(group: &Group, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "              for example {:#x}", group.example)
 }
 
-fn runner_line(runner: &Runner) -> String {
+pub(super) fn runner_line(runner: &Runner) -> String {
     let what = if runner.finalizers { "finalizers" } else { "cleanups" };
     let Some(calls) = &runner.calls else { return format!("goroutine {} calls {what}: idle", runner.goroutine) };
     let place = runner.place.as_ref().map(|(file, line)| format!(" at {}:{line}", visible(file))).unwrap_or_default();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Answer, Shown, View, missing, raised_at};
 
 /// Changes when what is there changes its meaning.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -51,6 +51,8 @@ struct Document<'a> {
     object: Option<super::object::ObjectJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     descriptors: Option<Vec<super::fds::FdJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ebpf: Option<super::pins::EbpfJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Vec<super::rules::FindingJson<'a>>>,
 }
@@ -223,6 +225,10 @@ pub(super) fn document<'a>(shown: &'a Shown<'_>, view: View) -> impl Serialize +
         },
         descriptors: match shown.answer {
             Answer::Fds(table) => Some(super::fds::json(table)),
+            _ => None,
+        },
+        ebpf: match shown.answer {
+            Answer::Fds(table) => table.pins.as_ref().map(|pins| super::pins::json(pins, table.rows())),
             _ => None,
         },
         findings: match shown.answer {

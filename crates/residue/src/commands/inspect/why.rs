@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use residue_report::{plural, shown_name as visible};
+use residue_runtime::Report;
 use residue_runtime::heap::{Heap, Holding, RetentionPath, Step, Why};
 use serde::Serialize;
 
+use super::unheld::{self, UnheldJson};
 use crate::error::Error;
 use crate::figures::{bytes, grouped};
 
@@ -19,6 +21,8 @@ pub(super) struct WhyJson<'a> {
     unreachable: u64,
     holdings: Vec<HoldingJson<'a>>,
     more: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unheld: Option<UnheldJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -50,22 +54,57 @@ struct StepJson<'a> {
     internal: bool,
 }
 
-/// Asks the heap.
-pub(super) fn ask(heap: &mut Heap<'_>, what: Option<&str>) -> Result<Why, Error> {
-    let Some(what) = what else {
-        return Err(
-            Error::usage("why what?").hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)")
-        );
-    };
-    let objects = match what.strip_prefix("fd:").map(str::parse) {
-        Some(Ok(number)) => heap.objects_of_descriptor(number),
-        Some(Err(_)) => return Err(Error::usage("a descriptor is a number").hint("fd:17")),
-        None => heap.objects_of(what),
-    };
-    if objects.is_empty() {
-        return Err(nothing(heap, what));
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked<'w> {
+    /// The object at an address.
+    Address(u64),
+    /// The objects that hold a descriptor.
+    Descriptor(u32),
+    /// The objects of a type.
+    Type(&'w str),
+}
+
+impl<'w> Asked<'w> {
+    pub(super) fn of(what: Option<&'w str>) -> Result<Self, Error> {
+        let Some(what) = what else {
+            return Err(Error::usage("why what?")
+                .hint("an address (0xc000012340), a type (main.Session) or a descriptor (fd:17)"));
+        };
+        if let Some(number) = what.strip_prefix("fd:") {
+            let wrong = |_| Error::usage("a descriptor is a number").hint("fd:17");
+            return number.parse().map(Self::Descriptor).map_err(wrong);
+        }
+        let address = what.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        Ok(address.map_or(Self::Type(what), Self::Address))
     }
-    Ok(heap.why(&objects))
+
+    /// The objects.
+    pub(super) fn objects(self, heap: &mut Heap<'_>) -> Vec<u32> {
+        match self {
+            Self::Address(address) => heap.objects_at(std::iter::once(address)),
+            Self::Descriptor(number) => heap.objects_of_descriptor(number),
+            Self::Type(name) => heap.objects_of(name),
+        }
+    }
+}
+
+/// Asks the heap.
+pub(super) fn ask(heap: &mut Heap<'_>, report: &Report, what: Option<&str>) -> Result<Why, Error> {
+    let objects = Asked::of(what)?.objects(heap);
+    if objects.is_empty() {
+        return Err(nothing(heap, what.unwrap_or_default()));
+    }
+    Ok(told(heap, report, &objects))
+}
+
+/// What keeps objects, and what the only one waits for if nothing does.
+pub(super) fn told(heap: &mut Heap<'_>, report: &Report, objects: &[u32]) -> Why {
+    let mut why = heap.why(objects);
+    if let [object] = objects {
+        why.unheld = heap.unheld(*object, report).map(Box::new);
+    }
+    why
 }
 
 /// There is nothing that was asked about.
@@ -105,6 +144,7 @@ pub(super) fn json(why: &Why) -> WhyJson<'_> {
         unreachable: why.unreachable,
         holdings: holdings.collect(),
         more: why.more,
+        unheld: why.unheld.as_deref().map(unheld::json),
     }
 }
 
@@ -121,7 +161,9 @@ fn step_json(step: &Step) -> StepJson<'_> {
 
 pub(super) fn text(why: &Why, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  {}, {}", plural(why.objects as usize, "object"), bytes(why.bytes))?;
-    if why.unreachable > 0 {
+    if let Some(unheld) = &why.unheld {
+        unheld::text(unheld, out)?;
+    } else if why.unreachable > 0 {
         let count = grouped(why.unreachable as usize);
         writeln!(out, "  {count} of them: nothing leads there any more; the next collection finds them")?;
     }
@@ -131,6 +173,9 @@ pub(super) fn text(why: &Why, out: &mut dyn Write) -> io::Result<()> {
     }
     if why.more > 0 {
         writeln!(out, "\n… and {} kept in other ways", why.more)?;
+    }
+    if let Some(unheld) = &why.unheld {
+        unheld::hints(unheld, out)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `30s`, `5m`, `1h`, `250ms`.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(in crate::commands) fn parse(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     let found = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *ms)));
     match found.and_then(|(number, ms)| number.checked_mul(ms)).filter(|ms| *ms > 0) {

@@ -66,6 +66,7 @@ impl Snapshot<'_> {
             Place::Finalizers => self.written(finalizers::text)?,
             Place::Descriptors => {
                 let table = fds::ask(self.shown.target, &mut self.heap).map_err(|error| error.message().to_owned())?;
+                let table = table.with_pins();
                 self.written(|_, _, out| fds::text(&table, usize::MAX, out))?
             }
             Place::Help => Page {
@@ -75,7 +76,7 @@ impl Snapshot<'_> {
             Place::Goroutine(id) => self.goroutine(*id)?,
             Place::Alike(id) => self.alike(*id)?,
             Place::Why(what) => {
-                let why = why::ask(&mut self.heap, Some(what)).map_err(|error| said(&error))?;
+                let why = why::ask(&mut self.heap, self.shown.report, Some(what)).map_err(|error| said(&error))?;
                 let mut page = self.written(|_, _, out| why::text(&why, out))?;
                 page.title = format!("why is {} alive?", visible(what));
                 page
