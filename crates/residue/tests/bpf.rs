@@ -120,6 +120,37 @@ fn holders(folder: &Path) -> (Held, BTreeMap<String, Made>) {
     (held, made)
 }
 
+/// `residue inspect PID fds` tells the same pins, beside descriptors that no Go object holds.
+fn beside_descriptors(held: &Held, made: &BTreeMap<String, Made>, paths: &[&str]) {
+    let inspect = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
+        let pid = held.running.pid().to_string();
+        out(&command.args(["inspect", &pid, "fds", "--format", format]).output().expect("residue runs"))
+    };
+    let document: Value = serde_json::from_str(&inspect("json")).expect("JSON");
+    let schema = include_str!("../../../docs/schema/inspect.schema.json");
+    let mistakes = schema::mistakes(&serde_json::from_str(schema).expect("the schema is JSON"), &document);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    let objects = document["ebpf"]["objects"].as_array().expect("a list");
+    let find = |one: &Made| {
+        let found = objects.iter().find(|object| object["kind"] == *one.kind && object["id"] == one.id);
+        found.unwrap_or_else(|| panic!("no {} {}: {objects:#?}", one.kind, one.id))
+    };
+    let pinned = find(&made["pinned"]);
+    let pins: Vec<&str> =
+        pinned["pins"].as_array().expect("a list").iter().filter_map(|pin| pin["path"].as_str()).collect();
+    assert_eq!(pins, paths, "{pinned:#}");
+    assert_eq!(pinned["descriptors"][0]["fd"], made["pinned"].number("fd"), "{pinned:#}");
+    assert_eq!(find(&made["shared"])["descriptors"].as_array().map(Vec::len), Some(2), "dup makes a second one");
+    // A link's descriptor tells its program too.
+    let raw = find(&made["raw"]);
+    assert_eq!(raw["descriptors"][0]["fd"], made["raw"].number("fd"), "{raw:#}");
+    let text = inspect("text");
+    let lines = format!("\n    pin  {}  (in the mount namespace of process ", paths[0]);
+    assert!(text.contains(&lines) && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("no Go object known\n"), "{text}");
+}
+
 /// What the references of an object have to be, by the name of the way.
 const EQUATIONS: &[(&str, &[(&str, u64)])] = &[
     ("file", &[("files", 1)]),
@@ -209,6 +240,7 @@ fn every_reference_is_explained() {
     let dir = made["pinned"].fact("dir");
     assert_eq!(paths, [format!("{dir}/a pin\\x1b[31m"), format!("{dir}/same")]);
     assert!(pins.iter().all(|pin| pin["namespace_pid"].is_u64()), "{pins:?}");
+    beside_descriptors(&held, &made, &paths);
     // Who it is.
     let process = document["processes"].as_array().and_then(|list| list.iter().find(|one| one["pid"] == pid));
     let process = process.expect("the program holds something");

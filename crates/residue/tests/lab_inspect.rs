@@ -9,8 +9,10 @@
 )]
 
 use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use residue_testkit::go::Running;
 use serde::Deserialize;
@@ -41,8 +43,45 @@ fn lab() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab")
 }
 
+/// How long a program may take to end when it is told to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A program, which is told to end: some have a file system to unmount.
+struct Held {
+    running: Running,
+    /// What it said before its evidence.
+    said: Vec<String>,
+}
+
+impl Deref for Held {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.running
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        let since = Instant::now();
+        while told.as_ref().is_ok_and(std::process::ExitStatus::success)
+            && since.elapsed() < PATIENCE
+            && self.is_alive()
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 /// Builds and runs a variant until its load is over; none when the machine doesn't allow it.
-fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Running> {
+fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Held> {
     let program = folder.join(format!("{name}-{variant}"));
     let source = format!("./scenarios/{name}/{variant}");
     let mut build = Command::new("go");
@@ -50,13 +89,18 @@ fn held(name: &str, variant: &str, requests: u32, folder: &Path) -> Option<Runni
     let output = output.expect("`go` on PATH");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let arguments = ["-requests", &requests.to_string(), "-hold"].map(str::to_owned);
-    let mut running = Running::start(Command::new(&program).args(arguments));
-    let evidence = running.line();
-    if evidence.is_none() {
-        assert_eq!(running.code(), Some(NOT_PERMITTED), "{name}/{variant} ended without evidence");
-        return None;
+    let mut running = Running::start(Command::new(&program).args(arguments).env("TMPDIR", folder));
+    let mut said = Vec::new();
+    loop {
+        match running.line() {
+            Some(line) if line.starts_with("evidence: ") => return Some(Held { running, said }),
+            Some(line) => said.push(line),
+            None => {
+                assert_eq!(running.code(), Some(NOT_PERMITTED), "{name}/{variant} ended without evidence");
+                return None;
+            }
+        }
     }
-    Some(running)
 }
 
 /// What a view says of a program.
@@ -135,5 +179,57 @@ fn stacks_show_what_returned_calls_have_left() {
         assert_eq!(closure["lives"], "frame", "{document:#}");
         let captured = &closure["captured"][0]["words"][0];
         assert_eq!((&captured["kind"], &captured["len"]), (&"text".into(), &23.into()), "{document:#}");
+    }
+}
+
+/// Each tenant's map, as the program says: path, id, descriptor, and the object that the library has for it.
+#[test]
+fn pins_stand_beside_descriptors_and_what_holds_them() {
+    const REQUESTS: u32 = 20;
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    for variant in ["leaky", "fixed"] {
+        let Some(running) = held("ebpf-map-pinned-tenants", variant, REQUESTS, folder.path()) else {
+            eprintln!("pins/{variant}: NOT TESTED, this machine does not permit it");
+            continue;
+        };
+        let document = inspect(&running, &["fds"]);
+        let said: Vec<Vec<&str>> = running
+            .said
+            .iter()
+            .map(|line| line.split(' ').filter_map(|word| Some(word.split_once('=')?.1)).collect())
+            .collect();
+        // Two more for warming up.
+        assert_eq!(said.len(), REQUESTS as usize + 2, "{:?}", running.said);
+        if variant == "fixed" {
+            assert_eq!(document["ebpf"], Value::Null, "{document:#}");
+            continue;
+        }
+        let objects = document["ebpf"]["objects"].as_array().expect("objects");
+        assert_eq!(objects.len(), said.len(), "{document:#}");
+        for tenant in &said {
+            let [path, map, fd, _] = tenant[..] else { panic!("{tenant:?}") };
+            let found = objects.iter().find(|object| object["kind"] == "map" && object["id"].to_string() == map);
+            let found = found.unwrap_or_else(|| panic!("no map {map}: {document:#}"));
+            assert_eq!(found["pins"], serde_json::json!([{"path": path}]), "{found:#}");
+            let descriptors = found["descriptors"].as_array().expect("descriptors");
+            assert_eq!(descriptors.len(), 1, "{found:#}");
+            let descriptor = &descriptors[0];
+            assert_eq!(descriptor["fd"].to_string(), fd, "{found:#}");
+            assert_eq!(descriptor["flag_names"], serde_json::json!(["O_RDWR", "O_CLOEXEC"]), "{found:#}");
+            let holder = &descriptor["holders"][0];
+            assert_eq!((&holder["type"], &holder["above"][0]), (&"sys.FD".into(), &"ebpf.Map".into()), "{found:#}");
+        }
+        // The way to one of them goes by the library's object.
+        let why = inspect(&running, &["why", &format!("fd:{}", said[3][2])]);
+        let steps = why["why"]["holdings"][0]["steps"].as_array().expect("steps");
+        assert!(steps.iter().any(|step| step["address"] == said[3][3] && step["type"] == "ebpf.Map"), "{why:#}");
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residue"));
+        let output = command.args(["inspect", &running.pid().to_string(), "fds"]).output().expect("residue runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("\n22 eBPF objects, 22 of them pinned\n"), "{text}");
+        let first =
+            format!("  map {}\n    pin  {}\n    fd {}  O_RDWR|O_CLOEXEC  0x", said[0][1], said[0][0], said[0][2]);
+        assert!(text.contains(&first) && text.contains("  sys.FD ← ebpf.Map ← main.tenant ← "), "{text}");
     }
 }

@@ -34,13 +34,13 @@ pub(super) struct EbpfJson<'a> {
 struct ObjectJson<'a> {
     kind: &'static str,
     id: u32,
-    pins: Vec<PinJson<'a>>,
+    pins: Vec<PinJson>,
     descriptors: Vec<FdJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct PinJson<'a> {
-    path: &'a str,
+struct PinJson {
+    path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace_pid: Option<u32>,
 }
@@ -98,7 +98,7 @@ pub(super) fn json<'a>(pins: &'a Pins, rows: &'a [Row]) -> EbpfJson<'a> {
     let objects = objects(rows).into_iter().map(|(object, rows)| ObjectJson {
         kind: object.kind.name(),
         id: object.id,
-        pins: pins.of(object).iter().map(|(path, pid)| PinJson { path, namespace_pid: *pid }).collect(),
+        pins: pins.of(object).iter().map(|(path, pid)| PinJson { path: visible(path), namespace_pid: *pid }).collect(),
         descriptors: rows.into_iter().map(fds::row_json).collect(),
     });
     EbpfJson { objects: objects.collect(), pins_hidden: &pins.hidden }
