@@ -229,6 +229,16 @@ fn an_object_is_followed_to_its_end() {
         assert_eq!(waiting["why"]["unheld"]["waits_for"], "collection", "{}: {waiting:#}", go.version);
         assert_eq!(way(&waiting["last_way"]["why"]).0, "package variable main.archive", "{}", go.version);
 
+        let mut once = Command::new(env!("CARGO_BIN_EXE_residue"));
+        let output = once.args(["inspect", &pid, "why", &address]).output().expect("residue runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}: {text}", go.version);
+        let waits = "\n  nothing in use keeps it: nothing leads to it, the next collection finds that\n";
+        assert!(text.contains(waits), "{}: {text}", go.version);
+        // The array that the archive was leads to it still.
+        let hint = "\nhints  where its address is left; none of this keeps it\n";
+        assert!(text.contains(hint) && text.contains("  waiting too  +0x0 of 8 B of unknown type  0x"), "{text}");
+
         program.tell("collect");
         // Two looks may find it between the end of the collection and the sweep of its span.
         let mut line = String::new();

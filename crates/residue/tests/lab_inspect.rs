@@ -208,7 +208,8 @@ fn pins_stand_beside_descriptors_and_what_holds_them() {
         assert_eq!(objects.len(), said.len(), "{document:#}");
         for tenant in &said {
             let [path, map, fd, _] = tenant[..] else { panic!("{tenant:?}") };
-            let found = objects.iter().find(|object| object["kind"] == "map" && object["id"].to_string() == map);
+            let id: u64 = map.parse().expect("a number");
+            let found = objects.iter().find(|object| object["kind"] == "map" && object["id"] == id);
             let found = found.unwrap_or_else(|| panic!("no map {map}: {document:#}"));
             assert_eq!(found["pins"], serde_json::json!([{"path": path}]), "{found:#}");
             let descriptors = found["descriptors"].as_array().expect("descriptors");
@@ -229,7 +230,7 @@ fn pins_stand_beside_descriptors_and_what_holds_them() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("\n22 eBPF objects, 22 of them pinned\n"), "{text}");
         let first =
-            format!("  map {}\n    pin  {}\n    fd {}  O_RDWR|O_CLOEXEC  0x", said[0][1], said[0][0], said[0][2]);
+            format!("  map {}\n    pin  {}\n    fd {}  O_RDWR|O_CLOEXEC\n      0x", said[0][1], said[0][0], said[0][2]);
         assert!(text.contains(&first) && text.contains("  sys.FD ← ebpf.Map ← main.tenant ← "), "{text}");
     }
 }

@@ -109,7 +109,9 @@ pub(super) fn text(pins: &Pins, rows: &[Row], listed: usize, out: &mut dyn Write
     let mut all: Vec<(ObjectId, Vec<&Row>)> = objects(rows).into_iter().collect();
     all.sort_by_key(|(object, _)| (pins.of(*object).is_empty(), *object));
     let pinned = all.iter().filter(|(object, _)| !pins.of(*object).is_empty()).count();
-    writeln!(out, "\n{}, {} of them pinned", plural(all.len(), "eBPF object"), grouped(pinned))?;
+    let unknown = pinned == 0 && !pins.hidden.is_empty();
+    let said = if unknown { String::new() } else { format!(", {} of them pinned", grouped(pinned)) };
+    writeln!(out, "\n{}{said}", plural(all.len(), "eBPF object"))?;
     let shown = listed.saturating_mul(OBJECTS_FACTOR);
     for (object, rows) in all.iter().take(shown) {
         writeln!(out, "  {} {}", object.kind.name(), object.id)?;
@@ -123,7 +125,7 @@ pub(super) fn text(pins: &Pins, rows: &[Row], listed: usize, out: &mut dyn Write
                 || "no Go object known".to_owned(),
                 |holder| format!("{:#x}  {}", holder.address, fds::chain(holder)),
             );
-            format!("fd {}  {flags}  {holder}", row.number)
+            format!("fd {}  {flags}\n      {holder}", row.number)
         })?;
     }
     if all.len() > shown {

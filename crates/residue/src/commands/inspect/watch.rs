@@ -440,7 +440,9 @@ impl Status {
         if !self.live {
             return;
         }
-        let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width));
+        let width = crossterm::terminal::size().map_or(0, |(width, _)| usize::from(width));
+        // Some terminals don't tell.
+        let width = if width == 0 { 80 } else { width };
         let line: String = line.chars().take(width.saturating_sub(1)).collect();
         Terminal::say(&format!("\r\x1b[K{line}"));
         self.shown = true;

@@ -31,7 +31,7 @@ enum Line<'a> {
         when: When<'a>,
         why: WhyJson<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        last_way: Option<LastJson<'a>>,
+        last_way: Option<Box<LastJson<'a>>>,
     },
     Gone {
         #[serde(flatten)]
@@ -40,7 +40,7 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         known_by: Option<&'static str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        last_way: Option<LastJson<'a>>,
+        last_way: Option<Box<LastJson<'a>>>,
     },
     End {
         #[serde(flatten)]
@@ -49,7 +49,7 @@ enum Line<'a> {
         frozen_us: u128,
         doubtful_looks: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
-        last_way: Option<LastJson<'a>>,
+        last_way: Option<Box<LastJson<'a>>>,
     },
 }
 
@@ -87,7 +87,8 @@ pub(super) fn start(watched: &Watched<'_>, interval: Duration) -> Result<String,
 pub(super) fn event(watch: &Watch, event: &Event<'_>) -> Result<String, Error> {
     let now = watch.now();
     let when_now = when(&now);
-    let last = watch.last_way.as_ref().map(|(moment, way)| LastJson { when: when(moment), why: why::json(way) });
+    let last =
+        watch.last_way.as_ref().map(|(moment, way)| Box::new(LastJson { when: when(moment), why: why::json(way) }));
     line(&match event {
         Event::Way(way) => Line::Way { when: when_now, why: why::json(way) },
         Event::Waiting(found) => Line::Waiting { when: when_now, why: why::json(found), last_way: last },
