@@ -158,7 +158,7 @@ pub(crate) fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> Resul
     }
 }
 
-/// Programs attached to a cgroup, a network device (`target` is its index) or a map, and the ids of the links that attach
+/// Programs attached to a cgroup, a network namespace or device (`target` is its descriptor or index), and the ids of the links that attach
 /// them (0: none), at most 64.
 pub(crate) fn attached(target: u32, attach_type: u32) -> Result<Vec<(u32, u32)>> {
     const MANY: usize = 64;
@@ -197,6 +197,32 @@ pub(crate) fn iter(program: BorrowedFd<'_>, tgid: Option<u32>) -> Result<File> {
     let mut attr = Attr::default();
     attr[0] = pair(link.as_raw_fd().cast_unsigned(), 0);
     bpf_fd(command::ITER_CREATE, &mut attr).map(File::from)
+}
+
+/// A socket by which the kernel is asked about devices and what is attached to them (`NETLINK_ROUTE`). Reads end after some
+/// seconds: the kernel answers at once or never.
+pub(crate) fn route_socket() -> Result<File> {
+    // SAFETY: no memory of this process is touched.
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+    if fd < 0 {
+        return Err(Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, and nobody else knows it.
+    let socket = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let patience = libc::timeval { tv_sec: 5, tv_usec: 0 };
+    // SAFETY: `patience` outlives the call and is as long as is said.
+    let result = unsafe {
+        let (value, len) = ((&raw const patience).cast(), size_of::<libc::timeval>() as libc::socklen_t);
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, value, len)
+    };
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(socket) }
+}
+
+/// Moves this thread, and no other, into a network namespace.
+pub(crate) fn enter_network(namespace: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no memory of this process is touched; what the thread has open stays what it is.
+    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Clocks since the machine was started, in nanoseconds: with time asleep, and the time of day since 1970.

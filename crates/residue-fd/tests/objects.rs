@@ -2,8 +2,8 @@
 #![allow(clippy::expect_used)]
 
 use residue_fd::objects::{
-    At, Attachment, Btf, Change, Equation, Hold, Holder, Inventory, Keeper, Keeping, Link, Map, MapCounts, Method,
-    ObjectId, Point, Program, Summary, Term, diff,
+    At, Attachment, Btf, Change, Equation, Hold, Holder, Inventory, Keeper, Keeping, LINK_TYPE_XDP, Link, Map,
+    MapCounts, Method, ObjectId, Point, Program, Summary, Term, diff,
 };
 
 fn inventory() -> Inventory {
@@ -200,4 +200,58 @@ fn differences_are_told() {
         ]
     );
     assert!(diff(&Summary::of(&before), &Summary::of(&before)).is_empty());
+}
+
+/// Attaches a program to a device by netlink.
+fn attach(inventory: &mut Inventory, object: ObjectId, how: &'static str, mode: &'static str) {
+    let mut point = Point::default();
+    point.add("mode", mode);
+    inventory.attachments.push(Attachment { program: object.id, how, point });
+    hold(inventory, object, Holder::Attachment(inventory.attachments.len() - 1));
+}
+
+#[test]
+fn a_device_has_its_program_beside_what_attaches_it() {
+    let mut all = inventory();
+    // Two devices, one table for all; and a link to a third one.
+    let object = program(&mut all, 1, 7);
+    attach(&mut all, object, "xdp", "driver");
+    attach(&mut all, object, "xdp", "generic");
+    all.links.insert(5, Link { id: 5, link_type: LINK_TYPE_XDP, program: 1, ..Link::default() });
+    hold(&mut all, object, Holder::Link(5));
+    let sum = equation(&all, object);
+    assert_eq!(
+        sum.terms,
+        [(Term::Links, 1), (Term::Attachments, 2), (Term::Devices, 3), (Term::Dispatcher, 1)],
+        "{sum:?}"
+    );
+    assert!(sum.holds());
+    // The table takes so many; what isn't counted is not invented.
+    all.programs.get_mut(&1).expect("it is there").refs = Some(6);
+    let sum = equation(&all, object);
+    assert!(sum.holds() && sum.term(Term::Dispatcher) == 0, "{sum:?}");
+    // A device that is gone has given it back.
+    all.links.get_mut(&5).expect("it is there").point.gone = true;
+    assert_eq!(equation(&all, object).term(Term::Devices), 2);
+
+    // What the device runs itself is not called by the kernel; filters of tc have but theirs.
+    let offloaded = program(&mut all, 2, 3);
+    attach(&mut all, offloaded, "xdp", "offload");
+    assert_eq!(equation(&all, offloaded).unexplained_kernel, 1);
+    let filter = program(&mut all, 3, 1);
+    attach(&mut all, filter, "tc", "");
+    assert!(equation(&all, filter).holds());
+}
+
+#[test]
+fn what_is_registered_without_a_link_is_kept_by_the_kernel() {
+    let mut all = inventory();
+    let object = map(&mut all, 1, 1, 0);
+    let function = program(&mut all, 2, 1);
+    hold(&mut all, object, Holder::Registration);
+    hold(&mut all, function, Holder::Map { id: 1, entries: 1 });
+    assert_eq!(equation(&all, object).terms, [(Term::Registrations, 1)]);
+    let keeping = Keeping::of(&all);
+    assert_eq!((keeping.keeper(object), keeping.keeper(function)), (Keeper::Attachment, Keeper::Attachment));
+    assert_eq!(keeping.orphans(&all), []);
 }

@@ -174,6 +174,21 @@ const EQUATIONS: &[(&str, &[(&str, u64)])] = &[
     ("netns", &[("files", 1)]),
     ("cgroup", &[("files", 1)]),
     ("attached", &[("attachments", 1)]),
+    // Whoever attaches, the device, and the table by which the kernel calls it.
+    ("generic", &[("attachments", 1), ("devices", 1), ("dispatcher", 1)]),
+    ("driver", &[("attachments", 1), ("devices", 1), ("dispatcher", 1)]),
+    ("xdplink", &[("files", 1)]),
+    ("xdplinked", &[("links", 1), ("devices", 1), ("dispatcher", 1)]),
+    ("ingress", &[("attachments", 1)]),
+    ("egress", &[("attachments", 1)]),
+    ("tcxattach", &[("attachments", 1)]),
+    ("dissector", &[("attachments", 1)]),
+    ("redirect", &[("outer_map_entries", 1)]),
+    ("registered", &[("files", 1), ("registrations", 1)]),
+    ("registeredfunction", &[("outer_map_entries", 1)]),
+    ("structlink", &[("files", 1), ("links", 1)]),
+    ("structlinklink", &[("files", 1)]),
+    ("structlinkfunction", &[("outer_map_entries", 1)]),
 ];
 
 #[test]
@@ -256,6 +271,48 @@ fn every_reference_is_explained() {
         let by = &attached.find(&document)["holders"][0];
         assert_eq!((&by["how"], &by["point"]["place"]["cgroup"]), (&"cgroup".into(), &group("attached")), "{by}");
     }
+    // What is attached to devices of the program's own network namespace, which is not this one's.
+    for (name, how, expected) in [
+        ("generic", "xdp", &[("mode", "generic")][..]),
+        ("driver", "xdp", &[("mode", "driver")]),
+        (
+            "ingress",
+            "tc",
+            &[("direction", "ingress"), ("priority", "7"), ("handle", "0x1"), ("name", "made by a test")],
+        ),
+        ("egress", "tc", &[("direction", "egress"), ("priority", "7"), ("handle", "0x1")]),
+        ("tcxattach", "tcx", &[]),
+        ("dissector", "netns", &[]),
+    ] {
+        let Some(one) = made.get(name) else { continue };
+        let by = &one.find(&document)["holders"][0];
+        let place = &by["point"]["place"];
+        assert_eq!((&by["how"], &place["netns"]), (&how.into(), &one.fact("netns").into()), "{name}: {by}");
+        let interface = Some(one.fact("interface")).filter(|interface| !interface.is_empty()).map(Value::from);
+        assert_eq!(place.get("interface"), interface.as_ref(), "{name}: {by}");
+        for (key, value) in expected {
+            assert_eq!(place[*key], *value, "{name}: {by}");
+        }
+        let listed = document["attachments"].as_array().expect("a list");
+        assert!(listed.iter().any(|other| other["program"] == one.id && other["point"] == by["point"]), "{name}");
+    }
+    // A link of a device tells neither its namespace nor the name that the device has there.
+    if let Some(link) = made.get("xdplink") {
+        assert_eq!(place("xdplink", "interface"), Some("veth0".into()));
+        assert_eq!(place("xdplink", "netns"), Some(link.fact("netns").into()));
+        assert_eq!(place("tcx", "netns"), Some(link.fact("netns").into()));
+    }
+    // What maps of programs are for.
+    let tails = made["tail"].number("array");
+    let tails = document["maps"].as_array().and_then(|maps| maps.iter().find(|map| map["id"] == tails));
+    assert_eq!(tails.expect("it is there")["owner"]["program_type"], "socket_filter");
+    for (name, state) in [("registered", "registered"), ("structlink", "ready")] {
+        let Some(one) = made.get(name) else { continue };
+        let known = &one.find(&document)["struct_ops"];
+        assert_eq!((&known["interface"], &known["state"]), (&"tcp_congestion_ops".into(), &state.into()), "{name}");
+        assert_eq!(known["name"], one.fact("name"), "{name}");
+    }
+    assert!(place("structlinklink", "implements").is_none_or(|interface| interface == "tcp_congestion_ops"));
     // What keeps things in the end.
     for (name, keeper) in [("orphan", "pin"), ("program", "process"), ("attached", "attachment"), ("inner", "process")]
     {
@@ -283,6 +340,20 @@ fn text_detail_orphans_and_graph() {
     assert!(shared.contains("1 = 1 file  (") && shared.contains(&format!("holders {pid} ×2")), "{shared}");
     let orphan = line(&maps, made["orphan"].id);
     assert!(orphan.contains("array") && orphan.contains("t_orphan") && orphan.contains("1 = 1 pin"), "{orphan}");
+
+    if let Some(ingress) = made.get("ingress") {
+        let text = out(&bpf(&["attachments"]));
+        let program = format!("{} p_ingress ", ingress.id);
+        let place =
+            format!(" lo (1) ingress priority 7 handle 0x1 name made by a test netns {}", ingress.fact("netns"));
+        let is_it = |line: &str| line.starts_with("tc ") && line.contains(&program) && line.ends_with(&place);
+        assert!(text.lines().any(is_it), "{text}");
+    }
+    if let Some(registered) = made.get("registered") {
+        let text = out(&bpf(&["map", &registered.id.to_string()]));
+        let line = format!("implements tcp_congestion_ops {}, registered\n", registered.fact("name"));
+        assert!(text.contains(&line) && text.contains("registered with the kernel, without a link"), "{text}");
+    }
 
     let detail = out(&bpf(&["map", &made["pinned"].id.to_string()]));
     assert!(detail.starts_with(&format!("map {} t_pinned  hash\n", made["pinned"].id)), "{detail}");
@@ -460,6 +531,9 @@ fn without_privileges_it_says_what_is_hidden() {
     assert!(text.contains("hidden: objects can't be asked for by id: ") && text.contains("CAP_SYS_ADMIN"), "{text}");
     assert!(text.contains("CAP_SYS_PTRACE"), "{text}");
     assert!(!text.contains(&format!("\n{} ", made["file"].id)), "{text}");
+    if made.contains_key("generic") {
+        assert!(text.contains("hidden: what is attached in network namespaces"), "{text}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use residue_fd::objects::{Attachment, Hold, Holder, Inventory, ObjectId, Point};
 
+use super::network;
 use crate::sys;
 
 /// Cgroups that are looked at.
@@ -14,17 +15,21 @@ const CGROUPS_MAX: usize = 1 << 16;
 
 /// Adds what can be found.
 pub(super) fn read(inventory: &mut Inventory) {
-    let devices = devices();
+    let mut network = network::read(inventory);
+    inventory.hidden.append(&mut network.hidden);
+    let devices = if network.own.is_empty() { network::devices() } else { network.own };
     let cgroups = cgroups();
     for link in inventory.links.values_mut() {
         let number = |key: &str| {
             let (_, value) = link.point.place.iter().find(|(found, _)| *found == key)?;
             value.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse::<u64>().ok()
         };
-        // Devices of other network namespaces may have the same number; the kernel doesn't tell which one it is.
         let device = number("ifindex").and_then(|index| devices.get(&index));
         let cgroup = number("cgroup_id").and_then(|id| cgroups.get(&id));
-        if let Some(device) = device {
+        if let Some(place) = network.links.get(&link.id) {
+            place.add_to(&mut link.point);
+        } else if let Some(device) = device {
+            // Devices of other network namespaces may have the same number.
             link.point.place.insert(0, ("interface", device.clone()));
         }
         if let Some(cgroup) = cgroup {
@@ -43,21 +48,12 @@ pub(super) fn read(inventory: &mut Inventory) {
         })
     };
     attachments.retain(|attachment| !by_link(attachment));
+    attachments.append(&mut network.attachments);
     for (index, attachment) in attachments.iter().enumerate() {
         let object = ObjectId::program(attachment.program);
         inventory.holds.push(Hold { object, by: Holder::Attachment(index) });
     }
     inventory.attachments = attachments;
-}
-
-/// Names of network devices by their index.
-fn devices() -> BTreeMap<u64, String> {
-    let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    let device = |entry: std::fs::DirEntry| {
-        let index = std::fs::read_to_string(entry.path().join("ifindex")).ok()?.trim().parse().ok()?;
-        Some((index, entry.file_name().to_string_lossy().into_owned()))
-    };
-    entries.filter_map(device).collect()
 }
 
 /// Cgroups by their id, which is the number of their inode: `kernfs_ino`, include/linux/kernfs.h.

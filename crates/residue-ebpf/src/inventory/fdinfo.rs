@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use residue_fd::objects::{Link, Map, Point, Program, link_type_number};
+use residue_fd::objects::{Link, Map, Owner, Point, Program, link_type_number};
 
 /// Bytes that are read of a file; an `io_uring` with many entries tells more.
 const BYTES_MAX: u64 = 1 << 20;
@@ -65,8 +65,15 @@ impl Fdinfo {
             flags: self.half("map_flags"),
             memory: self.number("memlock"),
             frozen: self.number("frozen").map(|frozen| frozen != 0),
+            owner: self.owner(),
             ..Map::default()
         })
+    }
+
+    /// What programs an array of programs takes.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        let program_type = u32::try_from(self.number("owner_prog_type")?).ok()?;
+        Some(Owner { program_type, jited: self.number("owner_jited") == Some(1) })
     }
 
     /// As much of a program as is told (`bpf_prog_show_fdinfo`).
@@ -111,6 +118,8 @@ mod tests {
                    map_flags:\t0x400\nmap_extra:\t0x0\nmemlock:\t4096\nmap_id:\t77\nfrozen:\t0\n";
         let map = Fdinfo(map.to_owned()).map().expect("a map");
         assert_eq!((map.id, map.flags, map.memory, map.frozen), (77, 0x400, Some(4096), Some(false)));
+        let array = Fdinfo("map_type:\t3\nmap_id:\t5\nowner_prog_type:\t1\nowner_jited:\t1\n".to_owned());
+        assert_eq!(array.map().and_then(|map| map.owner), Some(Owner { program_type: 1, jited: true }));
         let link = "link_type:\ttcx\nlink_id:\t4\nprog_tag:\tc0ffee\nprog_id:\t9\nifindex:\tlo (1)\n";
         let link = Fdinfo(link.to_owned()).link().expect("a link");
         assert_eq!((link.id, link.link_type, link.program), (4, 11, 9));

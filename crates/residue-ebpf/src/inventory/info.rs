@@ -45,7 +45,14 @@ pub(super) fn map(info: &Info) -> Map {
         memory: None,
         frozen: None,
         counts: None,
+        owner: None,
+        struct_ops: None,
     }
+}
+
+/// Of a `struct_ops` map: the BTF object and the type of its value, 0 for none.
+pub(super) fn struct_ops_type(info: &Info) -> (u32, u32) {
+    (info.u32(76), info.u32(44))
 }
 
 /// Where `struct bpf_prog_info` has the pointer to ids of maps (in words) and their number (in halves of words).

@@ -20,6 +20,10 @@ mod iterators;
 #[cfg(target_os = "linux")]
 mod nested;
 #[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+mod network;
+#[cfg(target_os = "linux")]
 mod objects;
 #[cfg(target_os = "linux")]
 mod pins;
@@ -27,6 +31,8 @@ mod pins;
 mod processes;
 #[cfg(target_os = "linux")]
 mod record;
+#[cfg(target_os = "linux")]
+mod tc;
 
 use std::fmt;
 

@@ -131,6 +131,7 @@ fn map(fd: BorrowedFd<'_>, known: Option<&Sizes>) -> Result<(Map, u32)> {
         let fdinfo = Fdinfo::own(fd);
         map.memory = fdinfo.number("memlock");
         map.frozen = fdinfo.number("frozen").map(|frozen| frozen != 0);
+        map.owner = fdinfo.owner();
         if let Some(((known, shape), memory)) = shape.zip(map.memory) {
             known.set(shape, memory);
         }
@@ -153,10 +154,11 @@ struct Shape {
 impl Shape {
     fn of(map: &Map) -> Option<Self> {
         const NO_PREALLOC: u32 = 1;
-        // Hash, per processor, and with eviction; arrays, of values and per processor, of programs and maps.
+        // Hash, per processor, and with eviction; arrays, of values and per processor, and of maps. Of arrays of programs
+        // fdinfo tells more.
         let whole = match map.map_type {
             1 | 5 | 9 | 10 => map.flags & NO_PREALLOC == 0,
-            2 | 3 | 6 | MAP_TYPE_ARRAY_OF_MAPS => true,
+            2 | 6 | MAP_TYPE_ARRAY_OF_MAPS => true,
             _ => false,
         };
         let Map { map_type, key_size, value_size, max_entries, flags, .. } = *map;

@@ -78,7 +78,7 @@ impl Keeping {
                     pins.entry(hold.object).or_default().push(path.clone());
                     Keeper::Pin
                 }
-                Holder::Attachment(_) => Keeper::Attachment,
+                Holder::Attachment(_) | Holder::Registration => Keeper::Attachment,
                 _ => Keeper::Process,
             };
             seeds.entry(keeper).or_default().insert(hold.object);

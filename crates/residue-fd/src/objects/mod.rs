@@ -24,6 +24,18 @@ pub const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 /// See [`MAP_TYPE_PROG_ARRAY`].
 pub const MAP_TYPE_HASH_OF_MAPS: u32 = 13;
 
+/// See [`MAP_TYPE_PROG_ARRAY`]: devices and processors to which packets are redirected, with a program for each if you like.
+pub const MAP_TYPES_REDIRECT: [u32; 3] = [14, 16, 25];
+/// A map that implements an interface of the kernel: its functions are programs.
+pub const MAP_TYPE_STRUCT_OPS: u32 = 26;
+
+/// Types of links: include/uapi/linux/bpf.h, `enum bpf_link_type`.
+pub const LINK_TYPE_NETNS: u32 = 5;
+/// See [`LINK_TYPE_NETNS`].
+pub const LINK_TYPE_XDP: u32 = 6;
+/// See [`LINK_TYPE_NETNS`].
+pub const LINK_TYPE_STRUCT_OPS: u32 = 9;
+
 /// What kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -251,6 +263,66 @@ pub struct Map {
     pub frozen: Option<bool>,
     /// What `struct bpf_map` counts.
     pub counts: Option<MapCounts>,
+    /// What programs an array of programs takes, known once it has taken one.
+    pub owner: Option<Owner>,
+    /// What it implements, if it is a `struct_ops` map.
+    pub struct_ops: Option<StructOps>,
+}
+
+/// What programs an array of programs takes (`owner_prog_type`, `owner_jited` of fdinfo).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `enum bpf_prog_type`.
+    pub program_type: u32,
+    /// They are compiled to machine code.
+    pub jited: bool,
+}
+
+/// An interface of the kernel that a map implements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StructOps {
+    /// The kernel's structure: `tcp_congestion_ops`.
+    pub interface: String,
+    /// What it calls itself, where the structure has a name: `cubic`.
+    pub name: Option<String>,
+    /// How far it has come.
+    pub state: StructOpsState,
+}
+
+impl fmt::Display for StructOps {
+    /// `tcp_congestion_ops cubic, registered`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
+        write!(f, "{}{name}, {}", self.interface, self.state.name())
+    }
+}
+
+/// `enum bpf_struct_ops_state` of include/linux/bpf.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StructOpsState {
+    /// Nothing was put in yet.
+    Empty,
+    /// It is registered, without a link.
+    Registered,
+    /// It was taken out, and somebody uses it still.
+    Leaving,
+    /// It is complete; a link registers it.
+    Ready,
+    /// One that is newer than this.
+    Other(u32),
+}
+
+impl StructOpsState {
+    /// The word every format uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Registered => "registered",
+            Self::Leaving => "leaving",
+            Self::Ready => "ready",
+            Self::Other(_) => "other",
+        }
+    }
 }
 
 /// Counts of `struct bpf_map`, include/linux/bpf.h.
@@ -349,7 +421,7 @@ impl Point {
 pub struct Attachment {
     /// The program's id.
     pub program: u32,
-    /// The mechanism: `xdp`, `tc`, `cgroup`.
+    /// The mechanism: `xdp`, `tc`, `tc action`, `tcx`, `netkit`, `netns`, `cgroup`.
     pub how: &'static str,
     /// Where.
     pub point: Point,
@@ -480,6 +552,8 @@ pub enum Holder {
     Link(u32),
     /// A program attached without a link: index into `Inventory::attachments`.
     Attachment(usize),
+    /// The kernel itself: a `struct_ops` map that is registered without a link.
+    Registration,
 }
 
 impl Holder {
@@ -493,7 +567,12 @@ impl Holder {
             | Self::PerfEvent { at, .. }
             | Self::Socket { at, .. } => Some(at.pid),
             Self::Mapping { pid, .. } => Some(*pid),
-            Self::Pin { .. } | Self::Program(_) | Self::Map { .. } | Self::Link(_) | Self::Attachment(_) => None,
+            Self::Pin { .. }
+            | Self::Program(_)
+            | Self::Map { .. }
+            | Self::Link(_)
+            | Self::Attachment(_)
+            | Self::Registration => None,
         }
     }
 }

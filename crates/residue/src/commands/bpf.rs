@@ -21,7 +21,7 @@ use crate::terminal::Terminal;
 
 const AFTER_HELP: &str = "\
 A map lives for as long as something has a reference to it. `refs` is what the kernel counts, and what it is made of:
-open files (several descriptors can share one), pins, programs, outer maps, mappings, files in flight between sockets or
+open files (several descriptors can share one), pins, programs, entries of maps, mappings, files in flight between sockets or
 registered with io_uring. What is counted and was not found is shown as unknown.
 
 Complete as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN and CAP_SYS_PTRACE. With less it shows what it can, and says
@@ -31,6 +31,7 @@ Examples:
   residue bpf                                  what there is, who has most, what no process keeps
   residue bpf maps                             all maps, with what their references are
   residue bpf map 812                          one map: every descriptor, pin and program that keeps it
+  residue bpf attachments                      programs attached without a link: XDP, tc, cgroups
   residue bpf --orphans                        what is kept only by a pin, or by nothing that was found
   residue bpf --format json > before.json
   residue bpf --diff before.json               what has come, gone and grown since
@@ -85,13 +86,16 @@ enum View {
     #[value(alias = "link")]
     Links,
     Btf,
+    /// Programs attached without a link: by netlink (XDP, tc), to devices, cgroups and network namespaces
+    #[value(alias = "attachment", alias = "net")]
+    Attachments,
 }
 
 impl View {
-    /// The kind of objects it is of.
+    /// The kind of objects it is of, if it is of one.
     const fn kind(self) -> Option<Kind> {
         match self {
-            Self::Summary => None,
+            Self::Summary | Self::Attachments => None,
             Self::Maps => Some(Kind::Map),
             Self::Programs => Some(Kind::Program),
             Self::Links => Some(Kind::Link),
@@ -101,7 +105,7 @@ impl View {
 
     /// Whether objects of a kind are shown.
     fn shows(self, kind: Kind) -> bool {
-        self.kind().is_none_or(|only| only == kind)
+        self == Self::Summary || self.kind() == Some(kind)
     }
 }
 
@@ -137,7 +141,9 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     fn new(inventory: &'a Inventory, view: View, ids: &'a [u32]) -> Self {
         let mut findings = residue_fd::rules::object_findings(inventory);
-        findings.retain(|finding| view.kind().is_none_or(|kind| finding.resource.ends_with(kind.name())));
+        let kinds = [Kind::Map, Kind::Program, Kind::Link, Kind::Btf].into_iter().filter(|kind| view.shows(*kind));
+        let kinds: Vec<&str> = kinds.map(Kind::name).collect();
+        findings.retain(|finding| kinds.iter().any(|kind| finding.resource.ends_with(kind)));
         Self { inventory, holders: inventory.holders(), keeping: Keeping::of(inventory), findings, view, ids }
     }
 
@@ -164,7 +170,7 @@ impl<'a> Shown<'a> {
 }
 
 pub(crate) fn run(args: &BpfArgs, terminal: &Terminal) -> Result<Exit, Error> {
-    if !args.ids.is_empty() && args.view == View::Summary {
+    if !args.ids.is_empty() && args.view.kind().is_none() {
         return Err(Error::usage("ids are of one kind of objects").hint("residue bpf map 812"));
     }
     if args.format == Format::Dot && (args.diff.is_some() || args.watch.is_some()) {

@@ -94,6 +94,7 @@ fn outsider(shown: &Shown<'_>, holder: &Holder) -> (String, String, &'static str
             let place: Vec<String> = attachment.point.place.iter().map(|(_, value)| shown_name(value)).collect();
             (format!("attachment_{index}"), format!("{} {}", attachment.how, place.join(" ")), "octagon")
         }
+        Holder::Registration => ("kernel".to_owned(), "the kernel".to_owned(), "octagon"),
         _ => ("unknown".to_owned(), "unknown".to_owned(), "plaintext"),
     }
 }

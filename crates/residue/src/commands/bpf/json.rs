@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use residue_fd::objects::{
-    At, Change, Changed, Holder, Kind, ObjectId, Point, Summary, attach_type_name, link_type_name, map_flag_names,
-    map_type_name, program_type_name,
+    At, Attachment, Change, Changed, Holder, Kind, ObjectId, Point, Summary, attach_type_name, link_type_name,
+    map_flag_names, map_type_name, program_type_name,
 };
 use residue_finding::Finding;
 use residue_report::shown_name;
 use serde::Serialize;
 
-use super::{Shown, saved::Picture};
+use super::{Shown, View, saved::Picture};
 
 /// The version of the schema.
 pub(super) const SCHEMA: u32 = 1;
@@ -31,6 +31,8 @@ struct Document<'a> {
     links: Option<Vec<LinkJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     btf: Option<Vec<BtfJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachments: Option<Vec<AttachmentJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     orphans: Option<Vec<RootJson>>,
     findings: Vec<FindingJson>,
@@ -84,6 +86,10 @@ struct MapJson<'a> {
     btf: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ifindex: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    struct_ops: Option<StructOpsJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usercnt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +155,13 @@ struct BtfJson<'a> {
     kernel: bool,
     kept_by: &'static str,
     holders: Vec<HolderJson>,
+}
+
+#[derive(Serialize)]
+struct AttachmentJson {
+    program: u32,
+    how: &'static str,
+    point: PointJson,
 }
 
 #[derive(Serialize)]
@@ -221,6 +234,21 @@ enum HolderJson {
         how: &'static str,
         point: PointJson,
     },
+    Registration {},
+}
+
+#[derive(Serialize)]
+struct OwnerJson {
+    program_type: String,
+    jited: bool,
+}
+
+#[derive(Serialize)]
+struct StructOpsJson<'a> {
+    interface: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    state: &'static str,
 }
 
 #[derive(Serialize)]
@@ -281,6 +309,11 @@ pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io
             .then(|| of(Kind::Program).filter_map(|id| program(shown, id, &mut files)).collect()),
         links: shows(Kind::Link).then(|| of(Kind::Link).filter_map(|id| link(shown, id, &mut files)).collect()),
         btf: shows(Kind::Btf).then(|| of(Kind::Btf).filter_map(|id| btf(shown, id, &mut files)).collect()),
+        attachments: (!orphans && matches!(shown.view, View::Summary | View::Attachments)).then(|| {
+            let one =
+                |one: &Attachment| AttachmentJson { program: one.program, how: one.how, point: point(&one.point) };
+            inventory.attachments.iter().map(one).collect()
+        }),
         orphans: roots.map(|roots| roots.iter().map(root).collect()),
         findings: shown.findings.iter().map(finding).collect(),
     };
@@ -318,6 +351,14 @@ fn map<'a>(shown: &'a Shown<'_>, id: u32, files: &mut Files) -> Option<MapJson<'
         frozen: map.frozen,
         btf: some(map.btf_id),
         ifindex: some(map.ifindex),
+        owner: map
+            .owner
+            .map(|owner| OwnerJson { program_type: program_type_name(owner.program_type), jited: owner.jited }),
+        struct_ops: map.struct_ops.as_ref().map(|known| StructOpsJson {
+            interface: &known.interface,
+            name: known.name.as_deref().map(shown_name),
+            state: known.state.name(),
+        }),
         usercnt: map.counts.map(|counts| counts.user_refs),
         writecnt: map.counts.map(|counts| counts.writers),
         kept_by: shown.keeping.keeper(object).name(),
@@ -425,6 +466,7 @@ fn holders(shown: &Shown<'_>, object: ObjectId, files: &mut Files) -> Vec<Holder
             let attachment = &shown.inventory.attachments[*index];
             HolderJson::Attachment { how: attachment.how, point: point(&attachment.point) }
         }
+        Holder::Registration => HolderJson::Registration {},
     };
     shown.holders(object).iter().map(one).collect()
 }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use residue_fd::objects::{
-    Change, Changed, Equation, Holder, Keeper, Kind, Method, ObjectId, Point, Root, Summary, Term, attach_type_name,
-    link_type_name, map_flag_names, map_type_name, program_type_name,
+    Attachment, Change, Changed, Equation, Holder, Keeper, Kind, Method, ObjectId, Point, Root, Summary, Term,
+    attach_type_name, link_type_name, map_flag_names, map_type_name, program_type_name,
 };
 use residue_finding::Severity;
 use residue_report::{plural, shown_name as visible};
@@ -37,6 +37,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         View::Programs => programs(shown, out)?,
         View::Links => links(shown, out)?,
         View::Btf => btf(shown, out)?,
+        View::Attachments => attachments(shown, out)?,
     }
     hidden(shown, out)
 }
@@ -79,6 +80,11 @@ fn summary(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let kernels = inventory.btfs.len() - own;
     let btf = format!("{:>8}  of maps and programs; {kernels} more of the kernel", bytes(memory(&objects, Kind::Btf)));
     writeln!(out, "{}", row("BTF", own, btf))?;
+    if !inventory.attachments.is_empty() {
+        let how = inventory.attachments.iter().map(|one| one.how.to_owned()).collect();
+        let what = format!("{:>8}  without a link: {}", "", types(how));
+        writeln!(out, "{}", row("attached", inventory.attachments.len(), what))?;
+    }
     processes(shown, out)?;
     let orphans = shown.orphans();
     if !orphans.is_empty() {
@@ -251,6 +257,12 @@ fn btf(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     table(&["id", "of", "name", "size", "held by"], &[0, 3], rows.collect(), out)
 }
 
+/// Programs attached without a link.
+fn attachments(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let row = |one: &Attachment| vec![one.how.to_owned(), program_name(shown, one.program), point(&one.point)];
+    table(&["by", "program", "attached to"], &[], shown.inventory.attachments.iter().map(row).collect(), out)
+}
+
 /// The equation, with the processes and pins that it stands for if they are few.
 fn kept(shown: &Shown<'_>, object: ObjectId) -> String {
     let equation = shown.equation(object);
@@ -297,6 +309,7 @@ fn seen(shown: &Shown<'_>, object: ObjectId) -> String {
             Holder::Map { .. } => *others.entry("map").or_default() += 1,
             Holder::Link(_) => *others.entry("link").or_default() += 1,
             Holder::Attachment(_) => *others.entry("attachment").or_default() += 1,
+            Holder::Registration => *others.entry("registration").or_default() += 1,
             _ => *others.entry("other").or_default() += 1,
         }
     }
@@ -355,7 +368,11 @@ fn point(point: &Point) -> String {
             // The name says it better.
             "ifindex" if named("interface") => parts.push(format!("({})", visible(value))),
             "cgroup_id" if named("cgroup") => {}
-            "interface" | "cgroup" | "tracepoint" | "function" | "iterates" | "event" | "file" => {
+            // A namespace that has a name is known by it.
+            "netns" if named("netns_name") => {}
+            "netns_name" => parts.push(format!("netns {}", visible(value))),
+            "interface" | "cgroup" | "tracepoint" | "function" | "iterates" | "event" | "file" | "direction"
+            | "mode" | "implements" => {
                 parts.push(visible(value));
             }
             key => parts.push(format!("{} {}", key.replace('_', " "), visible(value))),
@@ -393,6 +410,13 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
             )?;
             line("memory", map.memory.map(bytes).unwrap_or_default())?;
             line("flags", map_flag_names(map.flags).join(" "))?;
+            if let Some(known) = &map.struct_ops {
+                line("implements", visible(&known.to_string()))?;
+            }
+            if let Some(owner) = map.owner {
+                let how = if owner.jited { "compiled" } else { "interpreted" };
+                line("takes", format!("programs of type {}, {how}", program_type_name(owner.program_type)))?;
+            }
             if map.frozen == Some(true) {
                 line("frozen", "user space writes it no more".to_owned())?;
             }
@@ -409,7 +433,9 @@ fn detail(shown: &Shown<'_>, object: ObjectId, out: &mut dyn Write) -> io::Resul
             let Some(program) = inventory.programs.get(&object.id) else { return Ok(()) };
             line("tag", visible(&program.tag))?;
             line("loaded", loaded(shown, program.loaded_ns))?;
-            line("by user", program.uid.map(|uid| uid.to_string()).unwrap_or_default())?;
+            // By which process or command the kernel doesn't keep.
+            let user = program.uid.map(|uid| format!("{uid}; the kernel doesn't keep which process it was"));
+            line("by user", user.unwrap_or_default())?;
             line("memory", program.memory.map(bytes).unwrap_or_default())?;
             let size = |size: Option<u32>, what| size.map(|size| format!("{} {what}", bytes(size.into())));
             let sizes = [size(program.translated_bytes, "translated"), size(program.jited_bytes, "machine code")];
@@ -509,6 +535,7 @@ fn holders(shown: &Shown<'_>, object: ObjectId, equation: &Equation, out: &mut d
                 let attachment = &shown.inventory.attachments[*index];
                 format!("attached  {} {}", attachment.how, point(&attachment.point))
             }
+            Holder::Registration => "registered with the kernel, without a link".to_owned(),
         };
         writeln!(out, "  {}", text.trim_end())?;
     }

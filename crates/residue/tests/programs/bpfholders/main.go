@@ -7,8 +7,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +46,10 @@ const (
 	socketFilter, schedCLS, perfEvent, cgroupSKB, rawTP  = 1, 3, 7, 8, 17
 	skLookup                                             = 30
 	attachEgress, attachSKLookup, attachTCXIngress       = 1, 36, 46
+	xdp, flowDissector, attachXDP, attachTCXEgress       = 6, 22, 37, 47
+	attachFlowDissector, attachDevMap                    = 17, 33
+	devMap, structOps, structOpsLink                     = 14, 26, 1 << 13
+	attachStructOps, structOpsProgram, btfLoad           = 44, 27, 18
 	mmapable                                             = 1 << 10
 	soAttachBPF, perfSoftware, perfIOCSetBPF, cloneNetNS = 50, 1, 0x40042408, 0x40000000
 )
@@ -267,6 +273,9 @@ func main() {
 	}
 	syscall.Close(p)
 
+	network()
+	interfaces()
+
 	p = newProgram("p_netns", skLookup, attachSKLookup, -1)
 	ns, err := syscall.Open("/proc/thread-self/ns/net", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	check("network namespace", err)
@@ -308,6 +317,10 @@ func main() {
 
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin)
+	for _, m := range unregister {
+		key := uint32(0)
+		bpf("unregister", mapDelete, []uint64{pair(m, 0), pointer(&key), 0, 0})
+	}
 	child.Process.Kill()
 	child.Wait()
 	os.Remove(dir)
@@ -325,4 +338,278 @@ func cgroup(name string) string {
 		}
 	}
 	return ""
+}
+
+// attribute is one of netlink: length, type, value, padded to four bytes.
+func attribute(kind int, value []byte) []byte {
+	bytes := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	bytes = binary.NativeEndian.AppendUint16(bytes, uint16(kind))
+	bytes = append(bytes, value...)
+	return append(bytes, make([]byte, -len(bytes)&3)...)
+}
+
+func word(value int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(value)) }
+
+func text(value string) []byte { return append([]byte(value), 0) }
+
+// netlink asks the kernel to make or change something (NLM_F_REQUEST, _ACK, _CREATE, _EXCL).
+func netlink(kind int, parts ...[]byte) error {
+	socket, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(socket)
+	flags := 1 | 4
+	if kind != syscall.RTM_SETLINK {
+		flags |= 0x400 | 0x200
+	}
+	body := make([]byte, 16)
+	for _, part := range parts {
+		body = append(body, part...)
+	}
+	binary.NativeEndian.PutUint32(body, uint32(len(body)))
+	binary.NativeEndian.PutUint16(body[4:], uint16(kind))
+	binary.NativeEndian.PutUint16(body[6:], uint16(flags))
+	if err := syscall.Sendto(socket, body, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 4096)
+	n, _, err := syscall.Recvfrom(socket, answer, 0)
+	if err != nil || n < 20 {
+		return fmt.Errorf("no answer: %d, %v", n, err)
+	}
+	if code := int32(binary.NativeEndian.Uint32(answer[16:])); code != 0 {
+		return syscall.Errno(-code)
+	}
+	return nil
+}
+
+// link is struct ifinfomsg.
+func link(index int) []byte { return append(make([]byte, 4), append(word(index), make([]byte, 8)...)...) }
+
+// tc is struct tcmsg.
+func tc(index, handle, parent, info int) []byte {
+	return append(make([]byte, 4), append(append(word(index), word(handle)...), append(word(parent), word(info)...)...)...)
+}
+
+// setXDP attaches a program to a device as `ip link set dev … xdp` does.
+func setXDP(index, program, flags int) error {
+	return netlink(syscall.RTM_SETLINK, link(index), attribute(43|0x8000, append(attribute(1, word(program)), attribute(3, word(flags))...)))
+}
+
+// filter attaches a program as `tc filter add … bpf direct-action` does.
+func filter(index, parent, priority, program int) error {
+	const allProtocols = 0x0300
+	options := append(attribute(6, word(program)), attribute(7, text("made by a test"))...)
+	options = append(options, attribute(8, word(1))...)
+	return netlink(44, tc(index, 1, parent, priority<<16|allProtocols), attribute(1, text("bpf")), attribute(2|0x8000, options))
+}
+
+// network attaches programs to devices without links.
+func network() {
+	index := func(name string) int {
+		device, err := net.InterfaceByName(name)
+		check(name, err)
+		return device.Index
+	}
+	var stat syscall.Stat_t
+	check("network namespace", syscall.Stat("/proc/thread-self/ns/net", &stat))
+	said := func(name, kind string, program int, err error, keys ...any) {
+		if err != nil {
+			fmt.Printf("without %s: %v\n", name, err)
+		} else {
+			tell(name, kind, id(program), append(keys, "netns", stat.Ino)...)
+		}
+		syscall.Close(program)
+	}
+	const generic, driver = 1 << 1, 1 << 2
+	p := newProgram("p_generic", xdp, attachXDP, -1)
+	said("generic", "program", p, setXDP(1, p, generic), "interface", "lo")
+
+	err := netlink(syscall.RTM_NEWLINK, link(0), attribute(3, text("residue0")), attribute(18|0x8000, attribute(1, text("veth"))))
+	if err == nil {
+		p = newProgram("p_driver", xdp, attachXDP, -1)
+		said("driver", "program", p, setXDP(index("residue0"), p, driver), "interface", "residue0")
+		peer := index("veth0")
+		p = newProgram("p_xdp", xdp, attachXDP, -1)
+		l := bpf("xdp link", linkCreate, []uint64{pair(p, peer), pair(attachXDP, generic), 0, 0})
+		tell("xdplink", "link", linkID(l), "fd", l, "program", id(p), "netns", stat.Ino)
+		said("xdplinked", "program", p, nil, "link", linkID(l))
+	} else {
+		fmt.Println("without driver:", err)
+		fmt.Println("without xdplink:", err)
+	}
+
+	err = netlink(36, tc(1, 0xffff0000, 0xfffffff1, 0), attribute(1, text("clsact")))
+	for name, parent := range map[string]int{"ingress": 0xfffffff2, "egress": 0xfffffff3} {
+		p = newProgram("p_"+name, schedCLS, 0, -1)
+		failed := err
+		if failed == nil {
+			failed = filter(1, parent, 7, p)
+		}
+		said(name, "program", p, failed, "interface", "lo")
+	}
+
+	p = newProgram("p_tcx_attach", schedCLS, 0, -1)
+	attr := []uint64{pair(1, p), pair(attachTCXEgress, 0), 0, 0}
+	_, _, errno := syscall.Syscall(sysBPF, progAttach, uintptr(unsafe.Pointer(&attr[0])), 32)
+	err = nil
+	if errno != 0 {
+		err = errno
+	}
+	said("tcxattach", "program", p, err, "interface", "lo")
+
+	p = newProgram("p_dissector", flowDissector, attachFlowDissector, -1)
+	bpf("flow dissector", progAttach, []uint64{pair(0, p), pair(attachFlowDissector, 0), 0})
+	said("dissector", "program", p, nil)
+}
+
+// types are those of the kernel: Documentation/bpf/btf.rst.
+type types struct {
+	bytes  []byte
+	starts []int
+	texts  int
+}
+
+func (t *types) word(at int) int { return int(binary.NativeEndian.Uint32(t.bytes[at:])) }
+
+func (t *types) text(offset int) string {
+	value, _, _ := strings.Cut(string(t.bytes[t.texts+offset:][:64]), "\x00")
+	return value
+}
+
+func kernelTypes() (*types, error) {
+	bytes, err := os.ReadFile("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		return nil, err
+	}
+	t := &types{bytes: append(bytes, make([]byte, 64)...)}
+	header := t.word(4)
+	t.texts = header + t.word(16)
+	t.starts = []int{0}
+	for at, end := header+t.word(8), header+t.word(8)+t.word(12); at < end; {
+		t.starts = append(t.starts, at)
+		info := t.word(at + 4)
+		at += 12
+		switch info >> 24 & 31 {
+		case 1, 14, 17:
+			at += 4
+		case 3:
+			at += 12
+		case 4, 5, 15, 19:
+			at += info & 0xffff * 12
+		case 6, 13:
+			at += info & 0xffff * 8
+		}
+	}
+	return t, nil
+}
+
+// structure finds a struct: its number, its size, and numbers and offsets of its members.
+func (t *types) structure(name string) (id, size int, members map[string][2]int) {
+	for id = 1; id < len(t.starts); id++ {
+		at := t.starts[id]
+		if info := t.word(at + 4); info>>24&31 != 4 || t.text(t.word(at)) != name {
+			continue
+		} else {
+			members = map[string][2]int{}
+			for i := range info & 0xffff {
+				member := at + 12 + 12*i
+				members[t.text(t.word(member))] = [2]int{i, t.word(member+8) & 0xffffff / 8}
+			}
+		}
+		return id, t.word(at + 8), members
+	}
+	return 0, 0, nil
+}
+
+// interfaces keeps programs by maps that give them to the kernel.
+func interfaces() {
+	p := newProgram("p_redirect", xdp, attachDevMap, -1)
+	m := newMap("t_devices", devMap, 8, 4, 0, 0)
+	key, value := uint32(2), [2]uint32{1, uint32(p)} // lo
+	bpf("device", mapUpdate, []uint64{pair(m, 0), pointer(&key), pointer(&value), 0})
+	tell("redirect", "program", id(p), "array", id(m))
+	syscall.Close(p)
+
+	// Congestion controls of TCP, which need three functions.
+	t, err := kernelTypes()
+	if err != nil {
+		fmt.Println("without structops:", err)
+		return
+	}
+	ops, _, functions := t.structure("tcp_congestion_ops")
+	whole, size, data := t.structure("bpf_struct_ops_tcp_congestion_ops")
+	// A map of this type is made with types of the program's own, of which there have to be some: one of no name.
+	header := []uint32{0x0001eb9f, 24, 0, 16, 16, 1, 0, 1 << 24, 4, 32, 0}
+	btf, _, errno := syscall.Syscall(sysBPF, btfLoad, uintptr(unsafe.Pointer(&[]uint64{pointer(&header[0]), 0, pair(41, 0), 0}[0])), 32)
+	if ops == 0 || whole == 0 || errno != 0 {
+		fmt.Println("without structops: no types of it:", errno)
+		return
+	}
+	for _, one := range []struct {
+		name  string
+		flags int
+	}{{"registered", 0}, {"structlink", structOpsLink}} {
+		bytes := make([]byte, size)
+		copy(bytes[data["data"][1]+functions["name"][1]:], ownName(one.name))
+		var programs []int
+		for _, function := range []string{"ssthresh", "undo_cwnd", "cong_avoid"} {
+			p, err := structOpsFunction("p_"+function, ops, functions[function][0])
+			if err != nil {
+				fmt.Printf("without %s: %v\n", one.name, err)
+				return
+			}
+			binary.NativeEndian.PutUint64(bytes[data["data"][1]+functions[function][1]:], uint64(p))
+			programs = append(programs, p)
+		}
+		// type, key, value, entries, flags, inner, numa node, name, device, BTF, types of key and value, of the whole
+		a, b := name("t_" + one.name)
+		attr := []uint64{pair(structOps, 4), pair(size, 1), pair(one.flags, 0), 0, 0, 0, pair(int(btf), 0), pair(0, whole), 0, 0}
+		*(*[2]uint64)(unsafe.Add(unsafe.Pointer(&attr[0]), 28)) = [2]uint64{a, b}
+		m, _, errno := syscall.Syscall(sysBPF, mapCreate, uintptr(unsafe.Pointer(&attr[0])), uintptr(len(attr)*8))
+		key := uint32(0)
+		if errno == 0 {
+			_, _, errno = syscall.Syscall(sysBPF, mapUpdate, uintptr(unsafe.Pointer(&[]uint64{pair(int(m), 0), pointer(&key), pointer(&bytes[0]), 0}[0])), 32)
+		}
+		if errno != 0 {
+			fmt.Printf("without %s: %v\n", one.name, errno)
+			return
+		}
+		runtime.KeepAlive(bytes)
+		tell(one.name, "map", id(int(m)), "fd", int(m), "name", ownName(one.name))
+		tell(one.name+"function", "program", id(programs[0]), "array", id(int(m)))
+		if one.flags != 0 {
+			l := bpf("struct_ops link", linkCreate, []uint64{pair(int(m), 0), pair(attachStructOps, 0), 0, 0})
+			tell(one.name+"link", "link", linkID(l), "fd", l, "map", id(int(m)))
+		} else {
+			unregister = append(unregister, int(m))
+		}
+		for _, p := range programs {
+			syscall.Close(p)
+		}
+	}
+	syscall.Close(int(btf))
+}
+
+// ownName tells one from those of other runs: the kernel takes each but once.
+func ownName(text string) string { return fmt.Sprintf("r%d_%.4s", os.Getpid(), text) }
+
+// unregister has maps whose interface stays registered until it is taken out.
+var unregister []int
+
+func structOpsFunction(text string, ops, member int) (int, error) {
+	code := []uint64{0xb7, 0x95}
+	a, b := name(text)
+	attr := make([]uint64, 16)
+	attr[0], attr[1], attr[2] = pair(structOpsProgram, len(code)), pointer(&code[0]), pointer(&license)
+	attr[6], attr[7] = a, b
+	attr[8] = pair(0, member)
+	attr[13] = pair(0, ops) // core_relo..., attach_btf_id
+	fd, _, errno := syscall.Syscall(sysBPF, progLoad, uintptr(unsafe.Pointer(&attr[0])), uintptr(len(attr)*8))
+	if errno != 0 {
+		return 0, errno
+	}
+	runtime.KeepAlive(code)
+	return int(fd), nil
 }
