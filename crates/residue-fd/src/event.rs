@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::Place;
+
 /// One line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +27,8 @@ pub enum Event {
     },
     /// Something happened to a process.
     Process(Process),
+    /// In which cgroup and container a process is; what it forks is there too, until that is told otherwise.
+    Placed(Placed),
     /// Who closed what who had opened, or tried to. Counts as they stand.
     Pair(Pair),
     /// A descriptor that is open. Said at the end.
@@ -56,8 +60,10 @@ pub const BY_EBPF: &str = "ebpf";
 /// /proc is read from time to time: kinds and numbers, no stacks.
 pub const BY_PROC: &str = "proc";
 
-/// The version of the format.
-pub const VERSION: u32 = 1;
+/// The version of the format. The first one tells nothing of containers, and is the same else.
+pub const VERSION: u32 = 2;
+/// The oldest version that can be read.
+pub const VERSION_MIN: u32 = 1;
 
 /// What a site does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -197,6 +203,16 @@ pub enum Change {
     },
     /// It ended.
     Exited,
+}
+
+/// Where a process is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The process.
+    pub pid: u32,
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// Why a pair is of interest.

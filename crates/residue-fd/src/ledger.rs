@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Count, End, Event, Frame, Live, Losses, Pair, PairKind, Role, Site, Start};
+use crate::container::{Container, Place};
+use crate::event::{Change, Count, End, Event, Frame, Live, Losses, Pair, PairKind, Role, Site, Start};
 
 /// When an opener is called a leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,7 @@ pub struct Ledger {
     pub(crate) live: BTreeMap<u32, Vec<Live>>,
     pub(crate) losses: Losses,
     pub(crate) processes: BTreeSet<u32>,
+    places: BTreeMap<u32, Place>,
     pub(crate) end: Option<End>,
     /// Windows begun since the warm-up.
     window: Option<u64>,
@@ -104,6 +106,7 @@ impl Ledger {
             live: BTreeMap::new(),
             losses: Losses::default(),
             processes: BTreeSet::new(),
+            places: BTreeMap::new(),
             end: None,
             window: None,
         }
@@ -124,6 +127,14 @@ impl Ledger {
             Event::Tick { at_ns } => self.tick(at_ns),
             Event::Process(process) => {
                 self.processes.insert(process.pid);
+                if let Change::Forked { parent, .. } = process.change
+                    && let Some(place) = self.places.get(&parent).cloned()
+                {
+                    self.places.insert(process.pid, place);
+                }
+            }
+            Event::Placed(placed) => {
+                self.places.insert(placed.pid, placed.place);
             }
             Event::Pair(pair) => {
                 let pair = Pair { count: pair.count.min(COUNT_MAX), ..pair };
@@ -138,6 +149,11 @@ impl Ledger {
                 self.end = Some(end);
             }
         }
+    }
+
+    /// The container that a process is in, or was last.
+    pub(crate) fn container(&self, pid: u32) -> Option<&Container> {
+        self.places.get(&pid)?.container.as_ref()
     }
 
     fn site(&mut self, site: Site) {

@@ -1,7 +1,8 @@
 //! What the books say: every opener with its class, and which of them leak.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::container::Container;
 use crate::event::{BY_PROC, Frame, Live, Losses, PairKind, Site};
 use crate::ledger::{Group, Ledger};
 use crate::panics::{Panic, Unwound};
@@ -57,6 +58,8 @@ pub enum Leak {
 pub struct Opener {
     /// The stack, and what is opened there.
     pub site: Site,
+    /// Numbers of all sites with that stack.
+    pub sites: Vec<u32>,
     /// Descriptors it opened.
     pub opened: u64,
     /// Those of them that were closed.
@@ -71,6 +74,9 @@ pub struct Opener {
     pub oldest_ns: Option<u64>,
     /// Processes that have them open.
     pub pids: BTreeSet<u32>,
+    /// Containers in which they are open, with how many; where none is open, those of the processes that were seen there
+    /// first. The most first.
+    pub containers: Vec<(Container, u64)>,
     /// Some that are open, oldest first.
     pub examples: Vec<Live>,
     /// Closes by a finalizer or a cleanup, among those that were looked at.
@@ -134,6 +140,19 @@ pub struct BadClose {
     pub fd: u32,
 }
 
+/// What is open in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InContainer {
+    /// The container; none for what is in none.
+    pub container: Option<Container>,
+    /// Processes that have something open.
+    pub processes: usize,
+    /// Descriptors that are open there and whose opener is known.
+    pub live: u64,
+    /// Those of them whose opener leaks.
+    pub leaked: u64,
+}
+
 /// What the books say.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -155,6 +174,8 @@ pub struct Report {
     pub elapsed_ns: u64,
     /// How many processes were followed.
     pub processes: usize,
+    /// What is open in each container, the most first; none unless one was seen.
+    pub containers: Vec<InContainer>,
     /// The command has ended.
     pub exited: bool,
     /// /proc was read from time to time: openers are not known, nor what came and went in between.
@@ -173,7 +194,9 @@ impl Ledger {
             let rank = |o: &Opener| (o.leak.is_none(), std::cmp::Reverse(o.left()), std::cmp::Reverse(o.opened));
             rank(a).cmp(&rank(b)).then_with(|| a.site.frames.cmp(&b.site.frames))
         });
+        let containers = self.containers(&openers);
         Report {
+            containers,
             bad_closes: self.bad_closes(),
             unknown: self.live.get(&0).cloned().unwrap_or_default(),
             panics: self.panics(),
@@ -187,6 +210,49 @@ impl Ledger {
             sampled: self.is_sampled(),
             unseen: self.start.unseen.clone(),
         }
+    }
+
+    /// What is open, by container.
+    fn containers(&self, openers: &[Opener]) -> Vec<InContainer> {
+        let leaks: BTreeSet<u32> =
+            openers.iter().filter(|opener| opener.leak.is_some()).flat_map(|opener| opener.sites.clone()).collect();
+        let mut found: BTreeMap<Option<&Container>, (BTreeSet<u32>, u64, u64)> = BTreeMap::new();
+        for live in
+            self.live.iter().filter(|(site, _)| **site != 0).flat_map(|(_, live)| live).filter(|live| !live.inherited)
+        {
+            let (pids, count, leaked) = found.entry(self.container(live.pid)).or_default();
+            pids.insert(live.pid);
+            *count += 1;
+            *leaked += u64::from(leaks.contains(&live.site));
+        }
+        if found.keys().all(Option::is_none) {
+            return Vec::new();
+        }
+        let told = found.into_iter().map(|(container, (pids, live, leaked))| InContainer {
+            container: container.cloned(),
+            processes: pids.len(),
+            live,
+            leaked,
+        });
+        let mut told: Vec<InContainer> = told.collect();
+        told.sort_by_key(|one| std::cmp::Reverse((one.leaked, one.live)));
+        told
+    }
+
+    /// The containers of an opener.
+    fn containers_of(&self, group: &Group) -> Vec<(Container, u64)> {
+        let mut found: BTreeMap<&Container, u64> = BTreeMap::new();
+        let live = group.sites.iter().filter_map(|site| self.live.get(site)).flatten();
+        for container in live.filter(|live| !live.inherited).filter_map(|live| self.container(live.pid)) {
+            *found.entry(container).or_default() += 1;
+        }
+        if found.is_empty() {
+            let first = group.sites.iter().filter_map(|site| self.sites.get(site));
+            found.extend(first.filter_map(|site| Some((self.container(site.pid)?, 0))));
+        }
+        let mut found: Vec<(Container, u64)> = found.into_iter().map(|(one, count)| (one.clone(), count)).collect();
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        found
     }
 
     fn is_sampled(&self) -> bool {
@@ -211,6 +277,8 @@ impl Ledger {
                 - i64::try_from(group.base).unwrap_or(0),
             oldest_ns,
             pids,
+            containers: self.containers_of(group),
+            sites: group.sites.clone(),
             examples,
             collected: self.collected(group),
             unwound: self.unwound(&group.sites, &site.frames),

@@ -23,6 +23,8 @@ pub const ALL: &[&RuleMeta] =
 
 /// Callers that a finding shows, at most; JSON has the whole stack.
 const FRAMES_MAX: usize = 3;
+/// Containers told in the notes of a finding.
+const CONTAINERS_MAX: usize = 4;
 
 /// What the rules find in a report.
 pub fn findings(report: &Report) -> Vec<Finding> {
@@ -112,6 +114,17 @@ fn close_on_every_path(finding: &mut Finding, openers: &[&Opener]) {
 fn fates(finding: &mut Finding, openers: &[&Opener]) {
     let class = openers.iter().map(|opener| opener.class).min().unwrap_or(Class::Unknown);
     finding.notes.push(format!("{}: {}", class.as_str(), fate(class)));
+    let mut containers: BTreeMap<String, u64> = BTreeMap::new();
+    for (container, count) in openers.iter().flat_map(|opener| &opener.containers) {
+        *containers.entry(container.to_string()).or_default() += count;
+    }
+    for (container, count) in containers.iter().take(CONTAINERS_MAX) {
+        let count = if *count > 0 { format!(", {count} of them open") } else { String::new() };
+        finding.notes.push(format!("in {container}{count}"));
+    }
+    if containers.len() > CONTAINERS_MAX {
+        finding.notes.push(format!("in {} more containers", containers.len() - CONTAINERS_MAX));
+    }
     let labelled = openers.iter().flat_map(|opener| &opener.examples).find(|example| !example.labels.is_empty());
     if let Some(example) = labelled {
         let labels: Vec<String> = example.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

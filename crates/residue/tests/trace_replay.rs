@@ -48,6 +48,48 @@ fn nothing_in_a_recording_reaches_the_terminal_unescaped() {
 }
 
 #[test]
+fn containers_are_told_from_a_recording_and_missing_in_old_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("recording");
+    let id = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    let placed = format!(
+        r#"{{"placed":{{"pid":1,"cgroup":"/x\u001b[31m","container":{{"runtime":"docker","id":"{id}","name":"web\u001b[2J\u202e"}}}}}}"#
+    );
+    let forked = r#"{"process":{"at_ns":2,"pid":2,"change":{"forked":{"parent":1,"shared":false}}}}"#;
+    // The first line, and those about the opener; a child has some open.
+    let head = RECORDING.lines().take(2).collect::<Vec<_>>().join("\n").replace("\"version\":1", "\"version\":2");
+    let open = |pid: u32, fd: u32| {
+        format!(r#"{{"live":{{"pid":{pid},"fd":{fd},"site":1,"opened_ns":3,"goid":1,"link":"/x"}}}}"#)
+    };
+    let count = r#"{"count":{"site":1,"opened":3,"closed":0,"ended":0,"last_ns":2}}"#;
+    let end = r#"{"end":{"at_ns":5,"exited":true}}"#;
+    let recording = [&head, &placed, forked, count, &open(1, 3), &open(2, 3), &open(9, 3), end].join("\n");
+    let (said, code) = replayed(&file, recording.as_bytes(), "json");
+    assert_eq!(code, 1, "{said}");
+    let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let opener = &report["openers"][0]["containers"];
+    assert_eq!((&opener[0]["id"], &opener[0]["live"]), (&id.into(), &2.into()), "{opener}");
+    let each = report["containers"].as_array().expect("a list");
+    let told: Vec<_> =
+        each.iter().map(|one| (one["container"]["id"].as_str(), &one["processes"], &one["live"])).collect();
+    assert_eq!(told, [(Some(id), &2.into(), &2.into()), (None, &1.into(), &1.into())]);
+    let (said, _) = replayed(&file, recording.as_bytes(), "text");
+    assert!(said.contains("p\\x1b[31m in docker web\\x1b[2J"), "{said}");
+    assert!(said.contains("2        2  docker web\\x1b[2J") && said.contains("1        1  none (1 process)"), "{said}");
+    assert!(said.contains("= in docker web") && !said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    // As it was before containers were told.
+    let (said, code) = replayed(&file, RECORDING.as_bytes(), "json");
+    let report: serde_json::Value = serde_json::from_str(
+        said.lines().take_while(|line| *line != "}").chain(["}"]).collect::<Vec<_>>().join("\n").as_str(),
+    )
+    .expect("JSON");
+    assert_eq!((code, report.get("containers")), (1, None));
+    let later = recording.replace("\"version\":2", "\"version\":3");
+    let (said, code) = replayed(&file, later.as_bytes(), "text");
+    assert!(code == 3 && said.contains("a recording of version 3, this reads 1 to 2"), "{said}");
+}
+
+#[test]
 fn broken_recordings_are_looked_at_or_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("recording");

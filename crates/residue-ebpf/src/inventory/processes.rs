@@ -1,9 +1,11 @@
-//! Who holds something: the name, the user, and whether Go built the program.
+//! Who holds something: the name, the user, the container, and whether Go built the program.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use residue_fd::objects::Inventory;
+
+use crate::containers::Containers;
 
 /// Processes that are asked for their program.
 const PROGRAMS_MAX: usize = 4096;
@@ -15,11 +17,13 @@ pub(super) fn read(inventory: &mut Inventory) {
     for pid in inventory.holds.iter().filter_map(|hold| hold.by.pid()) {
         inventory.processes.entry(pid).or_default();
     }
+    let mut containers = Containers::default();
     for (index, (pid, process)) in inventory.processes.iter_mut().enumerate() {
         if process.comm.is_empty() {
             process.comm = comm(*pid);
         }
         process.uid = std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid());
+        process.place = containers.of(*pid).map(|place| (*place).clone());
         if index < PROGRAMS_MAX {
             process.go = File::open(format!("/proc/{pid}/exe")).ok().and_then(|program| go_version(&program));
         }

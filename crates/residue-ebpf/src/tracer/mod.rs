@@ -25,6 +25,8 @@ pub use symbols::Programs;
 use symbols::{Executed, Symbols};
 pub use sys::{Signals, listen, terminate};
 
+use crate::containers::Told;
+
 #[cfg(target_arch = "x86_64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/out/amd64/trace.bpf.o");
 #[cfg(target_arch = "aarch64")]
@@ -129,6 +131,9 @@ pub struct Tracer<'a> {
     symbols: Symbols<'a>,
     /// What this kernel doesn't show, and why.
     unseen: Vec<String>,
+    /// Where processes are, and what is to be told of those that are followed from the start.
+    places: Told,
+    placed: Vec<Event>,
     /// Programs are probed for panics; so many could not be.
     panics: bool,
     unprobed: u64,
@@ -208,6 +213,8 @@ impl<'a> Tracer<'a> {
             counters: taken(&mut ebpf, "counters")?.try_into().map_err(&wrong)?,
             ebpf,
             symbols: Symbols::new(programs),
+            places: Told::default(),
+            placed: Vec::new(),
             panics: options.panics,
             unseen,
             unprobed: 0,
@@ -262,6 +269,7 @@ impl<'a> Tracer<'a> {
         let tables: Vec<layout::Table> = self.tables.iter().flatten().map(|(_, table)| table).collect();
         let table = tables.iter().find(|table| table.tgid == pid).ok_or(Error::Gone(pid))?;
         self.enter(table.image, start_code(pid), "", symbols::open(pid, None));
+        self.places.look(pid, &mut self.placed);
         Ok(())
     }
 
@@ -407,6 +415,7 @@ impl<'a> Tracer<'a> {
 
     /// What happened to processes. Programs are read here, as long as they are there.
     pub fn processes(&mut self, out: &mut Vec<Event>) {
+        out.append(&mut self.placed);
         let mut waiting = VecDeque::new();
         loop {
             // Reading a program takes its time, in which others begin and end: their files are opened at once.
@@ -427,7 +436,17 @@ impl<'a> Tracer<'a> {
                 }
                 _ => Change::Exited,
             };
+            // What a runtime has forked for a container is put there before it runs the container's program.
+            let executed = matches!(change, Change::Execed { .. });
+            match change {
+                Change::Forked { parent, .. } => self.places.forked(parent, event.tgid, out),
+                Change::Execed { .. } => {}
+                Change::Exited => self.places.exited(event.tgid),
+            }
             out.push(Event::Process(Process { at_ns: event.time_ns, pid: event.tgid, change }));
+            if executed {
+                self.places.look(event.tgid, out);
+            }
         }
     }
 
@@ -444,6 +463,7 @@ impl<'a> Tracer<'a> {
             if !self.symbols.knows(site.image) {
                 self.enter(site.image, start_code(site.tgid), "", symbols::open(site.tgid, None));
             }
+            self.places.look_once(site.tgid, out);
             out.push(Event::Site(self.site(id, &site)));
         }
         Ok(())
@@ -532,13 +552,14 @@ impl<'a> Tracer<'a> {
     }
 
     /// What is open now.
-    pub fn live(&self, out: &mut Vec<Event>) {
+    pub fn live(&mut self, out: &mut Vec<Event>) {
         let pids: BTreeMap<u32, u32> = self.tables.iter().flatten().map(|(_, table)| (table.id, table.tgid)).collect();
         let mut all: Vec<(layout::Slot, layout::Live)> = self.live.iter().flatten().collect();
         all.sort_by_key(|(slot, live)| (live.opened_ns, slot.table, slot.fd));
         let mut links: BTreeMap<u32, usize> = BTreeMap::new();
         for (slot, live) in all {
             let Some(&pid) = pids.get(&slot.table) else { continue };
+            self.places.look_once(pid, out);
             let shown = links.entry(live.site).or_default();
             *shown += 1;
             let link = if *shown <= LINKS_MAX || live.site == 0 {

@@ -14,6 +14,7 @@ use residue_fd::event::{self, Change, Count, End, Event, Live, Losses, Process, 
 use residue_fd::kind;
 
 use super::{Error, sys};
+use crate::containers::Told;
 use crate::inventory::fdinfo::Fdinfo;
 
 /// Descriptors that are remembered; more are counted as lost.
@@ -58,6 +59,7 @@ pub struct Sampler {
     counts: BTreeMap<u32, Count>,
     look: u64,
     losses: Losses,
+    places: Told,
 }
 
 impl Sampler {
@@ -72,6 +74,7 @@ impl Sampler {
             counts: BTreeMap::new(),
             look: 0,
             losses: Losses::default(),
+            places: Told::default(),
         }
     }
 
@@ -129,12 +132,14 @@ impl Sampler {
         let mut changed = BTreeSet::new();
         let mut gone = BTreeSet::new();
         for &pid in &pids {
+            self.places.look_once(pid, out);
             if self.process(pid, now, &mut changed, out).is_err() {
                 gone.insert(pid);
             }
         }
         let running: BTreeSet<u32> = pids.difference(&gone).copied().collect();
         for &pid in self.running.difference(&running) {
+            self.places.exited(pid);
             out.push(Event::Process(Process { at_ns: now, pid, change: Change::Exited }));
         }
         let (look, counts) = (self.look, &mut self.counts);

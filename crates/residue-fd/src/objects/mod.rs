@@ -12,6 +12,8 @@ mod names;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::container::Place;
+
 pub use diff::{Change, Changed, Summary, diff};
 pub use equation::{Equation, Term};
 pub use keeping::{Keeper, Keeping, Root};
@@ -449,6 +451,8 @@ pub struct Process {
     pub go: Option<String>,
     /// The user it runs as.
     pub uid: Option<u32>,
+    /// The cgroup and container it is in.
+    pub place: Option<Place>,
 }
 
 /// That something keeps an object.

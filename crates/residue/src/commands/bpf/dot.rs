@@ -85,7 +85,10 @@ fn outsider(shown: &Shown<'_>, holder: &Holder) -> (String, String, &'static str
         let name = process.map(|process| shown_name(&process.comm)).unwrap_or_default();
         let go = process.and_then(|process| process.go.as_deref()).map(shown_name);
         let go = go.map(|go| format!("\n{go}")).unwrap_or_default();
-        return (format!("pid_{pid}"), format!("{name}\npid {pid}{go}"), "ellipse");
+        let container = process.and_then(|process| process.place.as_ref()?.container.as_ref());
+        let container = container.map(|container| shown_name(&format!("{container}")));
+        let container = container.map(|container| format!("\n{container}")).unwrap_or_default();
+        return (format!("pid_{pid}"), format!("{name}\npid {pid}{go}{container}"), "ellipse");
     }
     match holder {
         Holder::Pin { path, inode, .. } => (format!("pin_{:x}_{:x}", inode.0, inode.1), shown_name(path), "folder"),

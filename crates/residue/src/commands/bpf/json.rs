@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use residue_fd::container::{Container, Pod};
 use residue_fd::objects::{
     At, Attachment, Change, Changed, Holder, Kind, ObjectId, Point, Summary, attach_type_name, link_type_name,
     map_flag_names, map_type_name, program_type_name,
@@ -57,6 +58,10 @@ struct ProcessJson {
     go: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Container>,
 }
 
 #[derive(Serialize)]
@@ -302,6 +307,8 @@ pub(super) fn write(shown: &Shown<'_>, orphans: bool, out: &mut dyn Write) -> io
                 name: shown_name(&process.comm),
                 go: process.go.as_deref().map(shown_name),
                 uid: process.uid,
+                cgroup: process.place.as_ref().map(|place| shown_name(&place.cgroup)),
+                container: process.place.as_ref().and_then(|place| Some(container(place.container.as_ref()?))),
             })
             .collect(),
         maps: shows(Kind::Map).then(|| of(Kind::Map).filter_map(|id| map(shown, id, &mut files)).collect()),
@@ -419,6 +426,21 @@ fn btf<'a>(shown: &'a Shown<'_>, id: u32, files: &mut Files) -> Option<BtfJson<'
         kept_by: shown.keeping.keeper(object).name(),
         holders: holders(shown, object, files),
     })
+}
+
+fn container(container: &Container) -> Container {
+    let some = |text: &Option<String>| text.as_deref().map(shown_name);
+    let pod = container.pod.as_ref().map(|pod| Pod {
+        uid: shown_name(&pod.uid),
+        name: some(&pod.name),
+        namespace: some(&pod.namespace),
+    });
+    Container {
+        runtime: shown_name(&container.runtime),
+        id: shown_name(&container.id),
+        name: some(&container.name),
+        pod,
+    }
 }
 
 fn refs(shown: &Shown<'_>, object: ObjectId) -> RefsJson {

@@ -170,7 +170,9 @@ fn process(shown: &Shown<'_>, pid: u32) -> String {
     let known = shown.inventory.processes.get(&pid);
     let comm = known.map(|process| visible(&process.comm)).unwrap_or_default();
     let go = known.and_then(|process| process.go.as_deref()).map(|go| format!(" ({})", visible(go)));
-    format!("pid {pid} {comm}{}", go.unwrap_or_default())
+    let container = known.and_then(|process| process.place.as_ref()?.container.as_ref());
+    let container = container.map(|container| visible(&format!(" in {container}"))).unwrap_or_default();
+    format!("pid {pid} {comm}{}{container}", go.unwrap_or_default())
 }
 
 /// Rows with columns as wide as they need; the last one takes the rest.

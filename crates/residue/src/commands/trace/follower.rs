@@ -72,7 +72,7 @@ impl Follower<'_> {
         }
     }
 
-    pub(super) fn live(&self, out: &mut Vec<Event>) {
+    pub(super) fn live(&mut self, out: &mut Vec<Event>) {
         match self {
             Self::Kernel(tracer) => tracer.live(out),
             Self::Proc(sampler) => sampler.live(out),

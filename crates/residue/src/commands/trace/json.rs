@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use residue_fd::container::Container;
 use residue_fd::event::{BY_EBPF, BY_PROC, Frame, Live, Losses, Site};
-use residue_fd::{BadClose, Leak, Opener, Report, Unwound};
+use residue_fd::{BadClose, InContainer, Leak, Opener, Report, Unwound};
 use residue_report::shown_name as visible;
 use serde::Serialize;
 
@@ -24,6 +25,8 @@ struct Document<'a> {
     command_exited: bool,
     opens: u64,
     closes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<InContainerJson<'a>>,
     openers: Vec<OpenerJson<'a>>,
     bad_closes: Vec<BadCloseJson<'a>>,
     panics: Vec<PanicJson<'a>>,
@@ -43,7 +46,26 @@ struct OpenerJson<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unwound: Vec<UnwoundJson<'a>>,
     pids: Vec<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<OpenInJson<'a>>,
     examples: &'a [Live],
+}
+
+#[derive(Serialize)]
+struct OpenInJson<'a> {
+    #[serde(flatten)]
+    container: &'a Container,
+    live: u64,
+}
+
+#[derive(Serialize)]
+struct InContainerJson<'a> {
+    /// Absent for what is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a Container>,
+    processes: usize,
+    live: u64,
+    leaked: u64,
 }
 
 /// How an opener stands.
@@ -140,6 +162,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         command_exited: report.exited,
         opens: report.opens,
         closes: report.closes,
+        containers: report.containers.iter().map(in_container).collect(),
         openers: report.openers.iter().map(opener).collect(),
         bad_closes: report.bad_closes.iter().map(bad_close).collect(),
         panics: panics.collect(),
@@ -158,8 +181,14 @@ fn opener(opener: &Opener) -> OpenerJson<'_> {
         state: state(opener),
         unwound: opener.unwound.iter().map(unwound).collect(),
         pids: opener.pids.iter().copied().collect(),
+        containers: opener.containers.iter().map(|(container, live)| OpenInJson { container, live: *live }).collect(),
         examples: &opener.examples,
     }
+}
+
+fn in_container(one: &InContainer) -> InContainerJson<'_> {
+    let InContainer { container, processes, live, leaked } = one;
+    InContainerJson { container: container.as_ref(), processes: *processes, live: *live, leaked: *leaked }
 }
 
 pub(super) fn state(opener: &Opener) -> StateJson {

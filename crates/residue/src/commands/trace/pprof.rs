@@ -23,7 +23,11 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         });
         let leaked = if opener.leak.is_some() { opener.left() } else { 0 };
         let labels = [("kind", &opener.site.kind), ("program", &opener.site.program)];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
+        let mut labels = labels.map(|(key, value)| (key.to_owned(), value.clone())).to_vec();
+        if !opener.containers.is_empty() {
+            let names: Vec<String> = opener.containers.iter().map(|(container, _)| container.to_string()).collect();
+            labels.push(("container".to_owned(), names.join(", ")));
+        }
         profile.add(stack, &[opener.opened, leaked, opener.left()], &labels);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

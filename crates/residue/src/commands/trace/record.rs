@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use residue_fd::Ledger;
-use residue_fd::event::{Event, Site, VERSION};
+use residue_fd::event::{Event, Site, VERSION, VERSION_MIN};
 
 use super::stream::Stream;
 use crate::error::Error;
@@ -60,8 +60,9 @@ pub(super) fn replay(path: &Path, ledger: &mut Ledger, streams: &mut [Stream]) -
         }
         let event: Event = serde_json::from_slice(&line).map_err(|error| wrong(format!("no event: {error}")))?;
         match &event {
-            Event::Start(start) if start.version != VERSION => {
-                return Err(wrong(format!("a recording of version {}, this reads {VERSION}", start.version)));
+            Event::Start(start) if !(VERSION_MIN..=VERSION).contains(&start.version) => {
+                let version = start.version;
+                return Err(wrong(format!("a recording of version {version}, this reads {VERSION_MIN} to {VERSION}")));
             }
             Event::Start(_) => {}
             Event::Site(site) if !is_plain(site) => {

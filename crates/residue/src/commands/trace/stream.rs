@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use residue_fd::event::{Event, Live, Losses, Process, Site, Start};
+use residue_fd::event::{Event, Live, Losses, Placed, Process, Site, Start};
 use residue_fd::{Ledger, Report};
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ enum Line<'a> {
         pids: &'a [u32],
     },
     Process(&'a Process),
+    Placed(&'a Placed),
     Opener(&'a Site),
     Window {
         elapsed_ms: u64,
@@ -89,6 +90,7 @@ impl Stream {
                     self.line(&Line::Start { schema: json::VERSION, by, unseen, pids })?;
                 }
                 Event::Process(process) => self.line(&Line::Process(process))?,
+                Event::Placed(placed) => self.line(&Line::Placed(placed))?,
                 _ => {}
             }
         }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
-use residue_fd::event::{Frame, Site};
+use residue_fd::event::Frame;
 use residue_fd::{Class, Opener, Panic, Report, callee, caller};
-use residue_report::{TextStyle, shown_name as visible};
+use residue_report::{TextStyle, plural, shown_name as visible};
 
 use super::time::age;
 use crate::figures::grouped;
@@ -15,6 +15,8 @@ use crate::figures::grouped;
 const ROWS_MAX: usize = 20;
 /// Places of panics listed.
 const PANICS_MAX: usize = 5;
+/// Containers listed.
+const CONTAINERS_MAX: usize = 10;
 /// How the row of a leak looks.
 const LEAK: Style = AnsiColor::BrightRed.on_default();
 /// No line is wider.
@@ -46,7 +48,7 @@ pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mu
             opener.growth,
             opener.class.as_str(),
             opener.site.kind,
-            opened_at(&opener.site, programs.len() > 1)
+            opened_at(opener, programs.len() > 1, !report.containers.is_empty())
         );
         match opener.leak {
             Some(_) if style.colour => writeln!(out, "{LEAK}{}{LEAK:#}", cut(&line))?,
@@ -91,6 +93,9 @@ pub(super) fn totals(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         grouped(report.closes),
         age(report.elapsed_ns)
     )?;
+    if !report.containers.is_empty() {
+        containers(report, out)?;
+    }
     if !report.panics.is_empty() {
         panics(report, out)?;
     }
@@ -103,6 +108,22 @@ pub(super) fn totals(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if losses.ghosts > 0 {
         let ghosts = grouped(losses.ghosts);
         writeln!(out, "{ghosts} closed in a way that is not seen, found in the kernel's own table")?;
+    }
+    Ok(())
+}
+
+/// What is open in each container.
+fn containers(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{:>7} {:>8}  container", "open", "leaked")?;
+    for one in report.containers.iter().take(CONTAINERS_MAX) {
+        let name =
+            one.container.as_ref().map_or_else(|| "none".to_owned(), |container| visible(&container.to_string()));
+        let processes = plural(one.processes, "process").replace("processs", "processes");
+        let line = format!("{:>7} {:>8}  {name} ({processes})", grouped(one.live), grouped(one.leaked));
+        writeln!(out, "{}", cut(&line))?;
+    }
+    if report.containers.len() > CONTAINERS_MAX {
+        writeln!(out, "… {} more containers", report.containers.len() - CONTAINERS_MAX)?;
     }
     Ok(())
 }
@@ -123,12 +144,19 @@ fn panics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The opener in a line, with its program if there are several; there is nothing else to say of one that isn't Go.
-fn opened_at(site: &Site, several: bool) -> String {
-    match (site.is_go(), several) {
+fn opened_at(opener: &Opener, several: bool, contained: bool) -> String {
+    let site = &opener.site;
+    let container = match &opener.containers[..] {
+        [] => String::new(),
+        [(container, _)] => format!(" in {container}"),
+        more => format!(" in {} containers", more.len()),
+    };
+    let program = format!("{}{container}", site.program);
+    match (site.is_go(), several || contained) {
         (true, false) => path(&site.frames),
-        (true, true) => format!("{}: {}", visible(&site.program), path(&site.frames)),
-        (false, _) if site.call.is_empty() => visible(&site.program),
-        (false, _) => visible(&format!("{}: {}", site.program, site.call)),
+        (true, true) => format!("{}: {}", visible(&program), path(&site.frames)),
+        (false, _) if site.call.is_empty() => visible(&program),
+        (false, _) => visible(&format!("{program}: {}", site.call)),
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn watch(
         screen.show(ledger);
         if signals.snapshots() > snapshots {
             snapshots = signals.snapshots();
-            snapshot(&mut tracer, ledger)?;
+            snapshot(&mut tracer, &mut sinks, ledger)?;
         }
         if let Some(exited) = over {
             break exited;
@@ -118,10 +118,14 @@ pub(super) fn watch(
 }
 
 /// Says on stderr how things stand, compared with the kernel's own tables, and goes on.
-fn snapshot(tracer: &mut Follower<'_>, ledger: &Ledger) -> Result<(), Error> {
+fn snapshot(tracer: &mut Follower<'_>, sinks: &mut Sinks<'_>, ledger: &mut Ledger) -> Result<(), Error> {
     tracer.reconcile().map_err(|error| super::refused(&error))?;
     let mut open = Vec::new();
     tracer.live(&mut open);
+    // Where processes are is told once, and holds from now on.
+    let mut placed;
+    (placed, open) = open.into_iter().partition(|event| matches!(event, Event::Placed(_)));
+    sinks.take(&mut placed, ledger)?;
     let mut now = ledger.clone();
     for event in open {
         now.apply(event);
