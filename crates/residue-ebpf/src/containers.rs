@@ -25,8 +25,8 @@ const PROCESSES_MAX: usize = 1 << 17;
 /// Namespaces of containerd that are looked into.
 const NAMESPACES_MAX: usize = 64;
 
-/// The inode of the first cgroup namespace: `PROC_CGROUP_INIT_INO`, include/linux/proc_ns.h.
-const FIRST_NAMESPACE: u64 = 0xeffffffb;
+/// The inode of the first cgroup namespace: `PROC_CGROUP_INIT_INO`, `include/linux/proc_ns.h`.
+const FIRST_NAMESPACE: u64 = 0xefff_fffb;
 
 /// Folders and files, below the root.
 const DOCKER: &str = "var/lib/docker/containers";
@@ -353,7 +353,7 @@ mod tests {
         std::fs::remove_dir(&path).expect("it is ours");
         for text in ["", "{", "[]", r#"{"Name":7}"#, &format!("{}{{}}", " ".repeat(5 << 20))] {
             machine.write("var/lib/docker/containers/ID/config.v2.json", text);
-            assert_eq!(machine.name("docker").0, unnamed, "{:.20}", text);
+            assert_eq!(machine.name("docker").0, unnamed, "{text:.20}");
         }
         let mut odd = Container { runtime: "docker".to_owned(), id: "../../x".to_owned(), ..Container::default() };
         machine.containers().name(&mut odd);
