@@ -145,6 +145,10 @@ func tell(how, kind string, id int, keys ...any) {
 func init() { runtime.LockOSThread() }
 
 func main() {
+	if len(os.Args) > 1 {
+		guard()
+		return
+	}
 	check("namespaces", syscall.Unshare(syscall.CLONE_NEWNS|cloneNetNS))
 	check("private mounts", syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	dir, err := os.MkdirTemp("", "bpffs")
@@ -317,9 +321,9 @@ func main() {
 
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin)
-	for _, m := range unregister {
-		key := uint32(0)
-		bpf("unregister", mapDelete, []uint64{pair(m, 0), pointer(&key), 0, 0})
+	if guardian != nil {
+		life.Close()
+		guardian.Wait()
 	}
 	child.Process.Kill()
 	child.Wait()
@@ -385,7 +389,9 @@ func netlink(kind int, parts ...[]byte) error {
 }
 
 // link is struct ifinfomsg.
-func link(index int) []byte { return append(make([]byte, 4), append(word(index), make([]byte, 8)...)...) }
+func link(index int) []byte {
+	return append(make([]byte, 4), append(word(index), make([]byte, 8)...)...)
+}
 
 // tc is struct tcmsg.
 func tc(index, handle, parent, info int) []byte {
@@ -583,7 +589,7 @@ func interfaces() {
 			l := bpf("struct_ops link", linkCreate, []uint64{pair(int(m), 0), pair(attachStructOps, 0), 0, 0})
 			tell(one.name+"link", "link", linkID(l), "fd", l, "map", id(int(m)))
 		} else {
-			unregister = append(unregister, int(m))
+			check("guard", startGuard(int(m)))
 		}
 		for _, p := range programs {
 			syscall.Close(p)
@@ -595,8 +601,32 @@ func interfaces() {
 // ownName tells one from those of other runs: the kernel takes each but once.
 func ownName(text string) string { return fmt.Sprintf("r%d_%.4s", os.Getpid(), text) }
 
-// unregister has maps whose interface stays registered until it is taken out.
-var unregister []int
+// guardian takes an interface out when this program ends, however it does: it would stay registered else.
+var guardian *exec.Cmd
+var life io.Closer
+
+func startGuard(m int) (err error) {
+	d, err := syscall.Dup(m)
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(d), "map")
+	defer file.Close()
+	guardian = exec.Command("/proc/self/exe", "guard")
+	guardian.ExtraFiles = []*os.File{file}
+	// What is sent to a whole group doesn't reach it.
+	guardian.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if life, err = guardian.StdinPipe(); err != nil {
+		return err
+	}
+	return guardian.Start()
+}
+
+func guard() {
+	io.Copy(io.Discard, os.Stdin)
+	key := uint32(0)
+	bpf("unregister", mapDelete, []uint64{pair(3, 0), pointer(&key), 0, 0})
+}
 
 func structOpsFunction(text string, ops, member int) (int, error) {
 	code := []uint64{0xb7, 0x95}
