@@ -616,7 +616,7 @@ const RING: [[(&str, &str); 2]; 2] = [
     [("ring_completes_values", "io_uring_complete"), ("ring_completes", "io_uring_complete")],
 ];
 
-/// Where the kernel has no io_uring, or one that is older than these, what it does is found by the walk at the end.
+/// Where the kernel has no `io_uring`, or one that is older than these, what it does is found by the walk at the end.
 fn attach_ring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
     let mut loaded = Vec::new();
     for choices in RING {
