@@ -2,7 +2,7 @@
 """Runs a command, or programs of ours, on another kernel or architecture, in qemu.
 
     conformance/kernels/run.py --kernel IMAGE.deb -- COMMAND...          the machine's own files, on that kernel
-    conformance/kernels/run.py --kernel IMAGE.deb --files DIR -- COMMAND...   only DIR (as /files) and busybox
+    conformance/kernels/run.py --kernel IMAGE.deb --files DIR[:AT] -- COMMAND...   only DIR, as /files or AT, and busybox
 
 IMAGE.deb is a package of Debian's (`apt-get download linux-image-…`, unsigned or signed), for amd64 or arm64; for the
 latter `--busybox` names a package busybox-static:arm64, and `--files` a folder with programs for it. With the machine's
@@ -23,15 +23,19 @@ import threading
 from pathlib import Path
 
 MACHINES = {
-    # qemu, machine, console, modules for virtual devices
-    "amd64": ("qemu-system-x86_64", "q35", "ttyS0"),
-    "arm64": ("qemu-system-aarch64", "virt", "ttyAMA0"),
+    # qemu, machine, processor when emulated, console; the full authentication of pointers takes most of the time there
+    "amd64": ("qemu-system-x86_64", "q35", "max", "ttyS0"),
+    "arm64": ("qemu-system-aarch64", "virt", "max,pauth-impdef=on", "ttyAMA0"),
 }
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay"]
 DONE = "the command ended with"
+# What programs expect to find.
+ACCOUNTS = {"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "etc/group": b"root:x:0:\n", "etc/hosts": b"127.0.0.1 localhost\n",
+            "etc/hostname": b"guest\n"}
 
 INIT = """#!/bin/sh
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+/bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
 ulimit -n 65536
@@ -116,7 +120,7 @@ class Archive:
 
     def tree(self, folder: Path, at: str) -> None:
         for path in sorted(folder.rglob("*")):
-            name = f"{at}/{path.relative_to(folder)}"
+            name = f"{at}/{path.relative_to(folder)}".lstrip("/")
             if path.is_symlink():
                 self.entry(name, 0o120777, os.readlink(path).encode())
             elif path.is_dir():
@@ -133,7 +137,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", required=True, type=Path)
     parser.add_argument("--busybox", type=Path, help="package busybox-static of the kernel's architecture")
-    parser.add_argument("--files", type=Path, help="what the command needs, instead of this machine's files")
+    parser.add_argument("--files", action="append", default=[], help="what the command needs, instead of this machine's files")
     parser.add_argument("--memory", default="6G")
     parser.add_argument("--processors", default="2")
     parser.add_argument("--accel", default="tcg", help="kvm is quicker, where it works")
@@ -143,7 +147,7 @@ def main() -> int:
     options = parser.parse_args()
 
     arch = architecture(options.kernel)
-    qemu, machine, console = MACHINES[arch]
+    qemu, machine, processor, console = MACHINES[arch]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         kernel = unpacked(options.kernel, scratch / "kernel")
@@ -155,23 +159,23 @@ def main() -> int:
         for folder in ("proc", "sys", "dev", "modules", "tmp"):
             archive.folder(folder)
         archive.entry("bin/busybox", 0o100755, busybox.read_bytes())
-        for applet in "sh mount insmod cat mkdir ip ln chroot poweroff ls sleep env sync".split():
-            archive.entry(f"bin/{applet}", 0o120777, b"busybox")
+        archive.entry("bin/sh", 0o120777, b"busybox")
         order = module_order(kernel, MODULES)
         for name, content in order:
             archive.entry(f"modules/{name}", 0o100644, content)
         archive.entry("modules/order", 0o100644, "\n".join(name for name, _ in order).encode() + b"\n")
         command = shlex.join(["env", *options.env, *options.command])
-        folder = os.getcwd() if options.files is None else "/files"
+        folder = os.getcwd() if not options.files else "/"
         run = f"cd {shlex.quote(folder)} && {command} </dev/null"
-        if options.files is None:
+        if not options.files:
             script = INIT + OWN_FILES + MOUNTS
             run = f"chroot /root /bin/sh -c {shlex.quote(run)}"
         else:
-            archive.tree(options.files, "files")
-            # Where programs look for their dynamic linker.
-            if (options.files / "lib").is_dir():
-                archive.entry("lib", 0o120777, b"/files/lib")
+            for files in options.files:
+                files, _, at = files.partition(":")
+                archive.tree(Path(files), (at or "files").strip("/"))
+            for name, content in ACCOUNTS.items():
+                archive.entry(name, 0o100644, content)
             script = INIT + "cd /\n" + MOUNTS
             run = f"sh -c {shlex.quote(run)}"
         environment = f"PATH={os.environ['PATH']} HOME={os.environ.get('HOME', '/root')}"
@@ -182,9 +186,9 @@ def main() -> int:
 
         arguments = [qemu, "-nodefaults", "-display", "none", "-no-reboot", "-m", options.memory]
         arguments += ["-smp", options.processors, "-serial", "stdio", "-kernel", image, "-initrd", initial]
-        arguments += ["-machine", f"{machine},accel={options.accel}", "-cpu", "max" if options.accel == "tcg" else "host"]
+        arguments += ["-machine", f"{machine},accel={options.accel}", "-cpu", processor if options.accel == "tcg" else "host"]
         arguments += ["-append", f"console={console} quiet loglevel=3 panic=-1 rdinit=/init"]
-        if options.files is None:
+        if not options.files:
             share = "local,path=/,mount_tag=below,security_model=none,readonly=on,multidevs=remap"
             arguments += ["-virtfs", share]
         code = None

@@ -2,7 +2,7 @@
 //!
 //! Needs root and a kernel with eBPF; where that isn't given, each test fails, unless `RESIDUE_TEST_WITHOUT_BPF` is set to
 //! say that it is known. Then each says that it tested nothing.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 mod tracing;

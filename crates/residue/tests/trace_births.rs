@@ -1,7 +1,7 @@
 //! Descriptors that come and go without a system call of their own: by requests of `io_uring`, several messages at once.
 //!
 //! Needs root and a kernel with eBPF, as `trace.rs` does.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 mod tracing;

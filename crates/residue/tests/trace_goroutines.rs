@@ -1,7 +1,7 @@
 //! Who opened a descriptor, beyond the stack: goroutines on whichever thread and stack, C code below them, their labels.
 //!
 //! Needs root and a kernel with eBPF, as `trace.rs` does; the programs with C need a C compiler.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 mod tracing;

@@ -1,7 +1,7 @@
 //! Panics of Go programs as the kernel sees them, and the descriptors that recovered ones leave behind.
 //!
 //! Needs root and a kernel with eBPF, as `trace.rs` does.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set up fails")]
 
 mod tracing;

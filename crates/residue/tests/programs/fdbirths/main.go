@@ -11,15 +11,8 @@ import (
 	"unsafe"
 )
 
-// Numbers of the x86-64 system calls that package syscall doesn't have.
+// Numbers of system calls that package syscall doesn't have, or not on every architecture; those from 424 on are the same on all.
 const (
-	sysDup2           = 33
-	sysPerfEventOpen  = 298
-	sysFanotifyInit   = 300
-	sysOpenByHandleAt = 304
-	sysMemfdCreate    = 319
-	sysBPF            = 321
-	sysUserfaultfd    = 323
 	sysIoUringSetup   = 425
 	sysOpenTree       = 428
 	sysFsopen         = 430
@@ -31,6 +24,31 @@ const (
 	sysLandlockCreate = 444
 	sysMemfdSecret    = 447
 )
+
+var (
+	sysOpen          = number64(2, none)
+	sysCreat         = number64(85, none)
+	sysPipe          = number64(22, none)
+	sysDup2          = number64(33, none)
+	sysEpollCreate   = number64(213, none)
+	sysInotifyInit   = number64(253, none)
+	sysEventfd       = number64(284, none)
+	sysPerfEventOpen = number64(298, 241)
+	sysFanotifyInit  = number64(300, 262)
+	sysMemfdCreate   = number64(319, 279)
+	sysBPF           = number64(321, 280)
+	sysUserfaultfd   = number64(323, 282)
+)
+
+// The kernel has no such call.
+const none = ^uintptr(0)
+
+func number64(amd64, arm64 uintptr) uintptr {
+	if runtime.GOARCH == "arm64" {
+		return arm64
+	}
+	return amd64
+}
 
 func number(fd uintptr, _ uintptr, errno syscall.Errno) ([]int, error) {
 	if errno != 0 {
@@ -75,8 +93,8 @@ func ways(file int, listener int, pair [2]int) []way {
 	how := [3]uint64{}
 	self := uintptr(os.Getpid())
 	return []way{
-		{"open", "", func() ([]int, error) { return call(syscall.SYS_OPEN, text("/etc/passwd"), 0, 0) }},
-		{"creat", "", func() ([]int, error) { return call(syscall.SYS_CREAT, text(os.DevNull), 0) }},
+		{"open", "", func() ([]int, error) { return call(sysOpen, text("/etc/passwd"), 0, 0) }},
+		{"creat", "", func() ([]int, error) { return call(sysCreat, text(os.DevNull), 0) }},
 		{"openat", "", func() ([]int, error) { return call(syscall.SYS_OPENAT, uintptr(fdcwd), text("/etc"), 0, 0) }},
 		{"openat2", "", func() ([]int, error) {
 			return call(sysOpenat2, uintptr(fdcwd), text("/etc/passwd"), at(unsafe.Pointer(&how)), 24)
@@ -84,15 +102,15 @@ func ways(file int, listener int, pair [2]int) []way {
 		{"socket", "", func() ([]int, error) { return call(syscall.SYS_SOCKET, syscall.AF_INET, syscall.SOCK_STREAM, 0) }},
 		{"accept4", "", func() ([]int, error) { return call(syscall.SYS_ACCEPT4, uintptr(listener), 0, 0, 0) }},
 		{"epoll_create1", "", func() ([]int, error) { return call(syscall.SYS_EPOLL_CREATE1, 0) }},
-		{"epoll_create", "", func() ([]int, error) { return call(syscall.SYS_EPOLL_CREATE, 1) }},
+		{"epoll_create", "", func() ([]int, error) { return call(sysEpollCreate, 1) }},
 		{"eventfd2", "", func() ([]int, error) { return call(syscall.SYS_EVENTFD2, 0, 0) }},
-		{"eventfd", "", func() ([]int, error) { return call(syscall.SYS_EVENTFD, 0) }},
+		{"eventfd", "", func() ([]int, error) { return call(sysEventfd, 0) }},
 		{"timerfd_create", "", func() ([]int, error) { return call(syscall.SYS_TIMERFD_CREATE, 0, 0) }},
 		{"signalfd4", "", func() ([]int, error) {
 			return call(syscall.SYS_SIGNALFD4, ^uintptr(0), at(unsafe.Pointer(&signals)), 8, 0)
 		}},
 		{"inotify_init1", "", func() ([]int, error) { return call(syscall.SYS_INOTIFY_INIT1, 0) }},
-		{"inotify_init", "", func() ([]int, error) { return call(syscall.SYS_INOTIFY_INIT) }},
+		{"inotify_init", "", func() ([]int, error) { return call(sysInotifyInit) }},
 		{"fanotify_init", "", func() ([]int, error) { return call(sysFanotifyInit, 0, 0) }},
 		{"memfd_create", "", func() ([]int, error) { return call(sysMemfdCreate, text("born"), 0) }},
 		{"memfd_secret", "", func() ([]int, error) { return call(sysMemfdSecret, 0) }},
@@ -130,14 +148,14 @@ func ways(file int, listener int, pair [2]int) []way {
 			return call(syscall.SYS_MQ_OPEN, text("residue-born"), syscall.O_CREAT|syscall.O_RDWR, 0o600, 0)
 		}},
 		{"dup", "", func() ([]int, error) { return call(syscall.SYS_DUP, uintptr(file)) }},
-		{"dup2", "", func() ([]int, error) { return call(syscall.SYS_DUP2, uintptr(file), 500) }},
+		{"dup2", "", func() ([]int, error) { return call(sysDup2, uintptr(file), 500) }},
 		{"dup3", "", func() ([]int, error) { return call(syscall.SYS_DUP3, uintptr(file), 501, 0) }},
 		{"fcntl", "F_DUPFD", func() ([]int, error) { return call(syscall.SYS_FCNTL, uintptr(file), syscall.F_DUPFD, 600) }},
 		{"fcntl", "F_DUPFD_CLOEXEC", func() ([]int, error) {
 			return call(syscall.SYS_FCNTL, uintptr(file), syscall.F_DUPFD_CLOEXEC, 600)
 		}},
 		{"pipe2", "", func() ([]int, error) { return two(syscall.SYS_PIPE2, 0) }},
-		{"pipe", "", func() ([]int, error) { return two(syscall.SYS_PIPE, 0) }},
+		{"pipe", "", func() ([]int, error) { return two(sysPipe, 0) }},
 		{"socketpair", "", func() ([]int, error) {
 			var fds [2]int32
 			_, err := call(syscall.SYS_SOCKETPAIR, syscall.AF_UNIX, syscall.SOCK_STREAM, 0, at(unsafe.Pointer(&fds)))
