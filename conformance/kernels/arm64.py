@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs tests of `residue trace` on 64-bit Arm: a kernel of Debian's in qemu, with programs and tests built for it here.
 
-    conformance/kernels/arm64.py --kernel IMAGE.deb --busybox BUSYBOX.deb --go GOROOT [--go GOROOT...] [-- TEST-ARGUMENTS...]
+    conformance/kernels/arm64.py --kernel IMAGE.deb --busybox BUSYBOX.deb --go GOROOT [--go GOROOT...] [TEST...]
 
 Needs the packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-system-arm, and Rust's standard library for
 aarch64-unknown-linux-gnu; IMAGE.deb is linux-image-…:arm64, BUSYBOX.deb busybox-static:arm64. There is no Go in the guest: what
@@ -25,7 +25,8 @@ LIBRARIES = Path("/usr/aarch64-linux-gnu/lib")
 NEEDED = ["ld-linux-aarch64.so.1", "libc.so.6", "libgcc_s.so.1", "libm.so.6"]
 PROGRAMS = ROOT / "crates/residue/tests/programs"
 STRIPPED, PIE = "-ldflags=-s -w", "-buildmode=pie"
-# What tests build, with the flags they build it with, and those of them that don't need more than that.
+# What tests build, with the flags they build it with; by each release, or only by the newest. And the tests that need no more.
+EACH = {"fdlabels", "fdleaks", "fdpanics"}
 BUILDS = {"fdbirths": [[]], "fdring": [[STRIPPED]], "fdexec": [[]], "fdlabels": [[STRIPPED]],
           "fdleaks": [[], [STRIPPED], [PIE, STRIPPED]], "fdpanics": [[], [STRIPPED], [PIE, STRIPPED]]}
 TESTS = {
@@ -58,7 +59,7 @@ def main() -> int:
     parser.add_argument("--busybox", required=True)
     parser.add_argument("--go", action="append", required=True, type=Path)
     parser.add_argument("--limit", default="1800")
-    parser.add_argument("arguments", nargs="*")
+    parser.add_argument("tests", nargs="*", help="of which files, all else")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         guest = Path(folder)
@@ -66,14 +67,16 @@ def main() -> int:
             place(LIBRARIES / name, guest / "lib" / name)
         commands = []
         for name, executable in built_tests(guest).items():
+            if options.tests and name not in options.tests:
+                continue
             for only in TESTS[name] or [""]:
                 commands.append(f"echo '# {name} {only}'; {executable} --test-threads=1 {only} || failed=1")
-        roots = [releases(root, guest) for root in options.go]
+        roots = [release(root, root == options.go[-1], guest) for root in options.go]
         script = guest / "tests.sh"
         script.write_text("failed=0\n" + "\n".join(commands) + "\nexit $failed\n")
         run = [HERE / "run.py", "--kernel", options.kernel, "--busybox", options.busybox, "--files", f"{guest}:/"]
         run += ["--memory", "4G", "--limit", options.limit, "--env", "RESIDUE_TEST_GOROOTS=" + ":".join(roots)]
-        return subprocess.run([*run, "--", "sh", "/tests.sh", *options.arguments], check=False).returncode
+        return subprocess.run([*run, "--", "sh", "/tests.sh"], check=False).returncode
 
 
 def built_tests(guest: Path) -> dict[str, str]:
@@ -96,7 +99,7 @@ def built_tests(guest: Path) -> dict[str, str]:
     return tests
 
 
-def releases(root: Path, guest: Path) -> str:
+def release(root: Path, newest: bool, guest: Path) -> str:
     """Builds what tests build, with the release in `root`; where it lies in the guest."""
     version = (root / "VERSION").read_text().split()[0]
     here = guest / "go" / version
@@ -106,8 +109,8 @@ def releases(root: Path, guest: Path) -> str:
     (here / "bin/go").chmod(0o755)
     environment = os.environ | {"GOROOT": str(root), "GOTOOLCHAIN": "local", "GO111MODULE": "off", "GOFLAGS": "",
                                 "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "arm64"}
-    for name, all_flags in BUILDS.items():
-        for flags in all_flags:
+    for name, flags in ((name, flags) for name in BUILDS for flags in BUILDS[name]):
+        if newest or name in EACH:
             program = here / "built" / (name + re.sub("[^a-z0-9,=]", "_", "".join(f",{flag}" for flag in flags)))
             build = [root / "bin/go", "build", *flags, "-o", program, PROGRAMS / name / "main.go"]
             subprocess.run(build, env=environment, check=True)

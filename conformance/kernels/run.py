@@ -187,7 +187,7 @@ def main() -> int:
         arguments = [qemu, "-nodefaults", "-display", "none", "-no-reboot", "-m", options.memory]
         arguments += ["-smp", options.processors, "-serial", "stdio", "-kernel", image, "-initrd", initial]
         arguments += ["-machine", f"{machine},accel={options.accel}", "-cpu", processor if options.accel == "tcg" else "host"]
-        arguments += ["-append", f"console={console} quiet loglevel=3 panic=-1 rdinit=/init"]
+        arguments += ["-append", f"console={console} quiet loglevel=3 panic=-1 no_timer_check rdinit=/init"]
         if not options.files:
             share = "local,path=/,mount_tag=below,security_model=none,readonly=on,multidevs=remap"
             arguments += ["-virtfs", share]
