@@ -10,6 +10,8 @@ use residue_target::{Kind, Memory as _, MemoryExt as _, Target};
 
 /// Plugins that are looked at.
 const PLUGINS_MAX: usize = 256;
+/// Bytes of a module's data, which the program's own DWARF says.
+const MODULE_BYTES_MAX: u32 = 64 << 10;
 /// Bytes at the start of a table of functions that tell it.
 const TABLE_START: usize = 8;
 
@@ -46,7 +48,7 @@ pub(crate) fn notes(binary: &Binary<'_>) -> BTreeMap<&'static str, usize> {
 /// The module data of plugins, and whether that isn't all.
 fn modules(target: &Target, binary: &Binary<'_>) -> (Vec<ModuleData>, bool) {
     let own = binary.module.address.wrapping_add(target.slide);
-    let layout = binary.layouts.get("runtime.moduledata");
+    let layout = binary.layouts.get("runtime.moduledata").filter(|layout| layout.size <= MODULE_BYTES_MAX);
     let Some((layout, next)) = layout.and_then(|layout| Some((layout, layout.offset("next")?))) else {
         return (Vec::new(), false);
     };

@@ -47,7 +47,8 @@ impl Library {
         let mut left = PROGRAM_BYTES_MAX;
         let one = |address: &u64| {
             let library = Self::at(target, &named, *address, left);
-            left -= library.as_ref().map_or(0, |library| library.bytes.len() as u64);
+            // A file may grow while it is read.
+            left = left.saturating_sub(library.as_ref().map_or(0, |library| library.bytes.len() as u64));
             (*address, library)
         };
         addresses.iter().map(one).collect()
