@@ -61,6 +61,8 @@ pub(crate) struct KeptStack {
     pub(crate) id: u64,
     /// Where its record is.
     pub(crate) record: u64,
+    /// The first address of the stack; what is copied of it begins at the stack pointer.
+    pub(crate) low: u64,
     pub(crate) stack: Copied,
     pub(crate) frames: Vec<Physical>,
     /// It was interrupted anywhere, so the innermost frame has no map that holds.
@@ -408,6 +410,7 @@ impl Collector<'_, '_, '_> {
                         more.stacks.push(KeptStack {
                             id: goroutine.id,
                             record: candidate.address,
+                            low: word(&candidate.record, self.offsets.stack),
                             stack,
                             frames: walked.map(|walked| walked.frames).unwrap_or_default(),
                             interrupted: goroutine.status == Status::Running,

@@ -183,12 +183,8 @@ impl Heap<'_> {
         let mut all = true;
         let mut ranges: Vec<(&KeptStack, u64, usize)> = Vec::new();
         for kept in self.stacks.iter().filter(|kept| !kept.stack.bytes.is_empty()) {
-            let low = kept.record.checked_add(self.names.stack as u64).and_then(|at| self.target.word(at));
-            // The stack may have been moved since.
-            let Some(below) = low.and_then(|low| kept.stack.address.checked_sub(low)) else { continue };
-            if below >= u64::from(u32::MAX) {
-                continue;
-            }
+            // A stack pointer that isn't on its stack is none.
+            let Some(below) = kept.stack.address.checked_sub(kept.low) else { continue };
             let read = below.min(DEAD_BYTES_MAX).min(left) / WORD * WORD;
             all &= read == below / WORD * WORD;
             left -= read;
