@@ -4,9 +4,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "the releases to test with come from the environment")]
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A release of Go.
 #[derive(Clone, Debug)]
@@ -42,6 +44,32 @@ pub const WITH_C: &str = "-tags=withc";
 /// Whether programs built with `flags` have C in them.
 pub fn uses_c(flags: &[&str]) -> bool {
     flags.iter().any(|flag| [WITH_C, "-race"].contains(flag))
+}
+
+/// How long it may take until a core is written.
+const CORE_WAIT: Duration = Duration::from_secs(30);
+/// Bytes at the start of a core that have all of its headers.
+const HEADER_BYTES_MAX: u64 = 4 << 20;
+
+/// Whether a core has all of the segments that its headers name.
+fn is_whole(core: &Path) -> bool {
+    let Ok(file) = File::open(core) else { return false };
+    let len = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::new();
+    if file.take(HEADER_BYTES_MAX).read_to_end(&mut bytes).is_err() {
+        return false;
+    }
+    let number = |at: usize, len: usize| {
+        let bytes = bytes.get(at..at.checked_add(len)?)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    // `e_phoff` and `e_phnum`; `p_offset` and `p_filesz` of headers of 56 bytes.
+    let (Some(headers), Some(count)) = (number(32, 8), number(56, 2)) else { return false };
+    let end = |index: u64| {
+        let header = usize::try_from(headers.checked_add(56 * index)?).ok()?;
+        number(header + 8, 8)?.checked_add(number(header + 32, 8)?)
+    };
+    count > 0 && (0..count).all(|index| end(index).is_some_and(|end| end <= len))
 }
 
 /// What runs programs of 64-bit Arm on other machines, of the package qemu-user.
@@ -153,7 +181,7 @@ impl Running {
     /// what it emulates.
     ///
     /// # Panics
-    /// When there is no core after.
+    /// When there is no core after, or only a part of one.
     pub fn emulated_core(&mut self, folder: &Path) -> PathBuf {
         let killed = Command::new("kill").args(["-QUIT", &self.pid().to_string()]).status();
         assert!(killed.is_ok_and(|status| status.success()), "it lives");
@@ -163,7 +191,13 @@ impl Running {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with("qemu_") && name.ends_with(".core")
         };
-        entries.into_iter().find(is_core).expect("the emulator has written a core")
+        let core = entries.into_iter().find(is_core).expect("the emulator has written a core");
+        let deadline = Instant::now() + CORE_WAIT;
+        while !is_whole(&core) {
+            assert!(Instant::now() < deadline, "the emulator's core ends before its last segment does");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        core
     }
 
     /// Whether it still runs.
