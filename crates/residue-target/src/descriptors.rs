@@ -44,6 +44,8 @@ pub struct Descriptor {
     pub flags: Option<u32>,
     /// The kernel's number of the eBPF object, with what kind of number that is: `map_id`, `prog_id`, `link_id`.
     pub id: Option<(&'static str, u64)>,
+    /// The mount and the inode of what it leads to; none before Linux 5.14.
+    pub inode: Option<(u64, u64)>,
 }
 
 impl Descriptor {
@@ -57,6 +59,23 @@ impl Descriptor {
             Some((kind, _)) => kind,
             None => "other",
         }
+    }
+
+    /// Whether it leads to what another of its number has led to before: to the same file, though that may have been moved or
+    /// removed since.
+    pub fn is_still(&self, before: &Self) -> bool {
+        let is_path = self.link.starts_with('/') && before.link.starts_with('/');
+        let same = match (self.inode, before.inode) {
+            (Some(inode), Some(before_inode)) if is_path => inode == before_inode,
+            // What has no path shares one inode with others of its kind, or is named by it.
+            (inode, before_inode) => self.is_linked_as(before) && inode == before_inode,
+        };
+        same && self.id == before.id
+    }
+
+    fn is_linked_as(&self, other: &Self) -> bool {
+        let path = |link: &str| link.strip_suffix(" (deleted)").unwrap_or(link).to_owned();
+        path(&self.link) == path(&other.link)
     }
 
     /// The names of its flags, the way it may be used first; none when they aren't known. What has no name here is left out.
@@ -84,22 +103,30 @@ pub(crate) fn read(pid: u32) -> std::io::Result<Vec<Descriptor>> {
     let process = Path::new("/proc").join(pid.to_string());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(process.join("fd"))?.flatten().take(DESCRIPTORS_MAX) {
-        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(link) = std::fs::read_link(entry.path()) else { continue };
-        let info = std::fs::read_to_string(process.join("fdinfo").join(entry.file_name())).unwrap_or_default();
-        let value = |wanted: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(wanted)?.strip_prefix(':'));
-            line.map(str::trim)
-        };
-        found.push(Descriptor {
-            number,
-            link: link.to_string_lossy().into_owned(),
-            flags: value("flags").and_then(|flags| u32::from_str_radix(flags, 8).ok()),
-            id: IDS.iter().find_map(|name| Some((*name, value(name)?.parse().ok()?))),
-        });
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        found.extend(number.and_then(|number| one(&process, number)));
     }
     found.sort();
     Ok(found)
+}
+
+/// Reads one of the process with this directory in `/proc`; none when it isn't open.
+pub(crate) fn one(process: &Path, number: u32) -> Option<Descriptor> {
+    let name = number.to_string();
+    let link = std::fs::read_link(process.join("fd").join(&name)).ok()?;
+    let info = std::fs::read_to_string(process.join("fdinfo").join(&name)).unwrap_or_default();
+    let value = |wanted: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(wanted)?.strip_prefix(':'));
+        line.map(str::trim)
+    };
+    let inode = || Some((value("mnt_id")?.parse().ok()?, value("ino")?.parse().ok()?));
+    Some(Descriptor {
+        number,
+        link: link.to_string_lossy().into_owned(),
+        flags: value("flags").and_then(|flags| u32::from_str_radix(flags, 8).ok()),
+        id: IDS.iter().find_map(|name| Some((*name, value(name)?.parse().ok()?))),
+        inode: inode(),
+    })
 }
 
 #[cfg(test)]
@@ -109,7 +136,7 @@ mod tests {
     #[test]
     fn flags_have_names() {
         let named = |flags: u32| {
-            let descriptor = Descriptor { number: 3, link: String::new(), flags: Some(flags), id: None };
+            let descriptor = Descriptor { number: 3, link: String::new(), flags: Some(flags), id: None, inode: None };
             descriptor.flag_names().join("|")
         };
         assert_eq!(named(0), "O_RDONLY");
@@ -119,5 +146,30 @@ mod tests {
         assert_eq!(named(0o20_000_002 | DIRECTORY), "O_RDWR|O_TMPFILE");
         assert_eq!(named(DIRECTORY), "O_RDONLY|O_DIRECTORY");
         assert_eq!(named(1 << 31), "O_RDONLY");
+    }
+
+    #[test]
+    fn a_file_that_is_moved_stays_the_same() {
+        let of = |link: &str, inode, id: Option<u64>| Descriptor {
+            number: 3,
+            link: link.to_owned(),
+            flags: None,
+            id: id.map(|id| ("map_id", id)),
+            inode,
+        };
+        let log = of("/var/log/a", Some((24, 7)), None);
+        assert!(of("/var/log/a.1", Some((24, 7)), None).is_still(&log));
+        assert!(of("/var/log/a (deleted)", Some((24, 7)), None).is_still(&log));
+        assert!(!of("/var/log/a", Some((24, 8)), None).is_still(&log), "another one has its name");
+        assert!(!of("/var/log/a", Some((25, 7)), None).is_still(&log), "it is on another mount");
+        assert!(!of("socket:[7]", Some((9, 7)), None).is_still(&log));
+        // Where the kernel doesn't tell inodes.
+        let log = of("/var/log/a", None, None);
+        assert!(of("/var/log/a (deleted)", None, None).is_still(&log));
+        assert!(!of("/var/log/b", None, None).is_still(&log));
+        // Maps share an inode.
+        let map = of("anon_inode:bpf-map", Some((15, 2)), Some(4));
+        assert!(map.is_still(&map) && !of("anon_inode:bpf-map", Some((15, 2)), Some(5)).is_still(&map));
+        assert!(!of("anon_inode:bpf-prog", Some((15, 2)), Some(4)).is_still(&map));
     }
 }

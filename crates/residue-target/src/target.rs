@@ -268,6 +268,16 @@ impl Target {
         }
     }
 
+    /// An open descriptor of a live process; none when it isn't open, or can't be looked at.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "cores only"))]
+    pub fn descriptor(&self, number: u32) -> Option<crate::Descriptor> {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Live(live) => crate::descriptors::one(Path::new(&format!("/proc/{}", live.pid)), number),
+            Source::Core(_) => None,
+        }
+    }
+
     /// What it has mapped, by address.
     pub fn mappings(&self) -> &[Mapping] {
         match &self.source {

@@ -65,5 +65,10 @@ fn plugins_are_named_with_what_they_hold() {
     assert!(defers.contains("panic    *main.failure  active"), "{defers}");
     let address = said.iter().find_map(|line| line.strip_prefix("object mapped ")).expect("it says where");
     let why = out(&[&pid, "why", address]);
-    assert!(why.contains("  package variable at plugin.so bss+0x") && why.contains("→ main.mapped"), "{why}");
+    let way = ["  package variable at plugin.so bss+0x", "→ main.mapped"];
+    assert!(way.iter().all(|part| why.contains(part)), "{why}");
+    // The second look forgets what the first has read, plugins too.
+    let watch = out(&[&pid, "why", address, "--watch", "--interval", "1ms", "--for", "300ms"]);
+    assert!(way.iter().all(|part| watch.contains(part)) && !watch.contains("nothing in use keeps it"), "{watch}");
+    assert!(watch.contains(": the time is up, it is there still\n"), "{watch}");
 }

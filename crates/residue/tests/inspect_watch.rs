@@ -38,7 +38,7 @@ var (
 
 //go:noinline
 func open() {
-	file, _ := os.Open("/dev/null")
+	file, _ := os.Open(os.Args[0])
 	s := &session{file: file}
 	sessions["do not print this"] = s
 	address = uintptr(unsafe.Pointer(s))
@@ -61,6 +61,24 @@ func drop() {
 //go:noinline
 func clear() { delete(sessions, "do not print this") }
 
+type waiter struct{ pad [100]uint64 }
+
+//go:noinline
+func block(*waiter) { select {} }
+
+// After the first one nothing is called any more.
+//
+//go:noinline
+func finalize(f func(*waiter)) {
+	runtime.SetFinalizer(new(waiter), f)
+}
+
+//go:noinline
+func finalizeSession() {
+	runtime.SetFinalizer(sessions["do not print this"], func(s *session) { fmt.Println("never", s.file) })
+	drop()
+}
+
 // Until one lies where the first one was.
 //
 //go:noinline
@@ -74,6 +92,20 @@ func again() {
 		many = append(many, s)
 	}
 	many = nil
+}
+
+// Words of earlier calls are overwritten.
+//
+//go:noinline
+func stale() (sum int) {
+	var words [512]int
+	for i := range words {
+		words[i] = i
+	}
+	for _, word := range words {
+		sum += word
+	}
+	return sum
 }
 
 func main() {
@@ -90,6 +122,20 @@ func main() {
 		case "drop":
 			drop()
 		case "collect":
+			runtime.GC()
+		case "queue":
+			finalize(block)
+			stale()
+			runtime.GC()
+			runtime.GC()
+			finalizeSession()
+			stale()
+			runtime.GC()
+			runtime.GC()
+		case "join":
+			finalize(func(*waiter) {})
+			stale()
+			runtime.GC()
 			runtime.GC()
 		case "close":
 			for _, s := range sessions {
@@ -161,8 +207,15 @@ impl Watcher {
         Self { child, out }
     }
 
-    /// The next line, which has to fit the schema.
+    /// The next line, which has to fit the schema, and what it has to be.
     fn json(&mut self, wanted: &str) -> Value {
+        let line = self.any_json();
+        assert_eq!(line["type"], wanted, "{line:#}");
+        line
+    }
+
+    /// The next line, which has to fit the schema.
+    fn any_json(&mut self) -> Value {
         let mut line = String::new();
         self.out.read_line(&mut line).expect("it can be read");
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
@@ -171,7 +224,6 @@ impl Watcher {
         schema = serde_json::json!({"$ref": "#/$defs/watch_lines", "$defs": schema["$defs"]});
         let mistakes = schema::mistakes(&schema, &line);
         assert!(mistakes.is_empty(), "{mistakes:#?}\n{line:#}");
-        assert_eq!(line["type"], wanted, "{line:#}");
         line
     }
 
@@ -257,6 +309,36 @@ fn an_object_is_followed_to_its_end() {
     }
 }
 
+/// Others that come into the queue aren't told as a change.
+#[test]
+fn an_object_in_a_queue_is_told_once() {
+    let go = releases().pop().expect("a release");
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    let mut program = Program::start(&go, folder.path(), &[]);
+    let (pid, address) = (program.pid(), program.said["session"].clone());
+    let mut watcher = Watcher::start(&[&pid, "why", &address, "--format", "jsonl"]);
+    watcher.json("start");
+    watcher.json("way");
+    program.tell("queue");
+    let mut waiting = watcher.any_json();
+    // Looks before find it in a frame, or not in the queue yet.
+    while waiting["why"]["unheld"]["waits_for"] != "finalizer_queue" {
+        assert!(waiting["type"] == "way" || waiting["type"] == "waiting", "{waiting:#}");
+        waiting = watcher.any_json();
+    }
+    let calls = |unheld: &Value| unheld["queue"]["calls"].as_u64();
+    let before = calls(&waiting["why"]["unheld"]);
+    program.tell("join");
+    let once = Command::new(env!("CARGO_BIN_EXE_residue"))
+        .args(["inspect", &pid, "why", &address, "--format", "json"])
+        .output()
+        .expect("residue runs");
+    let once: Value = serde_json::from_slice(&once.stdout).expect("JSON");
+    assert!(calls(&once["why"]["unheld"]) > before, "one more waits: {once:#}");
+    watcher.interrupt();
+    watcher.json("end");
+}
+
 /// What lies at the address afterwards has the same type and size.
 #[test]
 fn another_object_at_the_same_address_is_told() {
@@ -299,6 +381,10 @@ fn descriptors_and_types_are_followed_too() {
     );
     assert!(text.contains("look 1, after ") && text.contains("  package variable main.sessions"), "{text}");
 
+    // A file that is moved is the same.
+    std::fs::rename(folder.path().join("held"), folder.path().join("moved")).expect("it is there");
+    let once = Command::new(env!("CARGO_BIN_EXE_residue")).args(["inspect", &pid, "why", &fd]).output();
+    assert!(once.is_ok_and(|output| output.status.success()));
     program.tell("close");
     let text = watcher.text("stood still for");
     assert!(text.contains(": it is gone: the descriptor is closed\n\nlast way  seen at "), "{text}");

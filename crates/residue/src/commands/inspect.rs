@@ -306,10 +306,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
         _ => None,
     };
     let target = open(args)?;
-    let binary = residue_runtime::program(&target).map_err(|error| {
-        let program = visible(&target.program_path.to_string_lossy());
-        Error::failed(error.to_string()).hint(format!("the program is {program}"))
-    })?;
+    let binary = program(&target)?;
     let options = options(args, &target)?;
     let failed = |error| failure(&target, error);
     let stack = number.map(|id| residue_runtime::stack(&target, &binary, &options, id)).transpose().map_err(failed)?;
@@ -379,6 +376,14 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
 /// What to look at, and how.
 fn options(args: &InspectArgs, target: &Target) -> Result<Options, Error> {
     Ok(Options { freeze: args.freeze.into(), key: key()?, reveal: args.reveal, now: target.now() })
+}
+
+/// The program of a target, with its plugins.
+fn program(target: &Target) -> Result<Binary<'_>, Error> {
+    residue_runtime::program(target).map_err(|error| {
+        let program = visible(&target.program_path.to_string_lossy());
+        Error::failed(error.to_string()).hint(format!("the program is {program}"))
+    })
 }
 
 /// Why a target could not be looked into.

@@ -59,10 +59,20 @@ pub(super) fn write(shown: &Shown<'_>, view: View, target: &str, out: &mut dyn W
     for what in missing(shown.target) {
         writeln!(out, "note: {what}")?;
     }
-    for (what, count) in &shown.report.inconsistencies {
+    odd(&shown.report.inconsistencies, out)
+}
+
+/// What didn't fit together.
+pub(super) fn odd(found: &BTreeMap<&'static str, usize>, out: &mut dyn Write) -> io::Result<()> {
+    for (what, count) in found {
         writeln!(out, "note: {what}: {}", grouped(*count))?;
     }
     Ok(())
+}
+
+/// That a program is read as one of another release.
+pub(super) fn neighbour(version: &str) -> String {
+    format!("note: this release of Go is not known; it is read as go{version}, whose checks it passes")
 }
 
 /// What is looked at and how sure it is, in a line.
@@ -81,7 +91,7 @@ pub(super) fn identity(shown: &Shown<'_>) -> String {
 fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", identity(shown))?;
     if let Some(neighbour) = shown.neighbour() {
-        writeln!(out, "note: this release of Go is not known; it is read as go{neighbour}, whose checks it passes")?;
+        writeln!(out, "{}", self::neighbour(neighbour))?;
     }
     Ok(())
 }

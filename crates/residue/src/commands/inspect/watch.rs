@@ -6,13 +6,14 @@
 mod lines;
 mod text;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use residue_gobin::Binary;
+use residue_gobin::Basis;
 use residue_runtime::heap::{Heap, Incarnation, Layouts, Sameness, Wait, Why};
 use residue_runtime::{Freeze, Options};
-use residue_target::{Kind, Target};
+use residue_target::{Descriptor, Kind, Target};
 
 use super::why::{self, Asked};
 use super::{Format, InspectArgs, View, evidence};
@@ -31,8 +32,9 @@ struct Watched<'w> {
     asked: Asked<'w>,
     what: &'w str,
     target: Target,
-    binary: &'w Binary<'w>,
-    layouts: &'w Layouts,
+    version: String,
+    /// The release whose layouts are taken, because its own is not known.
+    neighbour: Option<String>,
     options: Options,
 }
 
@@ -44,8 +46,10 @@ struct Look {
     /// How the ways go, to be compared.
     ways: Vec<String>,
     incarnation: Option<Incarnation>,
-    /// What the descriptor leads to.
-    link: Option<String>,
+    /// The descriptor that is asked about.
+    descriptor: Option<Descriptor>,
+    /// What didn't fit together, and how often.
+    odd: BTreeMap<&'static str, usize>,
     frozen: Duration,
 }
 
@@ -119,9 +123,9 @@ struct Moment {
 /// What is to be told.
 enum Event<'e> {
     /// The first way, or another one than before.
-    Way(&'e Why),
+    Way(&'e Look),
     /// No root keeps it any more.
-    Waiting(&'e Why),
+    Waiting(&'e Look),
     Gone(How),
     End(End),
 }
@@ -148,17 +152,20 @@ struct Watch {
 pub(super) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error> {
     check(args)?;
     let asked = Asked::of(args.what.as_deref())?;
-    let mut target = super::open(args)?;
+    let target = super::open(args)?;
     if target.kind == Kind::Core {
         return Err(Error::usage("a core stays as it is: --watch is for processes"));
     }
-    // Its program is not needed there again, and copies of memory have to be forgotten between looks.
-    let program = std::mem::take(&mut target.program);
-    let binary = Binary::parse(&program).map_err(|error| Error::failed(error.to_string()))?;
-    let layouts = Layouts::of(&binary).map_err(|error| super::failure(&target, error))?;
+    let binary = super::program(&target)?;
+    let version = binary.build.version.to_string();
+    let neighbour = match binary.layouts.basis() {
+        Basis::Neighbour(version) => Some(version.clone()),
+        Basis::Dwarf | Basis::Table => None,
+    };
+    drop(binary);
     let options = super::options(args, &target)?;
     let what = args.what.as_deref().unwrap_or_default();
-    let mut watched = Watched { asked, what, target, binary: &binary, layouts: &layouts, options };
+    let mut watched = Watched { asked, what, target, version, neighbour, options };
     let interval = args.interval.unwrap_or(INTERVAL);
     let mut watch = Watch {
         started: Instant::now(),
@@ -280,11 +287,17 @@ impl Watched<'_> {
 
     fn look(&mut self, freeze: Freeze, before: Option<&Look>) -> Result<Look, Error> {
         self.target.forget();
+        // It may have loaded a plugin since.
+        let binary = super::program(&self.target)?;
         let options = Options { freeze, now: self.target.now(), ..self.options.clone() };
         let failed = |error| super::failure(&self.target, error);
-        let (report, mut heap) = Heap::read(&self.target, self.binary, self.layouts, &options).map_err(failed)?;
+        let layouts = Layouts::of(&binary).map_err(failed)?;
+        let (report, mut heap) = Heap::read(&self.target, &binary, &layouts, &options).map_err(failed)?;
         let objects = self.asked.objects(&mut heap);
-        let link = self.link();
+        let descriptor = match self.asked {
+            Asked::Descriptor(number) => self.target.descriptor(number),
+            _ => None,
+        };
         if objects.is_empty() && before.is_none() {
             return Err(why::nothing(&heap, self.what));
         }
@@ -293,7 +306,7 @@ impl Watched<'_> {
             Asked::Address(address) => heap.incarnation(address),
             _ => None,
         };
-        let state = self.state(&heap, &objects, incarnation.as_ref(), link.as_deref(), before);
+        let state = self.state(&heap, &objects, incarnation.as_ref(), descriptor.as_ref(), before);
         // What is left of it is looked for once.
         if let ([object], State::Waiting(_)) = (&*objects, &state)
             && before.is_none_or(|before| before.state != state)
@@ -301,7 +314,8 @@ impl Watched<'_> {
             why.unheld = heap.unheld(*object, &report).map(Box::new);
         }
         let ways = if state == State::Kept { ways(&why) } else { Vec::new() };
-        Ok(Look { state, why, ways, incarnation, link, frozen: report.frozen.unwrap_or_default() })
+        let frozen = report.frozen.unwrap_or_default();
+        Ok(Look { state, why, ways, incarnation, descriptor, odd: report.inconsistencies, frozen })
     }
 
     fn state(
@@ -309,13 +323,13 @@ impl Watched<'_> {
         heap: &Heap<'_>,
         objects: &[u32],
         now: Option<&Incarnation>,
-        link: Option<&str>,
+        descriptor: Option<&Descriptor>,
         before: Option<&Look>,
     ) -> State {
         if let (Asked::Descriptor(_), Some(before)) = (self.asked, before) {
-            match link {
+            match descriptor {
                 None => return State::Gone(How::Closed),
-                Some(link) if before.link.as_deref().is_some_and(|before| before != link) => {
+                Some(now) if before.descriptor.as_ref().is_some_and(|before| !now.is_still(before)) => {
                     return State::Gone(How::Reopened);
                 }
                 Some(_) if objects.is_empty() => return State::Gone(How::Unknown),
@@ -330,17 +344,18 @@ impl Watched<'_> {
         match *objects {
             [] => State::Gone(How::Freed),
             _ if heap.held(objects) > 0 => State::Kept,
-            [object] => State::Waiting(heap.wait(object)),
+            [object] => State::Waiting(heap.wait(object).map(alone)),
             _ => State::Waiting(None),
         }
     }
+}
 
-    /// What the descriptor leads to that is asked about.
-    fn link(&self) -> Option<String> {
-        let (Asked::Descriptor(number), Kind::Process(pid)) = (self.asked, self.target.kind) else { return None };
-        let link = std::fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
-        Some(link.to_string_lossy().into_owned())
+/// What an object waits for, whatever waits with it: that changes all the time.
+fn alone(mut wait: Wait) -> Wait {
+    if let Wait::Queue { calls, .. } = &mut wait {
+        *calls = 0;
     }
+    wait
 }
 
 /// How ways go: roots, fields and types; of one object also which objects these are, but for parts of maps that grow.
@@ -387,10 +402,10 @@ impl Watch {
                 self.last_way = Some((self.now(), look.why.clone()));
                 self.is_last_told = false;
                 if is_new {
-                    self.tell(&Event::Way(&look.why))?;
+                    self.tell(&Event::Way(&look))?;
                 }
             }
-            State::Waiting(_) if is_new => self.tell(&Event::Waiting(&look.why))?,
+            State::Waiting(_) if is_new => self.tell(&Event::Waiting(&look))?,
             State::Waiting(_) => {}
             State::Gone(how) => self.tell(&Event::Gone(*how))?,
         }

@@ -32,7 +32,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit, Error> {
     let mut screen = None;
     loop {
         let next = (|| {
-            let binary = residue_runtime::program(&target).map_err(|error| Error::failed(error.to_string()))?;
+            let binary = super::program(&target)?;
             let failed = |error| super::failure(&target, error);
             let options = super::options(args, &target)?;
             let layouts = residue_runtime::heap::Layouts::of(&binary).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! `--format jsonl`: an object a line for each change; `docs/schema/inspect.schema.json` describes them (`watch_lines`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use residue_target::Kind;
@@ -19,17 +20,21 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         pid: Option<u32>,
         what: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        neighbour: Option<&'a str>,
         interval_ms: u128,
     },
     Way {
         #[serde(flatten)]
         when: When<'a>,
         why: WhyJson<'a>,
+        inconsistencies: &'a BTreeMap<&'static str, usize>,
     },
     Waiting {
         #[serde(flatten)]
         when: When<'a>,
         why: WhyJson<'a>,
+        inconsistencies: &'a BTreeMap<&'static str, usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         last_way: Option<Box<LastJson<'a>>>,
     },
@@ -80,6 +85,7 @@ pub(super) fn start(watched: &Watched<'_>, interval: Duration) -> Result<String,
             Kind::Core => None,
         },
         what: watched.what,
+        neighbour: watched.neighbour.as_deref(),
         interval_ms: interval.as_millis(),
     })
 }
@@ -90,8 +96,10 @@ pub(super) fn event(watch: &Watch, event: &Event<'_>) -> Result<String, Error> {
     let last =
         watch.last_way.as_ref().map(|(moment, way)| Box::new(LastJson { when: when(moment), why: why::json(way) }));
     line(&match event {
-        Event::Way(way) => Line::Way { when: when_now, why: why::json(way) },
-        Event::Waiting(found) => Line::Waiting { when: when_now, why: why::json(found), last_way: last },
+        Event::Way(look) => Line::Way { when: when_now, why: why::json(&look.why), inconsistencies: &look.odd },
+        Event::Waiting(look) => {
+            Line::Waiting { when: when_now, why: why::json(&look.why), inconsistencies: &look.odd, last_way: last }
+        }
         Event::Gone(how) => Line::Gone {
             when: when_now,
             how: how.key(),

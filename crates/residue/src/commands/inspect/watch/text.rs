@@ -7,7 +7,7 @@ use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::Why;
 
 use super::{End, Event, How, Moment, State, Watch, Watched};
-use crate::commands::inspect::{unheld, why};
+use crate::commands::inspect::{text, unheld, why};
 use crate::error::Error;
 use crate::figures::time;
 
@@ -17,8 +17,10 @@ pub(super) fn start(watched: &Watched<'_>, interval: Duration) -> String {
         residue_target::Kind::Process(pid) => format!("  pid {pid}"),
         residue_target::Kind::Core => String::new(),
     };
-    let version = visible(&watched.binary.build.version.to_string());
-    format!("{}{pid}  {version}  why {}, looked at every {}\n", visible(&name), visible(watched.what), time(interval))
+    let version = visible(&watched.version);
+    let note = watched.neighbour.as_deref().map(|neighbour| text::neighbour(neighbour) + "\n").unwrap_or_default();
+    let (name, what) = (visible(&name), visible(watched.what));
+    format!("{name}{pid}  {version}  why {what}, looked at every {}\n{note}", time(interval))
 }
 
 pub(super) fn event(watch: &Watch, event: &Event<'_>) -> Result<String, Error> {
@@ -32,20 +34,22 @@ fn block(watch: &Watch, event: &Event<'_>, out: &mut Vec<u8>) -> std::io::Result
     let now = watch.now();
     let head = |said: &str| format!("\n{}  look {}, after {}: {said}", now.at, now.look, time(now.since_start));
     match event {
-        Event::Way(way) => {
+        Event::Way(look) => {
             let said = if watch.looks == 1 { "what keeps it" } else { "it is kept in another way" };
             writeln!(out, "{}", head(said))?;
-            why::text(way, out)
+            why::text(&look.why, out)?;
+            text::odd(&look.odd, out)
         }
-        Event::Waiting(found) => {
-            let said = match (&watch.last_way, found.objects) {
+        Event::Waiting(look) => {
+            let said = match (&watch.last_way, look.why.objects) {
                 (None, _) => "nothing in use keeps it",
                 (Some(_), _) if watch.is_last_told => "it waits for something else",
                 (Some(_), 1) => "nothing in use keeps it any more",
                 (Some(_), _) => "nothing in use keeps any of them any more",
             };
             writeln!(out, "{}", head(said))?;
-            waiting(found, out)?;
+            waiting(&look.why, out)?;
+            text::odd(&look.odd, out)?;
             last_way(watch, &now, out)
         }
         Event::Gone(how) => {
