@@ -200,7 +200,8 @@ pub(crate) fn iter(program: BorrowedFd<'_>, tgid: Option<u32>) -> Result<File> {
 }
 
 /// A socket by which the kernel is asked about devices and what is attached to them (`NETLINK_ROUTE`). Reads end after some
-/// seconds: the kernel answers at once or never.
+/// seconds: the kernel answers at once or never. It is bound to the kernel, as whoever is root in the namespace could send to
+/// it, too (`netlink_getsockbyportid`, net/netlink/af_netlink.c).
 pub(crate) fn route_socket() -> Result<File> {
     // SAFETY: no memory of this process is touched.
     let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
@@ -209,6 +210,12 @@ pub(crate) fn route_socket() -> Result<File> {
     }
     // SAFETY: the descriptor is new, and nobody else knows it.
     let socket = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let kernel = kernel_address();
+    // SAFETY: `kernel` outlives the call and is as long as is said.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const kernel).cast(), ADDRESS_LEN) };
+    if result < 0 {
+        return Err(Error::last_os_error());
+    }
     let patience = libc::timeval { tv_sec: 5, tv_usec: 0 };
     // SAFETY: `patience` outlives the call and is as long as is said.
     let result = unsafe {
@@ -216,6 +223,28 @@ pub(crate) fn route_socket() -> Result<File> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, value, len)
     };
     if result < 0 { Err(Error::last_os_error()) } else { Ok(socket) }
+}
+
+/// Reads what the kernel sent to a socket of [`route_socket`]; nothing if it was somebody else, before the socket was bound.
+pub(crate) fn receive(socket: &File, buffer: &mut [u8]) -> Result<Option<usize>> {
+    let (mut sender, mut len) = (kernel_address(), ADDRESS_LEN);
+    // SAFETY: the buffers outlive the call and are as long as is said.
+    let read = unsafe {
+        let (at, from) = (buffer.as_mut_ptr().cast(), (&raw mut sender).cast());
+        libc::recvfrom(socket.as_raw_fd(), at, buffer.len(), 0, from, &raw mut len)
+    };
+    let read = usize::try_from(read).map_err(|_| Error::last_os_error())?;
+    Ok((sender.nl_pid == 0).then_some(read))
+}
+
+const ADDRESS_LEN: libc::socklen_t = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+
+/// The kernel's address: number 0, in no group.
+const fn kernel_address() -> libc::sockaddr_nl {
+    // SAFETY: it consists of numbers.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+    address
 }
 
 /// Moves this thread, and no other, into a network namespace.
@@ -254,5 +283,29 @@ mod tests {
         });
         assert_eq!(lengths[0], lengths[1], "whatever the number of the descriptor is");
         assert!(lengths[0] >= 24 && lengths[0] < 256, "{lengths:?}");
+    }
+
+    #[test]
+    fn nobody_but_the_kernel_answers() {
+        let socket = route_socket().expect("a socket");
+        let (mut address, mut len) = (kernel_address(), ADDRESS_LEN);
+        // SAFETY: `address` outlives the call and is as long as is said.
+        unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut len) };
+        assert_ne!(address.nl_pid, 0, "it has a number");
+        // SAFETY: no memory of this process is touched; the descriptor is new.
+        let other = unsafe {
+            let fd = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE);
+            OwnedFd::from_raw_fd(fd)
+        };
+        // The end of a list: a header of 16 bytes, and 0.
+        let lie = [20_u32, 3, 1, 0, 0];
+        // SAFETY: both buffers outlive the call and are as long as is said.
+        let sent = unsafe {
+            let (bytes, to) = (lie.as_ptr().cast(), (&raw const address).cast());
+            libc::sendto(other.as_raw_fd(), bytes, size_of_val(&lie), 0, to, ADDRESS_LEN)
+        };
+        let error = Error::last_os_error().raw_os_error();
+        // Who isn't root may not send at all.
+        assert!(sent < 0 && matches!(error, Some(libc::ECONNREFUSED | libc::EPERM)), "{sent} {error:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! What the kernel sends is taken as foreign all the same: names of devices and filters are anybody's.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
+use std::io::{Error, ErrorKind, Result, Write as _};
 
 use crate::sys;
 
@@ -119,7 +119,13 @@ impl Route {
         self.socket.write_all(&request)?;
         let (mut list, mut whole) = (Vec::new(), true);
         for _ in 0..ANSWERS_MAX {
-            let len = self.socket.read(&mut self.buffer)?;
+            let len = match sys::receive(&self.socket, &mut self.buffer) {
+                Ok(Some(len)) => len,
+                Ok(None) => continue,
+                // With a limit of time a read isn't begun again after a signal.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             let (messages, cut) = messages(&self.buffer[..len]);
             if cut || messages.is_empty() {
                 return Err(Error::from(ErrorKind::InvalidData));
