@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -20,6 +19,8 @@ use crate::sys;
 const NAMESPACES_MAX: usize = 1 << 14;
 const DEVICES_MAX: usize = 1 << 16;
 const PARENTS_MAX: usize = 1 << 14;
+/// Ways into one namespace that are remembered: a process may end before it comes to it.
+const WAYS_MAX: usize = 4;
 
 /// `enum bpf_attach_type`: of network namespaces, and of devices by tcx and netkit.
 const OF_NAMESPACES: [u32; 2] = [17, 36];
@@ -65,15 +66,21 @@ pub(super) struct Network {
 /// A network namespace, and by what it can be entered.
 struct Namespace {
     inode: u64,
-    /// This process's own is not entered.
-    path: Option<PathBuf>,
+    /// Files that stood for it; this process's own is not entered, and has none.
+    ways: Vec<PathBuf>,
     /// Its name below /run/netns.
     name: Option<String>,
 }
 
 impl Namespace {
+    fn is_own(&self) -> bool {
+        self.ways.is_empty()
+    }
+
     fn place(&self) -> Vec<(&'static str, String)> {
-        let Some(_) = &self.path else { return Vec::new() };
+        if self.is_own() {
+            return Vec::new();
+        }
         let mut place = vec![("netns", self.inode.to_string())];
         place.extend(self.name.clone().map(|name| ("netns_name", name)));
         place
@@ -89,17 +96,27 @@ pub(super) fn read(inventory: &Inventory) -> Network {
     let mut network = Network::default();
     let namespaces = namespaces(&mut network.hidden);
     let mut refused: Option<(usize, io::Error)> = None;
-    std::thread::scope(|scope| {
-        // A thread can't go back to where it was if it may not enter that either: it ends instead.
-        scope.spawn(|| {
-            for namespace in &namespaces {
-                if let Err(error) = enter(namespace).and_then(|()| visit(namespace, inventory, &mut network)) {
-                    let (count, _) = refused.get_or_insert((0, error));
-                    *count += 1;
-                }
+    let mut look = || {
+        for namespace in &namespaces {
+            let looked = match enter(namespace) {
+                Ok(true) => visit(namespace, inventory, &mut network),
+                // It has gone.
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = looked {
+                let (count, _) = refused.get_or_insert((0, error));
+                *count += 1;
             }
-        });
+        }
+    };
+    let unspawned = std::thread::scope(|scope| {
+        // A thread can't go back to where it was if it may not enter that either: it ends instead.
+        std::thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, &mut look).err()
     });
+    if let Some(error) = unspawned {
+        refused = Some((namespaces.len(), error));
+    }
     if let Some((count, error)) = refused {
         let takes = match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => "; it takes CAP_SYS_ADMIN to enter them",
@@ -116,12 +133,12 @@ fn namespaces(hidden: &mut Vec<String>) -> Vec<Namespace> {
     let own = std::fs::metadata("/proc/self/ns/net").ok();
     let device = own.as_ref().map(MetadataExt::dev);
     let own = own.map_or(0, |metadata| metadata.ino());
-    let mut found = vec![Namespace { inode: own, path: None, name: None }];
-    let mut seen = BTreeSet::from([own]);
+    let mut found = vec![Namespace { inode: own, ways: Vec::new(), name: None }];
+    let mut seen = BTreeMap::from([(own, 0)]);
     let named = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
     let named = named.map(|entry| (entry.path(), Some(entry.file_name().to_string_lossy().into_owned())));
     let processes = processes::pids().into_iter().map(|pid| (PathBuf::from(format!("/proc/{pid}/ns/net")), None));
-    let mut refused = 0;
+    let (mut refused, mut left_out) = (0, false);
     for (path, name) in named.chain(processes) {
         let inode = match std::fs::metadata(&path) {
             Ok(metadata) if Some(metadata.dev()) == device => metadata.ino(),
@@ -132,28 +149,51 @@ fn namespaces(hidden: &mut Vec<String>) -> Vec<Namespace> {
             }
             _ => continue,
         };
-        if found.len() == NAMESPACES_MAX {
-            hidden.push(format!("there are more than {NAMESPACES_MAX} network namespaces; the rest is left out"));
-            break;
-        }
-        if seen.insert(inode) {
-            found.push(Namespace { inode, path: Some(path), name });
+        if let Some(namespace) = seen.get(&inode).and_then(|index: &usize| found.get_mut(*index)) {
+            if inode != own && namespace.ways.len() < WAYS_MAX {
+                namespace.ways.push(path);
+            }
+        } else if found.len() < NAMESPACES_MAX {
+            seen.insert(inode, found.len());
+            found.push(Namespace { inode, ways: vec![path], name });
+        } else {
+            left_out = true;
         }
     }
+    if left_out {
+        hidden.push(format!("there are more than {NAMESPACES_MAX} network namespaces; the rest is left out"));
+    }
     if refused > 0 {
+        let whose = plural(refused);
         hidden.push(format!(
-            "what is attached in network namespaces of which only processes are ({refused}) that may not be looked at: it takes \
-             CAP_SYS_PTRACE, and all capabilities that they have"
+            "what is attached in the network namespaces of {whose}, unless others are in them too: it takes CAP_SYS_PTRACE, and \
+             no security module that forbids it, to look"
         ));
     }
     found
 }
 
-fn enter(namespace: &Namespace) -> io::Result<()> {
-    match &namespace.path {
-        None => Ok(()),
-        Some(path) => sys::enter_network(File::open(path)?.as_fd()),
+fn plural(processes: usize) -> String {
+    format!("{processes} process{}", if processes == 1 { "" } else { "es" })
+}
+
+/// Moves this thread into a namespace; `false` if there is no way into it any more.
+fn enter(namespace: &Namespace) -> io::Result<bool> {
+    let mut refused = None;
+    for way in &namespace.ways {
+        // Its process may have ended, and another one have got the number.
+        let opened = File::open(way).and_then(|file| Ok((file.metadata()?.ino(), file)));
+        match opened {
+            Ok((inode, file)) if inode == namespace.inode => match sys::enter_network(file.as_fd()) {
+                Ok(()) => return Ok(true),
+                Err(error) => refused = Some(error),
+            },
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => refused = Some(error),
+        }
     }
+    refused.map_or(Ok(namespace.is_own()), Err)
 }
 
 /// Looks around in the namespace that this thread is in.
@@ -231,7 +271,7 @@ fn visit(namespace: &Namespace, inventory: &Inventory, network: &mut Network) ->
             network.attachments.push(Attachment { program, how: "netns", point });
         }
     }
-    if namespace.path.is_none() {
+    if namespace.is_own() {
         network.own = names.iter().map(|(index, name)| (u64::from(*index), (*name).to_owned())).collect();
     }
     Ok(())
@@ -317,4 +357,32 @@ pub(super) fn devices() -> BTreeMap<u64, String> {
         Some((index, entry.file_name().to_string_lossy().into_owned()))
     };
     entries.filter_map(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_leads_elsewhere_is_not_taken() {
+        let own = std::fs::metadata("/proc/self/ns/net").expect("it is there").ino();
+        let enter = |inode, ways: &[&str]| {
+            let ways = ways.iter().map(PathBuf::from).collect();
+            enter(&Namespace { inode, ways, name: None }).map_err(|error| error.kind())
+        };
+        assert_eq!(enter(own, &[]), Ok(true), "this one's own");
+        assert_eq!(enter(own + 1, &["/proc/4294967295/ns/net"]), Ok(false), "its process has ended");
+        assert_eq!(enter(own + 1, &["/proc/self/ns/net"]), Ok(false), "another process has its number");
+        // No namespace of the network: it is refused, whoever asks.
+        let user = std::fs::metadata("/proc/self/ns/user").expect("it is there").ino();
+        assert!(enter(user, &["/proc/4294967295/ns/net", "/proc/self/ns/user"]).is_err());
+    }
+
+    #[test]
+    fn namespaces_are_told_once_with_their_ways() {
+        let found = namespaces(&mut Vec::new());
+        let inodes: BTreeSet<u64> = found.iter().map(|namespace| namespace.inode).collect();
+        assert_eq!(inodes.len(), found.len());
+        assert!(found[0].is_own() && found[1..].iter().all(|one| !one.is_own() && one.ways.len() <= WAYS_MAX));
+    }
 }
