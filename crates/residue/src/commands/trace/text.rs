@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::builder::styling::{AnsiColor, Style};
 use residue_fd::event::Frame;
 use residue_fd::{Class, Opener, Panic, Report, callee, caller};
-use residue_report::{TextStyle, plural, shown_name as visible};
+use residue_report::{TextStyle, shown_name as visible};
 
 use super::time::age;
 use crate::figures::grouped;
@@ -33,6 +33,7 @@ pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mu
         writeln!(out, "{:>7} {since:>8} {:>7}  {:9}  {:9}  opened at", "left", "oldest", "class", "kind")?;
     }
     let programs: BTreeSet<&str> = rows.iter().map(|opener| opener.site.program.as_str()).collect();
+    let contained = rows.iter().any(|opener| !opener.containers.is_empty());
     let leaks = rows.iter().filter(|opener| opener.leak.is_some()).count();
     let shown = rows_max.max(leaks);
     for opener in rows.iter().take(shown) {
@@ -48,7 +49,7 @@ pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mu
             opener.growth,
             opener.class.as_str(),
             opener.site.kind,
-            opened_at(opener, programs.len() > 1, !report.containers.is_empty())
+            opened_at(opener, programs.len() > 1 || contained)
         );
         match opener.leak {
             Some(_) if style.colour => writeln!(out, "{LEAK}{}{LEAK:#}", cut(&line))?,
@@ -118,7 +119,10 @@ fn containers(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for one in report.containers.iter().take(CONTAINERS_MAX) {
         let name =
             one.container.as_ref().map_or_else(|| "none".to_owned(), |container| visible(&container.to_string()));
-        let processes = plural(one.processes, "process").replace("processs", "processes");
+        let processes = match one.processes {
+            1 => "1 process".to_owned(),
+            count => format!("{} processes", grouped(count as u64)),
+        };
         let line = format!("{:>7} {:>8}  {name} ({processes})", grouped(one.live), grouped(one.leaked));
         writeln!(out, "{}", cut(&line))?;
     }
@@ -143,8 +147,8 @@ fn panics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The opener in a line, with its program if there are several; there is nothing else to say of one that isn't Go.
-fn opened_at(opener: &Opener, several: bool, contained: bool) -> String {
+/// The opener in a line, with its program if there are several, or containers; there is nothing else to say of one that isn't Go.
+fn opened_at(opener: &Opener, several: bool) -> String {
     let site = &opener.site;
     let container = match &opener.containers[..] {
         [] => String::new(),
@@ -152,7 +156,7 @@ fn opened_at(opener: &Opener, several: bool, contained: bool) -> String {
         more => format!(" in {} containers", more.len()),
     };
     let program = format!("{}{container}", site.program);
-    match (site.is_go(), several || contained) {
+    match (site.is_go(), several) {
         (true, false) => path(&site.frames),
         (true, true) => format!("{}: {}", visible(&program), path(&site.frames)),
         (false, _) if site.call.is_empty() => visible(&program),
