@@ -4,7 +4,7 @@
 //! missing or odd gives no name.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -47,12 +47,28 @@ pub struct Containers {
     within: bool,
     /// Places by the text of /proc/PID/cgroup.
     known: BTreeMap<String, Arc<Place>>,
+    /// Of each list of all containers what was read last.
+    lists: BTreeMap<&'static str, List>,
+}
+
+/// Names of containers by their ids, and by what it is seen that the file is another one since: its device, number, length,
+/// and when it was changed.
+#[derive(Debug)]
+struct List {
+    file: (u64, u64, u64, i64, i64),
+    names: BTreeMap<String, String>,
 }
 
 impl Default for Containers {
     fn default() -> Self {
         let namespace = std::fs::metadata("/proc/self/ns/cgroup").map_or(FIRST_NAMESPACE, |metadata| metadata.ino());
-        Self { root: PathBuf::from("/"), owner: 0, within: namespace != FIRST_NAMESPACE, known: BTreeMap::new() }
+        Self {
+            root: PathBuf::from("/"),
+            owner: 0,
+            within: namespace != FIRST_NAMESPACE,
+            known: BTreeMap::new(),
+            lists: BTreeMap::new(),
+        }
     }
 }
 
@@ -86,7 +102,7 @@ impl Containers {
     }
 
     /// Adds what the machine tells of a container.
-    fn name(&self, container: &mut Container) {
+    fn name(&mut self, container: &mut Container) {
         // An id is nothing but digits, so that no path is made of anything else.
         if !container::is_id(&container.id) {
             return;
@@ -159,24 +175,36 @@ impl Containers {
         Some(())
     }
 
-    fn storage(&self, container: &mut Container) -> Option<()> {
+    fn storage(&mut self, container: &mut Container) -> Option<()> {
+        let name = STORAGE.iter().find_map(|path| self.list(path)?.get(&container.id).cloned())?;
+        container.set_name(&name);
+        Some(())
+    }
+
+    /// A list of all containers; one that was read before isn't read again for each of them.
+    fn list(&mut self, path: &'static str) -> Option<&BTreeMap<String, String>> {
         #[derive(Deserialize)]
         struct Known {
             id: String,
             names: Option<Vec<String>>,
         }
-        let lists = STORAGE.iter().filter_map(|path| self.json::<Vec<Known>>(path, LIST_MAX));
-        let known = lists.flatten().find(|known| known.id == container.id)?;
-        container.set_name(known.names?.first()?);
-        Some(())
+        let (file, metadata) = self.trusted(path, LIST_MAX)?;
+        let stamp = (metadata.dev(), metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec());
+        if self.lists.get(path).is_none_or(|list| list.file != stamp) {
+            let all: Vec<Known> = serde_json::from_slice(&bytes(file, LIST_MAX)?).ok()?;
+            let named = |known: Known| Some((known.id, known.names?.into_iter().next()?));
+            self.lists.insert(path, List { file: stamp, names: all.into_iter().filter_map(named).collect() });
+        }
+        self.lists.get(path).map(|list| &list.names)
     }
 
     fn json<T: DeserializeOwned>(&self, path: &str, max: u64) -> Option<T> {
-        serde_json::from_slice(&self.trusted(path, max)?).ok()
+        let (file, _) = self.trusted(path, max)?;
+        serde_json::from_slice(&bytes(file, max)?).ok()
     }
 
     /// A file that nobody but the owner can have written, nor any folder that it is in.
-    fn trusted(&self, path: &str, max: u64) -> Option<Vec<u8>> {
+    fn trusted(&self, path: &str, max: u64) -> Option<(File, Metadata)> {
         // Folders may be moved elsewhere by links, which are somebody's too.
         let root = self.root.canonicalize().ok()?;
         let path = self.root.join(path).canonicalize().ok()?;
@@ -195,15 +223,17 @@ impl Containers {
         if !metadata.is_file() || metadata.uid() != self.owner || metadata.mode() & 0o022 != 0 || metadata.len() > max {
             return None;
         }
-        let mut bytes = Vec::new();
-        file.take(max).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        Some((file, metadata))
     }
 }
 
 fn read(path: &Path, max: u64) -> Option<Vec<u8>> {
+    bytes(File::open(path).ok()?, max)
+}
+
+fn bytes(file: File, max: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(max).read_to_end(&mut bytes).ok()?;
+    file.take(max).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -236,9 +266,11 @@ impl Told {
     /// A child is where its parent is; nothing need be told for that.
     pub(crate) fn forked(&mut self, parent: u32, pid: u32, out: &mut Vec<Event>) {
         self.look_once(parent, out);
-        if let Some(place) = self.places.get(&parent).cloned() {
-            self.places.insert(pid, place);
-        }
+        // Whoever had the number before may have been somewhere else.
+        match self.places.get(&parent).cloned() {
+            Some(place) => self.places.insert(pid, place),
+            None => self.places.remove(&pid),
+        };
     }
 
     pub(crate) fn exited(&mut self, pid: u32) {
@@ -280,7 +312,7 @@ mod tests {
 
         fn containers(&self) -> Containers {
             let owner = std::fs::metadata(&self.0).expect("it is there").uid();
-            Containers { root: self.0.clone(), owner, within: false, known: BTreeMap::new() }
+            Containers { root: self.0.clone(), owner, within: false, known: BTreeMap::new(), lists: BTreeMap::new() }
         }
 
         fn name(&self, runtime: &str) -> (String, Container) {
@@ -358,5 +390,26 @@ mod tests {
         let mut odd = Container { runtime: "docker".to_owned(), id: "../../x".to_owned(), ..Container::default() };
         machine.containers().name(&mut odd);
         assert_eq!(odd.name, None);
+    }
+
+    #[test]
+    fn a_list_is_read_again_when_it_has_changed() {
+        let machine = Machine::new("list");
+        let path = "var/lib/containers/storage/overlay-containers/containers.json";
+        let text = |name: &str| format!(r#"[{{"id":"{ID}","names":["{name}"]}},{{"id":"unnamed"}}]"#);
+        let mut containers = machine.containers();
+        let mut name = || {
+            let mut container = Container { runtime: "podman".to_owned(), id: ID.to_owned(), ..Container::default() };
+            containers.name(&mut container);
+            container.name
+        };
+        assert_eq!(name(), None);
+        let written = machine.write(path, &text("one"));
+        assert_eq!((name().as_deref(), name().as_deref()), (Some("one"), Some("one")));
+        // Longer: whatever the clock of the file system is like.
+        machine.write(path, &text("another"));
+        assert_eq!(name().as_deref(), Some("another"));
+        std::fs::set_permissions(&written, PermissionsExt::from_mode(0o666)).expect("it is ours");
+        assert_eq!(name(), None, "what was read before isn't told of a file that others can write");
     }
 }
