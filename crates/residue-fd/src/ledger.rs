@@ -4,6 +4,7 @@
 //! the stack, those of one program that make the same system call are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::container::{Container, Place};
 use crate::event::{Change, Count, End, Event, Frame, Live, Losses, Pair, PairKind, Role, Site, Start};
@@ -84,7 +85,8 @@ pub struct Ledger {
     pub(crate) live: BTreeMap<u32, Vec<Live>>,
     pub(crate) losses: Losses,
     pub(crate) processes: BTreeSet<u32>,
-    places: BTreeMap<u32, Place>,
+    /// Those of processes that have ended, too; what was forked shares its parent's.
+    places: BTreeMap<u32, Arc<Place>>,
     pub(crate) end: Option<End>,
     /// Windows begun since the warm-up.
     window: Option<u64>,
@@ -134,7 +136,7 @@ impl Ledger {
                 }
             }
             Event::Placed(placed) => {
-                self.places.insert(placed.pid, placed.place);
+                self.places.insert(placed.pid, Arc::new(placed.place));
             }
             Event::Pair(pair) => {
                 let pair = Pair { count: pair.count.min(COUNT_MAX), ..pair };
