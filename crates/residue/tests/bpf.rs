@@ -532,7 +532,7 @@ fn without_privileges_it_says_what_is_hidden() {
     assert!(text.contains("CAP_SYS_PTRACE"), "{text}");
     assert!(!text.contains(&format!("\n{} ", made["file"].id)), "{text}");
     if made.contains_key("generic") {
-        assert!(text.contains("hidden: what is attached in network namespaces"), "{text}");
+        assert!(text.contains("hidden: what is attached in the network namespaces of "), "{text}");
     }
 }
 

@@ -97,7 +97,10 @@ fn what_is_traced_is_told_with_its_container() {
     assert!(last["cgroup"].as_str().is_some_and(|path| path.ends_with(&format!("/docker-{ID}.scope"))), "{last}");
     let text = trace(&["--replay", recording.to_str().expect("UTF-8")], &[]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.contains("in docker 0a1b2c3d4e5f"), "{text}");
+    // What the command left open ended with it: the table tells where that was, and so do the notes.
+    let row = text.lines().find(|line| line.contains(": main.raw "));
+    assert!(row.is_some_and(|row| row.contains(" in docker 0a1b2c3d4e5f: main.raw ")), "{text}");
+    assert!(text.contains("= in docker 0a1b2c3d4e5f"), "{text}");
 }
 
 #[test]
