@@ -529,7 +529,7 @@ fn without_privileges_it_says_what_is_hidden() {
     let text = out(&nobody);
     assert!(text.contains("note: read from /proc alone"), "{text}");
     assert!(text.contains("hidden: objects can't be asked for by id: ") && text.contains("CAP_SYS_ADMIN"), "{text}");
-    assert!(text.contains("CAP_SYS_PTRACE"), "{text}");
+    assert!(text.contains("CAP_SYS_PTRACE") && text.contains("CAP_NET_ADMIN to ask"), "{text}");
     assert!(!text.contains(&format!("\n{} ", made["file"].id)), "{text}");
     if made.contains_key("generic") {
         assert!(text.contains("hidden: what is attached in the network namespaces of "), "{text}");

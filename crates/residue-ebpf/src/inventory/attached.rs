@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use residue_fd::objects::{Attachment, Hold, Holder, Inventory, ObjectId, Point};
 
 use super::network;
-use crate::sys;
 
 /// Cgroups that are looked at.
 const CGROUPS_MAX: usize = 1 << 16;
@@ -37,7 +36,12 @@ pub(super) fn read(inventory: &mut Inventory) {
         }
     }
     let mut attachments = Vec::new();
-    of_cgroups(&cgroups, &mut attachments);
+    let mut unasked = network.unasked;
+    of_cgroups(&cgroups, &mut attachments, &mut unasked);
+    if unasked {
+        let what = "what is attached without a link to cgroups, network namespaces, and devices by tcx or netkit";
+        inventory.hidden.push(format!("{what}: it takes CAP_NET_ADMIN to ask"));
+    }
     // What a link attaches is told with the link.
     let by_link = |attachment: &Attachment| {
         let id = attachment.point.place.iter().find(|(key, _)| *key == "cgroup_id");
@@ -83,12 +87,12 @@ const OF_CGROUPS: [u32; 29] =
     [0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19, 20, 21, 22, 29, 30, 31, 32, 34, 43, 49, 50, 51, 52, 53];
 
 /// Programs attached to cgroups by `BPF_PROG_ATTACH`. Those of links are told with the links.
-fn of_cgroups(cgroups: &BTreeMap<u64, PathBuf>, attachments: &mut Vec<Attachment>) {
+fn of_cgroups(cgroups: &BTreeMap<u64, PathBuf>, attachments: &mut Vec<Attachment>, unasked: &mut bool) {
     for (id, path) in cgroups {
         let Ok(cgroup) = std::fs::File::open(path) else { continue };
         for attach_type in OF_CGROUPS {
             let target = std::os::fd::AsRawFd::as_raw_fd(&cgroup.as_fd()).cast_unsigned();
-            for (program, _) in sys::attached(target, attach_type).unwrap_or_default() {
+            for (program, _) in network::attached(target, attach_type, unasked) {
                 let mut point = Point { attach_type: Some(attach_type), ..Point::default() };
                 point.add("cgroup", shown(path));
                 point.add("cgroup_id", id.to_string());

@@ -61,6 +61,8 @@ pub(super) struct Network {
     /// Devices of this namespace by their indices, for links that no namespace has told of.
     pub(super) own: BTreeMap<u64, String>,
     pub(super) hidden: Vec<String>,
+    /// The kernel may not be asked what is attached where.
+    pub(super) unasked: bool,
 }
 
 /// A network namespace, and by what it can be entered.
@@ -173,6 +175,14 @@ fn namespaces(hidden: &mut Vec<String>) -> Vec<Namespace> {
     found
 }
 
+/// As [`sys::attached`]; what the kernel doesn't know, or isn't there, has nothing attached. Whether it may not be asked is told.
+pub(super) fn attached(target: u32, attach_type: u32, unasked: &mut bool) -> Vec<(u32, u32)> {
+    sys::attached(target, attach_type).unwrap_or_else(|error| {
+        *unasked |= error.raw_os_error() == Some(libc::EPERM);
+        Vec::new()
+    })
+}
+
 fn plural(processes: usize) -> String {
     format!("{processes} process{}", if processes == 1 { "" } else { "es" })
 }
@@ -229,7 +239,7 @@ fn visit(namespace: &Namespace, inventory: &Inventory, network: &mut Network) ->
         }
         for attach_type in OF_DEVICES {
             // Kernels before 6.6 know none of them, and other devices no netkit.
-            for (program, link) in sys::attached(device.index, attach_type).unwrap_or_default() {
+            for (program, link) in attached(device.index, attach_type, &mut network.unasked) {
                 if link == 0 {
                     let how = if TCX.contains(&attach_type) { "tcx" } else { "netkit" };
                     attach(program, how, point(device.index, Some(attach_type)), &mut network.attachments);
@@ -264,7 +274,7 @@ fn visit(namespace: &Namespace, inventory: &Inventory, network: &mut Network) ->
     }
     let Ok(file) = File::open("/proc/thread-self/ns/net") else { return Ok(()) };
     for attach_type in OF_NAMESPACES {
-        for (program, _) in sys::attached(file.as_raw_fd().cast_unsigned(), attach_type).unwrap_or_default() {
+        for (program, _) in attached(file.as_raw_fd().cast_unsigned(), attach_type, &mut network.unasked) {
             let mut point = Point { attach_type: Some(attach_type), ..Point::default() };
             point.add("netns", namespace.inode.to_string());
             point.place.extend(namespace.name.clone().map(|name| ("netns_name", name)));

@@ -24,8 +24,8 @@ A map lives for as long as something has a reference to it. `refs` is what the k
 open files (several descriptors can share one), pins, programs, entries of maps, mappings, files in flight between sockets or
 registered with io_uring. What is counted and was not found is shown as unknown.
 
-Complete as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN and CAP_SYS_PTRACE. With less it shows what it can, and says
-what is hidden.
+Complete as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_SYS_PTRACE. With less it
+shows what it can, and says what is hidden.
 
 Examples:
   residue bpf                                  what there is, who has most, what no process keeps
