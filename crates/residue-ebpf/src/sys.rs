@@ -201,7 +201,7 @@ pub(crate) fn iter(program: BorrowedFd<'_>, tgid: Option<u32>) -> Result<File> {
 
 /// A socket by which the kernel is asked about devices and what is attached to them (`NETLINK_ROUTE`). Reads end after some
 /// seconds: the kernel answers at once or never. It is bound to the kernel, as whoever is root in the namespace could send to
-/// it, too (`netlink_getsockbyportid`, net/netlink/af_netlink.c).
+/// it, too (`netlink_getsockbyportid`, `net/netlink/af_netlink.c`).
 pub(crate) fn route_socket() -> Result<File> {
     // SAFETY: no memory of this process is touched.
     let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };

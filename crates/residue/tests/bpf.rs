@@ -448,7 +448,9 @@ fn what_has_changed_is_told() {
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     };
-    assert!(text.contains(&format!("- map {id} t_file  array  320 B · 1 reference · 1 descriptor\n")), "{text}");
+    // How many bytes it takes is another number on another kernel.
+    let gone = text.lines().find(|line| line.starts_with(&format!("- map {id} t_file  array  ")));
+    assert!(gone.is_some_and(|line| line.ends_with("B · 1 reference · 1 descriptor")), "{text}");
     let document = json(&["--diff", before]);
     let changes = document["changes"].as_array().expect("a list");
     let gone = changes.iter().find(|change| change["id"] == id && change["kind"] == "map").expect("the map");
