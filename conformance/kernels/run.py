@@ -43,12 +43,12 @@ ip link set lo up 2>/dev/null
 """
 
 OWN_FILES = """
-mkdir -p /below /above /root
+mkdir -p /below /above /own
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose below /below || poweroff -f
 mount -t tmpfs -o size=80% above /above; mkdir /above/upper /above/work
-mount -t overlay -o lowerdir=/below,upperdir=/above/upper,workdir=/above/work own /root || poweroff -f
-cd /root
-for kind in proc sys dev; do mount --move /$kind /root/$kind; done
+mount -t overlay -o lowerdir=/below,upperdir=/above/upper,workdir=/above/work own /own || poweroff -f
+cd /own
+for kind in proc sys dev; do mount --move /$kind /own/$kind; done
 """
 
 MOUNTS = """
@@ -169,7 +169,7 @@ def main() -> int:
         run = f"cd {shlex.quote(folder)} && {command} </dev/null"
         if not options.files:
             script = INIT + OWN_FILES + MOUNTS
-            run = f"chroot /root /bin/sh -c {shlex.quote(run)}"
+            run = f"chroot /own /bin/sh -c {shlex.quote(run)}"
         else:
             for files in options.files:
                 files, _, at = files.partition(":")
@@ -178,7 +178,7 @@ def main() -> int:
                 archive.entry(name, 0o100644, content)
             script = INIT + "cd /\n" + MOUNTS
             run = f"sh -c {shlex.quote(run)}"
-        environment = f"PATH={os.environ['PATH']} HOME={os.environ.get('HOME', '/root')}"
+        environment = f"PATH={os.environ['PATH']} HOME={os.environ.get('HOME', '/')}"
         script += f"env {environment} {run}\necho; echo '{DONE}' $?\nsync; poweroff -f\n"
         archive.entry("init", 0o100755, script.encode())
         initial = scratch / "initial"
