@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Measure `residue inspect` on a program with a large heap, beside other tools, in one run.
 
-    bench/inspect/run.py [--trees 40] [--runs 5] --residue PATH… [--dlv PATH] [--viewcore PATH] [--goref PATH]
+    bench/inspect/run.py [--trees 40] [--runs 5] --residue PATH… [--dlv PATH] [--viewcore PATH] [--grf PATH]
 
 Builds the program beside this file with the `go` on PATH, starts it, and lets the tools look at it one after the other, never
 at once; several builds of residue by turns. Of each command's runs the least and the median are reported, and of its memory
 the most: user and system time of the command, time by the clock, for residue how long the program was stopped, and the longest
 time in which the program itself saw nothing happen, which is that and what the scheduler adds. On a machine that does other
-things too, `chrt -f 20 bench/inspect/run.py …` keeps these out of the figures. viewcore works on a core, which is made first (gcore) and
-isn't counted. viewcore (golang.org/x/debug/cmd/viewcore) and goref (github.com/cloudwego/goref/cmd/grf) are not on Go's
-module proxy: build them from their repositories.
+things too, `chrt -f 20 bench/inspect/run.py …` keeps these out of the figures, as long as nobody else does that.
+
+viewcore (golang.org/x/debug/cmd/viewcore) and grf (github.com/cloudwego/goref/cmd/grf) are built from their repositories, and
+named by their paths. viewcore works on a core, which is made first (gcore) and isn't counted; grf attaches, and reads the core
+as well. With either, residue reads this core, too. These are run once each (--peer-runs), since they take long.
 """
 
 import argparse
@@ -48,6 +50,7 @@ def row(what, found, stopped=""):
     """A line of the table: of each column but memory the least and the median."""
     found = [run for run in found if run]
     if not found:
+        print(f"| {what} | failed | | | | |", flush=True)
         return
     cpu, wall, memory, frozen, gap = zip(*found)
 
@@ -65,7 +68,8 @@ def main():
     parser.add_argument("--goroutines", type=int, default=5000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--residue", required=True, nargs="+")
-    for peer in ("dlv", "viewcore", "goref"):
+    parser.add_argument("--peer-runs", type=int, default=1)
+    for peer in ("dlv", "viewcore", "grf"):
         parser.add_argument(f"--{peer}")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -90,22 +94,34 @@ def main():
             pid = str(holder.pid)
             views = [["goroutines"], ["goroutines", "--group"], ["heap"], ["why", "os.file"], ["heap", "--retained"]]
             views += [[*view, "--freeze", "full"] for view in views[2:4]]
-            for view in views:
-                arguments = ["inspect", pid, *view, "--format", "json"]
-                turns = [[cost([path, *arguments], ask=gap) for path in args.residue] for _ in range(args.runs)]
-                for path, found in zip(args.residue, zip(*turns)):
-                    row(f"{pathlib.Path(path).name} {' '.join(view)}", found)
+
+            def residue(views, of, ask, where=""):
+                for view in views:
+                    arguments = ["inspect", *of, *view, "--format", "json"]
+                    turns = [[cost([path, *arguments], ask=ask) for path in args.residue] for _ in range(args.runs)]
+                    for path, found in zip(args.residue, zip(*turns)):
+                        row(f"{pathlib.Path(path).name} {' '.join(view)}{where}", found, where and "not at all")
+
+            residue(views, [pid], gap)
             if args.dlv:
                 command = [args.dlv, "attach", pid, "--allow-non-terminal-interactive=true"]
                 found = [cost(command, b"goroutines -t 8\nexit\nn\n", gap) for _ in range(args.runs)]
                 row("dlv: goroutines", found, "the whole session")
-            if args.viewcore:
+            peers = range(args.peer_runs)
+            if args.grf:
+                attach = [args.grf, "attach", pid, "-o", f"{folder}/grf"]
+                row("grf attach", [cost(attach, ask=gap) for _ in peers], "the whole session")
+            if args.viewcore or args.grf:
                 subprocess.run(["gcore", "-o", f"{folder}/core", pid], check=True, stdout=subprocess.DEVNULL)
-                command = [args.viewcore, f"{folder}/core.{pid}", "--exe", program, "histogram"]
-                row("viewcore: histogram", [cost(command)], "while the core was made")
-            if args.goref:
-                found = cost([args.goref, "attach", pid, "-o", f"{folder}/grf"], ask=gap)
-                row("goref: attach", [found], "the whole session")
+                core = f"{folder}/core.{pid}"
+                residue(views[:5], [core, "--binary", program], lambda: 0, " CORE")
+                if args.viewcore:
+                    for view in ("histogram", "goroutines"):
+                        command = [args.viewcore, core, "--exe", program, view]
+                        row(f"viewcore CORE {view}", [cost(command) for _ in peers], "not at all")
+                if args.grf:
+                    command = [args.grf, "core", program, core, "-o", f"{folder}/grf"]
+                    row("grf core", [cost(command) for _ in peers], "not at all")
         finally:
             holder.kill()
             holder.wait()

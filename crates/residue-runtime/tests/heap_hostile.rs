@@ -187,3 +187,52 @@ fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
     assert!(read > 2, "{read} read, {refused} refused");
     assert!(memory_kb() < MEMORY_KB_MAX, "{} KB", memory_kb());
 }
+
+#[test]
+fn a_core_that_claims_more_than_a_machine_has_is_read_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start("busy", folder.path());
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    let pid = running.pid().to_string();
+    let made = Command::new("gcore").arg("-o").arg(folder.path().join("core")).arg(&pid).output();
+    assert!(made.expect("gcore, of the package gdb").status.success());
+    drop(running);
+    let path = folder.path().join(format!("core.{pid}"));
+    let program = folder.path().join("busy");
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut headers = vec![0; 1 << 20];
+    let len = file.read_at(&mut headers, 0).unwrap();
+    let elf = Elf::parse(&headers[..len]).unwrap();
+    let used = used_words(&file, &elf);
+    let table = u64::from_le_bytes(headers[32..40].try_into().unwrap());
+    let half = |at: usize| u64::from(u16::from_le_bytes([headers[at], headers[at + 1]]));
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    let mapped: Vec<(u64, u64)> = elf.segments().iter().map(|segment| (segment.address, segment.size)).collect();
+    let is_mapped = |at: u64| mapped.iter().any(|(start, size)| (*start..start + size).contains(&at));
+    for claimed in [1_u64 << 40, 1 << 46, 1 << 62, u64::MAX] {
+        // `p_memsz` of what can be written to.
+        for header in (0..half(56)).map(|number| table + number * half(54)) {
+            let flags = headers[header as usize + 4];
+            if flags & 2 != 0 {
+                file.write_all_at(&claimed.to_le_bytes(), header + 40).unwrap();
+            }
+        }
+        // `mspan.startAddr` and `mspan.npages`, one next to the other: of a span here and there.
+        let pages = (claimed / 8192).min(1 << 50);
+        let spans = used.windows(2).filter(|pair| {
+            let (start, pages) = (word(&pair[0].1), word(&pair[1].1));
+            pair[1].0 == pair[0].0 + 8 && start.is_multiple_of(8192) && pages == 1 && is_mapped(start)
+        });
+        let spans: Vec<u64> = spans.map(|pair| pair[1].0).collect();
+        assert!(spans.len() > 20, "{}", spans.len());
+        for at in spans.iter().step_by(10) {
+            file.write_all_at(&pages.to_le_bytes(), *at).unwrap();
+        }
+        let target = Target::core(&path, Some(&program)).unwrap();
+        assert!(look(&target, Freeze::Full).is_some());
+        for at in spans.iter().step_by(10) {
+            file.write_all_at(&1_u64.to_le_bytes(), *at).unwrap();
+        }
+        assert!(memory_kb() < MEMORY_KB_MAX, "{} KB for {claimed:#x}", memory_kb());
+    }
+}

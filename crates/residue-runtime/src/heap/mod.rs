@@ -66,6 +66,8 @@ pub use unheld::{Hint, HintPlace, Hints, Unheld, Wait};
 
 /// Nothing is mapped below.
 const ADDRESS_MIN: u64 = 4096;
+/// Nor is anything above, where addresses have 57 bits.
+const ADDRESS_MAX: u64 = 1 << 56;
 /// How often the heap is looked for.
 const FIND_ATTEMPTS: usize = 5;
 
@@ -477,5 +479,6 @@ fn data_of(mappings: &[Mapping]) -> Vec<(u64, u64)> {
 fn mapped_bytes(target: &Target) -> u64 {
     let mapped = target.mappings_now();
     let mapped = mapped.iter().filter(|mapping| mapping.writable);
-    mapped.map(|mapping| mapping.end.saturating_sub(mapping.start)).fold(1 << 26, u64::saturating_add).saturating_mul(2)
+    let bytes = mapped.map(|mapping| mapping.end.saturating_sub(mapping.start)).fold(1 << 26, u64::saturating_add);
+    2 * bytes.min(ADDRESS_MAX)
 }

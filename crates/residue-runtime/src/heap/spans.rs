@@ -25,6 +25,10 @@ const MANUAL: u8 = 2;
 const SPANS_MAX: u64 = 1 << 27;
 /// A span with fewer bytes than this has at most so many objects.
 const OBJECT_BYTES_MIN: u64 = 8;
+/// Objects in a span, at most; those that are more have no bits that say whether they are allocated.
+const COUNT_MAX: u64 = PAGE;
+/// Pages whose spans are looked up by number, at most: a terabyte.
+const PAGES_MAX: u64 = 1 << 27;
 /// Pages in an arena (`pagesPerArena` of 64-bit Linux).
 const ARENA_PAGES: u64 = 8192;
 const NOTHING: u32 = u32::MAX;
@@ -146,7 +150,8 @@ pub(crate) fn copy(memory: &dyn Memory, heap: u64, offsets: &Offsets, mapped: u6
     gather(memory, &addresses, &mut |_, record| match record.get(offsets.span.state) {
         _ if record.len() < size => copied.unreadable += 1,
         Some(&IN_USE) => {
-            let len = (number(record, offsets.span.count, offsets.span.narrow) as usize).min(PAGE as usize).div_ceil(8);
+            let len =
+                (number(record, offsets.span.count, offsets.span.narrow) as usize).min(COUNT_MAX as usize).div_ceil(8);
             bits.push((word(record, offsets.span.alloc_bits), len));
             copied.records.extend_from_slice(record);
         }
@@ -235,7 +240,7 @@ impl Spans {
         let fits = start % PAGE == 0
             && element >= OBJECT_BYTES_MIN
             && element % 8 == 0
-            && count > 0
+            && (1..=COUNT_MAX).contains(&count)
             && count.checked_mul(element)? <= bytes;
         if !fits {
             return None;
@@ -323,8 +328,9 @@ impl Spans {
         let mut used: Vec<u64> = self.all.iter().map(|span| arena(span.start)).collect();
         used.dedup();
         let pages: u64 = self.all.iter().map(|span| span.bytes / PAGE).sum();
-        // Arenas far apart with next to nothing in them, as no allocator places them, are found by search.
-        if count > 1 << 22 || used.len() as u64 * ARENA_PAGES > pages * 64 + (1 << 22) {
+        // Arenas far apart with next to nothing in them, as no allocator places them, are found by search; as is what only
+        // a core that lies can have.
+        if count > 1 << 22 || pages > PAGES_MAX || used.len() as u64 * ARENA_PAGES > pages * 64 + (1 << 22) {
             return;
         }
         self.arenas = vec![NOTHING; count as usize];
