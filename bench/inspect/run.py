@@ -102,7 +102,6 @@ def main():
                     for path, found in zip(args.residue, zip(*turns)):
                         row(f"{pathlib.Path(path).name} {' '.join(view)}{where}", found, where and "not at all")
 
-            residue(views, [pid], gap)
             if args.dlv:
                 command = [args.dlv, "attach", pid, "--allow-non-terminal-interactive=true"]
                 found = [cost(command, b"goroutines -t 8\nexit\nn\n", gap) for _ in range(args.runs)]
@@ -111,10 +110,10 @@ def main():
             if args.grf:
                 attach = [args.grf, "attach", pid, "-o", f"{folder}/grf"]
                 row("grf attach", [cost(attach, ask=gap) for _ in peers], "the whole session")
+            residue(views, [pid], gap)
             if args.viewcore or args.grf:
                 subprocess.run(["gcore", "-o", f"{folder}/core", pid], check=True, stdout=subprocess.DEVNULL)
                 core = f"{folder}/core.{pid}"
-                residue(views[:5], [core, "--binary", program], lambda: 0, " CORE")
                 if args.viewcore:
                     for view in ("histogram", "goroutines"):
                         command = [args.viewcore, core, "--exe", program, view]
@@ -122,6 +121,7 @@ def main():
                 if args.grf:
                     command = [args.grf, "core", program, core, "-o", f"{folder}/grf"]
                     row("grf core", [cost(command) for _ in peers], "not at all")
+                residue(views[:5], [core, "--binary", program], lambda: 0, " CORE")
         finally:
             holder.kill()
             holder.wait()

@@ -1,7 +1,7 @@
 //! Memory that can be read and not be trusted.
 
 /// Bytes that are read at once before it is known that there are any.
-const AT_ONCE: usize = 1 << 24;
+const AT_ONCE: usize = 1 << 20;
 
 /// Memory of a target.
 pub trait Memory {
