@@ -3,6 +3,8 @@
 //! `fuzz/cores FOLDER GO…` makes programs and their cores, then
 //! `RESIDUE_FUZZ_CORES=FOLDER cargo +nightly fuzz run -s none heap -- -max_len=512 -timeout=10 -rss_limit_mb=2048`.
 //!
+//! Copies of the cores, which are sparse, are left in TMPDIR.
+//!
 //! An input is no core but a list of changes to one: its first byte says to which, and every eight that follow are a
 //! change: a word that is in use, or one of the core's headers and notes, and what becomes of it.
 #![no_main]
