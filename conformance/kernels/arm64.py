@@ -35,7 +35,7 @@ TESTS = {
     "trace_births": [],
     "trace_goroutines": ["labels"],
     "trace_hostile": [],
-    "trace_panics": [],
+    "trace_panics": ["descriptors_lost", "what_a_panic", "a_panic_that_ends"],
 }
 # `go build FLAGS… -o OUT SOURCE` gives what was built before; anything else is said to be missing.
 GO = """#!/bin/sh
