@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use residue_fd::event::{Count, End, Event, Frame, Live, Pair, PairKind, Role, Site, Start};
-use residue_fd::{Class, Leak, Ledger, Policy, Report, WINDOWS, callee, caller};
+use residue_fd::{Class, Leak, Ledger, Policy, Report, WINDOWS, callee, caller, rules};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -87,7 +87,7 @@ fn what_grows_in_three_windows_is_a_leak_and_nothing_less() {
 
 #[test]
 fn what_grew_until_the_end_of_the_command_is_a_leak() {
-    let grown = |last: Event| {
+    let ended = |last: Event| {
         let mut ledger = ledger(SHORT);
         ledger.apply(raw(1));
         for second in 1..=9 {
@@ -97,10 +97,13 @@ fn what_grew_until_the_end_of_the_command_is_a_leak() {
         ledger.apply(last);
         // The look that sees it ended is the first of a window.
         ledger.apply(Event::Tick { at_ns: 10 * SECOND });
-        end(ledger, 20 * SECOND, true).openers[0].leak
+        end(ledger, 20 * SECOND, true)
     };
-    assert_eq!(grown(count(1, 10, 1, 9)), Some(Leak::Growing(6)), "it had them open when it ended");
-    assert_eq!(grown(count(1, 10, 10, 0)), None, "it closed them before it ended");
+    let open = ended(count(1, 10, 1, 9));
+    assert_eq!(open.openers[0].leak, Some(Leak::Growing(6)), "it had them open when it ended");
+    let message = &rules::findings(&open)[0].message;
+    assert!(message.starts_with("9 ") && message.contains("were open at the end, 6 more"), "{message}");
+    assert_eq!(ended(count(1, 10, 10, 0)).openers[0].leak, None, "it closed them before it ended");
 }
 
 /// A small deterministic generator (xorshift).

@@ -66,10 +66,11 @@ pub(super) fn find(report: &Report, findings: &mut Vec<Finding>) {
     for (openers, by) in super::leaking(report, growing) {
         let site = &openers[0].site;
         let sum = |field: fn(&Opener) -> u64| openers.iter().map(|opener| field(opener)).sum::<u64>();
-        let live = sum(|opener| opener.live);
+        let left = sum(Opener::left);
+        let are = if sum(|opener| opener.live) > 0 { "are open" } else { "were open at the end" };
         let whose =
             if site.frames.is_empty() { format!("of {}", site.program) } else { "that were opened here".to_owned() };
-        let message = format!("{live} {} descriptors {whose} are open, {by} more than three windows ago", site.kind);
+        let message = format!("{left} {} descriptors {whose} {are}, {by} more than three windows before", site.kind);
         let mut finding = super::finding(&META, message, site);
         if openers.iter().all(|opener| opener.class == Class::Deferred) {
             finding.severity = Severity::Warning;
