@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers as people read and write them.
 
 use std::time::Duration;
 
@@ -43,6 +43,16 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
+/// Reads `30s`, `5m`, `1h`, `250ms`.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let found = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *ms)));
+    match found.and_then(|(number, ms)| number.checked_mul(ms)).filter(|ms| *ms > 0) {
+        Some(ms) => Ok(Duration::from_millis(ms)),
+        None => Err("expected a time such as 30s, 5m or 1h".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +73,18 @@ mod tests {
             assert_eq!(bytes(number), text);
         }
         assert_eq!(time(Duration::from_hours(2)), "2 h");
+        assert_eq!(time(Duration::from_millis(29_900)), "29 s");
+        assert_eq!(time(Duration::from_hours(72)), "3 d");
+        assert_eq!(time(Duration::from_millis(5)), "5 ms");
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(parse_time("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_time("2h"), Ok(Duration::from_hours(2)));
+        for wrong in ["", "s", "0s", "-1s", "5", "5 s", "99999999999999999d"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -86,11 +86,11 @@ pub(crate) struct InspectArgs {
     watch: bool,
 
     /// With --watch: how long from one look to the next (default: 2s)
-    #[arg(long, value_name = "TIME", requires = "watch", value_parser = super::trace::time::parse)]
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = figures::parse_time)]
     interval: Option<Duration>,
 
     /// With --watch: end after so long: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "TIME", requires = "watch", value_parser = super::trace::time::parse)]
+    #[arg(long = "for", value_name = "TIME", requires = "watch", value_parser = figures::parse_time)]
     duration: Option<Duration>,
 
     #[command(flatten)]

@@ -10,7 +10,6 @@ mod record;
 mod sources;
 mod stream;
 mod text;
-pub(super) mod time;
 mod watch;
 
 use std::path::PathBuf;
@@ -28,6 +27,7 @@ use self::record::Recorder;
 use self::sources::Sources;
 use self::stream::Stream;
 use crate::error::{Error, Exit};
+use crate::figures::parse_time;
 use crate::terminal::Terminal;
 use crate::{engine, output, paths};
 
@@ -67,19 +67,19 @@ pub(crate) struct TraceArgs {
     all: bool,
 
     /// End after so long: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "TIME", value_parser = time::parse, help_heading = "When")]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time, help_heading = "When")]
     duration: Option<std::time::Duration>,
 
     /// End when nothing was opened or closed for so long
-    #[arg(long, value_name = "TIME", value_parser = time::parse, help_heading = "When")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "When")]
     until_idle: Option<std::time::Duration>,
 
     /// Look for growth in windows of this length (default: 10s, or a fifth of --for if that is less)
-    #[arg(long, value_name = "TIME", value_parser = time::parse, help_heading = "When")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "When")]
     window: Option<std::time::Duration>,
 
     /// Don't count what grows before (default: one window)
-    #[arg(long, value_name = "TIME", value_parser = time::parse, help_heading = "When")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "When")]
     warmup: Option<std::time::Duration>,
 
     /// So many left open at the exit of CMD are a leak, if their opener closed none

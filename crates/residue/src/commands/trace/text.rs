@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Style};
 use residue_fd::event::Frame;
 use residue_fd::{Class, Opener, Panic, Report, callee, caller};
 use residue_report::{TextStyle, shown_name as visible};
 
-use super::time::age;
-use crate::figures::grouped;
+use crate::figures::{grouped, time};
 
 /// Openers listed, beside leaks.
 const ROWS_MAX: usize = 20;
@@ -29,7 +29,7 @@ pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mu
     if rows.is_empty() {
         writeln!(out, "nothing is left open that was opened more than once")?;
     } else {
-        let since = format!("+{}", age(report.elapsed_ns));
+        let since = format!("+{}", time(Duration::from_nanos(report.elapsed_ns)));
         writeln!(out, "{:>7} {since:>8} {:>7}  {:9}  {:9}  opened at", "left", "oldest", "class", "kind")?;
     }
     let programs: BTreeSet<&str> = rows.iter().map(|opener| opener.site.program.as_str()).collect();
@@ -39,7 +39,7 @@ pub(super) fn table(report: &Report, rows_max: usize, style: TextStyle, out: &mu
     for opener in rows.iter().take(shown) {
         // While it is followed, ages are not asked for.
         let oldest = match opener.oldest_ns {
-            Some(oldest) => age(oldest),
+            Some(oldest) => time(Duration::from_nanos(oldest)),
             None if opener.live == 0 => "ended".to_owned(),
             None => String::new(),
         };
@@ -92,7 +92,7 @@ pub(super) fn totals(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "{lost} · origin unknown {unknown} (open before, inherited) · {} opens, {} closes in {}",
         grouped(report.opens),
         grouped(report.closes),
-        age(report.elapsed_ns)
+        time(Duration::from_nanos(report.elapsed_ns))
     )?;
     if !report.containers.is_empty() {
         containers(report, out)?;
