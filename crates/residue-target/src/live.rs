@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use residue_gobin::Elf;
 
@@ -14,6 +14,10 @@ use crate::{Error, Mapping, Memory, mapping, sys};
 const AT_ENTRY: u64 = 9;
 /// The bit of `CapEff` that lets a process look into others.
 const CAP_SYS_PTRACE: u64 = 1 << 19;
+
+/// How long to wait for the kernel to load a program. It takes a millisecond, and longer from a slow disk.
+const LOAD_WAIT: Duration = Duration::from_secs(1);
+const LOAD_POLL: Duration = Duration::from_micros(100);
 
 /// A live process.
 pub(crate) struct Live {
@@ -33,7 +37,7 @@ impl Live {
             return Err(Error::Gone(pid));
         }
         // First of all, so that nothing is taken for another program's.
-        let auxv = std::fs::read(proc.join("auxv")).map_err(|error| refused(pid, &error))?;
+        let auxv = told(pid)?;
         let started = started(pid).ok_or(Error::Gone(pid))?;
         // The link leads to the file even when it has been deleted, or lies in another mount namespace.
         let exe = proc.join("exe");
@@ -138,6 +142,19 @@ impl Memory for Live {
             }
         }
         had
+    }
+}
+
+/// What the kernel told the program of a process. Words of zeros are there already while it is being loaded
+/// (`begin_new_exec` to `create_elf_tables` of the kernel), and a thread of the kernel has none.
+fn told(pid: u32) -> Result<Vec<u8>, Error> {
+    let deadline = Instant::now() + LOAD_WAIT;
+    loop {
+        let auxv = std::fs::read(format!("/proc/{pid}/auxv")).map_err(|error| refused(pid, &error))?;
+        if auxv.is_empty() || auxv.iter().any(|byte| *byte != 0) || Instant::now() > deadline {
+            return Ok(auxv);
+        }
+        std::thread::sleep(LOAD_POLL);
     }
 }
 

@@ -229,6 +229,21 @@ fn a_process_that_is_killed_while_it_stands_still_can_be_reaped() {
     assert_eq!(Freeze::of(&target).map(|_| ()).unwrap_err(), Error::Gone(pid));
 }
 
+/// A program has its name a moment before it is loaded.
+#[test]
+fn a_program_that_is_being_loaded_is_waited_for() {
+    for _ in 0..50 {
+        let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+        let comm = format!("/proc/{}/comm", sleeper.id());
+        while std::fs::read(&comm).unwrap() != b"sleep\n" {}
+        let target = Target::process(sleeper.id());
+        let is_same = target.as_ref().map(|target| Freeze::of(target).map(|_| ()));
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+        assert_eq!(is_same.map_err(Error::clone), Ok(Ok(())));
+    }
+}
+
 #[test]
 fn another_tracer_is_named_and_another_program_not_taken_for_the_first() {
     let mut shell = Command::new("sh")
