@@ -156,6 +156,15 @@ impl<'a> PcLnTab<'a> {
         (0..self.count).filter_map(|index| self.function(index))
     }
 
+    /// Whether a function has this name; what is inlined has one here too.
+    pub fn has_name(&self, name: &str) -> bool {
+        // The names are one after the other, each with a zero behind it, and the units come behind them.
+        let names = &self.names[..self.names.len().saturating_sub(self.units.len())];
+        memchr::memmem::find_iter(names, name).any(|at| {
+            at.checked_sub(1).is_none_or(|before| names[before] == 0) && names.get(at + name.len()) == Some(&0)
+        })
+    }
+
     pub(crate) fn name(&self, offset: u32) -> Option<Cow<'a, str>> {
         bytes::until_nul(self.names, offset as usize).map(String::from_utf8_lossy)
     }

@@ -27,7 +27,7 @@ pub const WANTED: &[(&str, &[&str])] = &[
     ),
     ("runtime.gobuf", &["sp", "pc", "lr", "bp"]),
     ("runtime.stack", &["lo", "hi"]),
-    ("runtime.m", &["g0", "gsignal", "curg", "procid"]),
+    ("runtime.m", &["g0", "gsignal", "curg", "procid", "vdsoSP", "vdsoPC"]),
     ("runtime._defer", &["openDefer", "rangefunc", "started", "heap", "sp", "pc", "fn", "link", "head"]),
     ("runtime._panic", &["arg", "link", "recovered", "aborted", "repanicked", "goexit", "sp", "startSP", "argp"]),
     (

@@ -178,6 +178,8 @@ fn calls_inlined_into_each_other_are_all_there() {
         let data = build(&go, &["-ldflags=-s -w"], &[], &folder.path().join("program"));
         let binary = Binary::parse(&data).unwrap();
         let main = binary.functions.iter().find(|function| function.name() == "main.main").unwrap();
+        assert!(binary.functions.has_name("main.main") && binary.functions.has_name("runtime.goexit"));
+        assert!(!binary.functions.has_name("main.mai") && !binary.functions.has_name("ain.main"));
         let chains: Vec<Vec<String>> = (main.entry..main.end)
             .map(|place| binary.frames(place).iter().map(|frame| frame.function.to_string()).collect())
             .collect();

@@ -27,6 +27,8 @@ pub(crate) struct Offsets {
     pub(crate) labels: usize,
     pub(crate) m_thread: u64,
     pub(crate) m_signal: u64,
+    pub(crate) m_vdso_sp: u64,
+    pub(crate) m_vdso_pc: u64,
     pub(crate) record: Record,
     pub(crate) panic_fields: PanicFields,
     pub(crate) type_flags: usize,
@@ -89,6 +91,8 @@ impl Offsets {
             labels: g("labels")?,
             m_thread: at("runtime.m", "procid")? as u64,
             m_signal: at("runtime.m", "gsignal")? as u64,
+            m_vdso_sp: at("runtime.m", "vdsoSP")? as u64,
+            m_vdso_pc: at("runtime.m", "vdsoPC")? as u64,
             record: Record {
                 size: size(record)?,
                 heap: at(record, "heap")?,

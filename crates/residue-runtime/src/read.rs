@@ -20,6 +20,8 @@ use crate::stack::{Copied, Physical, Start, Walked, Walker};
 use crate::words::Words;
 use crate::{Error, labels, plugins, symbols};
 
+/// Functions that call C code of a detector on the system stack (`runtime/race_amd64.s`, `msan_amd64.s`, `asan_amd64.s`).
+const DETECTORS: [&str; 3] = ["racecall", "msancall", "asancall"];
 /// Bytes of a stack that are copied, from the stack pointer on; nearly all are smaller.
 const STACK_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of stacks that are copied at once.
@@ -126,6 +128,7 @@ fn read<'t>(
         offsets: &offsets,
         walker: Walker::new(binary, target.slide, offsets.record.open_coded.is_some()),
         copies: Copies::new(target),
+        has_detector: DETECTORS.iter().any(|name| binary.functions.has_name(name)),
         only,
         kept: None,
         mappings: Vec::new(),
@@ -166,6 +169,8 @@ struct Collector<'t, 'a, 'm> {
     offsets: &'a Offsets,
     walker: Walker<'a>,
     copies: Copies<'t>,
+    /// Whether the race detector or one of its kin is built in.
+    has_detector: bool,
     /// The goroutine that is wanted, if it is one.
     only: Option<u64>,
     kept: Option<Kept<'t>>,
@@ -296,13 +301,12 @@ impl Collector<'_, '_, '_> {
                                     general = Some(values);
                                     (Some(start), None)
                                 }
-                                // The system stack was interrupted: what the goroutine left is saved.
-                                Some(_) => (Some(saved), None),
+                                // The system stack was interrupted.
+                                Some(_) => self.left(m, bounds, saved),
                                 None => (None, Some("its thread was in a signal handler")),
                             }
                         }
-                        // On the system stack: what it left is saved.
-                        _ => (Some(saved), None),
+                        _ => self.left(m, bounds, saved),
                     },
                 }
             }
@@ -314,6 +318,23 @@ impl Collector<'_, '_, '_> {
         let start = start.filter(|start| (bounds.0..=bounds.1).contains(&start.sp));
         let why = why.or_else(|| start.is_none().then_some("its stack pointer isn't on its stack"));
         Candidate { address, record, start, registers: general, why }
+    }
+
+    /// Where a goroutine was when its thread went to the system stack. Its record says so, but for two ways to go there: calls
+    /// of the kernel's code for the time note it with the thread, and those of the race detector nowhere; the record has
+    /// then what it had before.
+    fn left(&self, m: u64, bounds: (u64, u64), saved: Start) -> (Option<Start>, Option<&'static str>) {
+        let noted = |at: u64| self.target.word(m.wrapping_add(at)).unwrap_or(0);
+        let sp = noted(self.offsets.m_vdso_sp);
+        if (bounds.0..bounds.1).contains(&sp) {
+            // The address behind the call.
+            let pc = noted(self.offsets.m_vdso_pc).wrapping_sub(1);
+            (Some(Start { pc, sp, lr: 0 }), None)
+        } else if self.has_detector {
+            (None, Some("its thread was on the system stack, perhaps for the race detector"))
+        } else {
+            (Some(saved), None)
+        }
     }
 
     /// Copies stacks in batches, and reads what is on them.

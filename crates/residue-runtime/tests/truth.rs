@@ -36,6 +36,9 @@ const BUILDS: &[&[&str]] = &[
 const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
 const ARM: &str = "arm64";
 
+/// How often a goroutine that runs is looked at.
+const ROUNDS: usize = 40;
+
 /// Why a goroutine waits, by what it says it is.
 const REASONS: &[(&str, &str)] = &[
     ("mutex", "sync.Mutex.Lock"),
@@ -118,6 +121,7 @@ fn what_is_seen_is_what_the_program_says() {
             check(&truth, &report, &said);
             let stacks = truth.stacks();
             check_stacks(&truth, &report, &stacks, &said);
+            check_running(&truth, &target, &binary, flags.contains(&"-race"), &said);
 
             let prefix = folder.path().join("core");
             let pid = truth.running.pid().to_string();
@@ -252,6 +256,22 @@ fn check(truth: &Truth, report: &Report, said: &str) {
         assert!(all, "{said}: {:?}", goroutine.labels);
     }
     assert_eq!(report.goroutines.iter().filter(|goroutine| !goroutine.labels.is_empty()).count(), 2, "{said}");
+}
+
+/// Wherever a goroutine that runs is met, its stack is its own and whole, or it is said that it isn't there.
+fn check_running(truth: &Truth, target: &Target, binary: &Binary<'_>, has_detector: bool, said: &str) {
+    let (mut whole, mut asks_for_time) = (0, 0);
+    for _ in 0..ROUNDS {
+        let report = inspect(target, binary, &options(target)).unwrap();
+        let running = truth.of(&report, "running")[0];
+        let calls: Vec<&str> = report.stack(running).map(|frame| &*frame.function).collect();
+        let is_its_own = calls.iter().any(|call| call.starts_with("main.main.func"));
+        let is_whole = is_its_own && calls.last() == Some(&"runtime.goexit");
+        assert!(is_whole || running.stack_cut.is_some(), "{said}: {calls:?}");
+        whole += usize::from(is_whole);
+        asks_for_time += usize::from(calls.iter().any(|call| call.starts_with("time.")));
+    }
+    assert!(has_detector || (2 * whole > ROUNDS && asks_for_time > 0), "{said}: {whole}, {asks_for_time}");
 }
 
 /// Texts are told by their length, and by digests that tell equal ones.

@@ -196,7 +196,12 @@ func main() {
 	start(func() { runtime.LockOSThread(); hold("locked") })
 	start(func() {
 		tell("running")
+		// By turns in code of its own and in the kernel's that tells the time.
 		for !spin {
+			for begun := time.Now(); time.Since(begun) < time.Millisecond; {
+			}
+			for i := 0; i < 1000000 && !spin; i++ {
+			}
 		}
 	})
 	for _, count := range []int{2, 20} {
