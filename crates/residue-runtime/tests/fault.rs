@@ -28,6 +28,7 @@ fn what_a_frame_held_that_never_goes_on_is_not_held_any_more() {
 
         let mut running = Running::start(Command::new(&program).env("GOGC", "off"));
         running.lines_until("ready");
+        running.settle();
         let target = Target::process(running.pid()).unwrap();
         let binary = Binary::parse(&target.program).unwrap();
         let layouts = Layouts::of(&binary).unwrap();

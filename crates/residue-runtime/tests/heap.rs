@@ -15,21 +15,7 @@ use residue_gobin::Binary;
 use residue_runtime::heap::{Heap, Layouts, NoteKind, State};
 use residue_runtime::{Freeze, Options, Report};
 use residue_target::Target;
-use residue_testkit::go::{Go, Running, WITH_C, emulated, has_emulator, releases, uses_c};
-
-const BUILDS: &[&[&str]] = &[
-    &["-ldflags=-s -w"],
-    &[],
-    &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"],
-    &[WITH_C],
-    &[WITH_C, "-ldflags=-s -w", "-buildmode=pie"],
-    &["-race"],
-    &["-race", "-ldflags=-s -w"],
-];
-
-/// What programs are built for, as Go names it.
-const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
-const ARM: &str = "arm64";
+use residue_testkit::go::{ARM, BUILDS, Go, HOST, Running, emulated, has_emulator, releases};
 
 /// Objects that are kept: what the program calls them, the kind of root, and the variable where there is one.
 const KEPT: &[(&str, &str, &str)] = &[
@@ -71,18 +57,9 @@ struct Program {
 
 fn start(go: &Go, flags: &[&str], folder: &Path, arguments: &[&str], arch: &str) -> Program {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
-    let source = folder.join("source");
-    std::fs::create_dir_all(&source).unwrap();
-    for name in ["heap.go", "heap_new.go", "heap_old.go", "heap_c.go", "quit_arm64.go"] {
-        std::fs::copy(sources.join(name), source.join(name)).unwrap();
-    }
-    std::fs::write(source.join("go.mod"), format!("module heap\n\ngo 1.{}\n", go.minor())).unwrap();
+    let names = ["heap.go", "heap_new.go", "heap_old.go", "heap_c.go", "quit_arm64.go"];
     let path = folder.join("heap");
-    let mut command = go.command(&["build"]);
-    command.args(flags).arg("-o").arg(&path).arg(".").current_dir(&source).env("GOARCH", arch);
-    let output =
-        command.env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" }).env("GO111MODULE", "on").output().unwrap();
-    assert!(output.status.success(), "{}: {}", go.version, String::from_utf8_lossy(&output.stderr));
+    go.build_module("heap", &names.map(|name| sources.join(name)), flags, arch, &path);
     let mut command = if arch == ARM { emulated(&path, folder) } else { Command::new(&path) };
     let mut running = Running::start(command.args(arguments));
     let (mut objects, mut figures) = (BTreeMap::new(), BTreeMap::new());
@@ -99,6 +76,7 @@ fn start(go: &Go, flags: &[&str], folder: &Path, arguments: &[&str], arch: &str)
             _ => panic!("{line}"),
         }
     }
+    running.settle();
     Program { running, path, objects, figures }
 }
 
@@ -118,11 +96,7 @@ fn what_is_held_is_what_the_program_says() {
                 check(&go, flags, &program, &target, freeze, &format!("{said}, {}", freeze.name()));
             }
             again(&mut target);
-            let prefix = folder.path().join("core");
-            let pid = program.running.pid().to_string();
-            let made = Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output();
-            assert!(made.expect("gcore, of the package gdb").status.success());
-            let core = Target::core(&folder.path().join(format!("core.{pid}")), Some(&program.path)).unwrap();
+            let core = Target::core(&program.running.core(folder.path()), Some(&program.path)).unwrap();
             check(&go, flags, &program, &core, Freeze::Full, &format!("{said}, core"));
             assert!(program.running.is_alive());
         }

@@ -13,7 +13,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{Numbers, start, used_words};
@@ -140,17 +140,17 @@ fn a_heap_that_never_holds_still_is_read_again_and_again() {
     assert!(all["full"].torn * 100 <= rounds, "{:?}", all["full"]);
 }
 
+/// A program that changes all the time, and a core of it.
+fn busy_core(folder: &Path) -> (PathBuf, PathBuf) {
+    let mut running = start("busy", folder);
+    assert_eq!(running.line().as_deref(), Some("ready"));
+    (folder.join("busy"), running.core(folder))
+}
+
 #[test]
 fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
     let folder = tempfile::tempdir().unwrap();
-    let mut running = start("busy", folder.path());
-    assert_eq!(running.line().as_deref(), Some("ready"));
-    let pid = running.pid().to_string();
-    let made = Command::new("gcore").arg("-o").arg(folder.path().join("core")).arg(&pid).output();
-    assert!(made.expect("gcore, of the package gdb").status.success());
-    drop(running);
-    let path = folder.path().join(format!("core.{pid}"));
-    let program = folder.path().join("busy");
+    let (program, path) = busy_core(folder.path());
     let look = || Target::core(&path, Some(&program)).ok().and_then(|target| look(&target, Freeze::Full));
     let whole = look().unwrap();
     let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
@@ -191,14 +191,7 @@ fn heaps_of_broken_cores_are_read_as_far_as_they_go() {
 #[test]
 fn a_core_that_claims_more_than_a_machine_has_is_read_in_little_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let mut running = start("busy", folder.path());
-    assert_eq!(running.line().as_deref(), Some("ready"));
-    let pid = running.pid().to_string();
-    let made = Command::new("gcore").arg("-o").arg(folder.path().join("core")).arg(&pid).output();
-    assert!(made.expect("gcore, of the package gdb").status.success());
-    drop(running);
-    let path = folder.path().join(format!("core.{pid}"));
-    let program = folder.path().join("busy");
+    let (program, path) = busy_core(folder.path());
     let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     let mut headers = vec![0; 1 << 20];
     let len = file.read_at(&mut headers, 0).unwrap();

@@ -35,17 +35,14 @@ fn what_nothing_keeps_is_told_with_where_its_address_is_left() {
                     (words[1].to_owned(), u64::from_str_radix(words[2].trim_start_matches("0x"), 16).unwrap())
                 })
                 .collect();
+            running.settle();
             let said = format!("{} {flags:?}", go.version);
             let mut target = Target::process(running.pid()).unwrap();
             for freeze in [Freeze::Roots, Freeze::None, Freeze::Full] {
                 check(&target, freeze, &objects, go.minor(), &format!("{said}, {}", freeze.name()));
             }
             target.forget();
-            let prefix = folder.path().join("core");
-            let pid = running.pid().to_string();
-            let made = Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output();
-            assert!(made.expect("gcore, of the package gdb").status.success());
-            let core = Target::core(&folder.path().join(format!("core.{pid}")), Some(&program)).unwrap();
+            let core = Target::core(&running.core(folder.path()), Some(&program)).unwrap();
             check(&core, Freeze::Roots, &objects, go.minor(), &format!("{said}, core"));
         }
     }

@@ -11,8 +11,6 @@ mod common;
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Numbers, start, used_words};
@@ -109,19 +107,12 @@ fn check_frozen(report: &Report) {
     }
 }
 
-fn core_of(running: &Running, folder: &Path) -> PathBuf {
-    let pid = running.pid().to_string();
-    let made = Command::new("gcore").arg("-o").arg(folder.join("core")).arg(&pid).output();
-    assert!(made.expect("gcore, of the package gdb").status.success());
-    folder.join(format!("core.{pid}"))
-}
-
 #[test]
 fn broken_cores_are_read_as_far_as_they_go() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start("truth", folder.path());
     running.lines_until("ready");
-    let path = core_of(&running, folder.path());
+    let path = running.core(folder.path());
     let program = folder.path().join("truth");
     let look = || {
         let start = Instant::now();
@@ -184,7 +175,7 @@ fn a_goroutine_that_is_listed_again_and_again_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start("truth", folder.path());
     running.lines_until("ready");
-    let path = core_of(&running, folder.path());
+    let path = running.core(folder.path());
     let program = folder.path().join("truth");
     let target = Target::core(&path, Some(&program)).unwrap();
     let binary = Binary::parse(&target.program).unwrap();
@@ -219,7 +210,7 @@ fn a_core_of_another_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start("truth", folder.path());
     running.lines_until("ready");
-    let path = core_of(&running, folder.path());
+    let path = running.core(folder.path());
     drop(start("busy", folder.path()));
     let refused = Target::core(&path, Some(&folder.path().join("busy"))).map(|_| ()).unwrap_err();
     assert!(refused.to_string().starts_with("the core is not one of this program, but of build id "), "{refused}");

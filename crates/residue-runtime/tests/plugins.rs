@@ -23,7 +23,7 @@ use residue_runtime::DeferKind::{HeapRecord, OpenCoded};
 use residue_runtime::heap::{Heap, Layouts, NoteKind, State};
 use residue_runtime::{DeferKind, Freeze, Goroutine, Lives, Options, Phase, Report, Word, inspect, program, stack};
 use residue_target::Target;
-use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::go::{Go, HOST, Running, WITH_C, releases};
 
 /// Flags for the program, and for all.
 const BUILDS: &[(&[&str], &[&str])] =
@@ -72,10 +72,10 @@ impl Plugged {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(format!("{name}.so"));
         for name in PLUGINS {
-            build(go, name, &[all, &["-buildmode=plugin"]].concat(), &path(name), folder.path());
+            build(go, name, &[all, &["-buildmode=plugin"]].concat(), &path(name));
         }
         let host = folder.path().join("host");
-        build(go, "plugin_host", &[all, own].concat(), &host, folder.path());
+        build(go, "plugin_host", &[all, own].concat(), &host);
         let mut running = Running::start(Command::new(&host).args(PLUGINS.map(path)));
         let mut stdin = running.stdin();
         let (mut kinds, mut objects) = (BTreeMap::new(), BTreeMap::new());
@@ -93,14 +93,12 @@ impl Plugged {
         }
         stdin.write_all(b"\n").unwrap();
         let stacks = stacks::printed(&running.lines_until("end"));
+        running.settle();
         Self { running, _stdin: stdin, folder, kinds, objects, stacks }
     }
 
     fn core(&self) -> PathBuf {
-        let pid = self.running.pid().to_string();
-        let made = Command::new("gcore").arg("-o").arg(self.folder.path().join("core")).arg(&pid).output();
-        assert!(made.expect("gcore, of the package gdb").status.success());
-        self.folder.path().join(format!("core.{pid}"))
+        self.running.core(self.folder.path())
     }
 
     fn of<'r>(&self, report: &'r Report, kind: &str) -> Vec<&'r Goroutine> {
@@ -109,17 +107,10 @@ impl Plugged {
     }
 }
 
-/// Builds one of the test's programs, as a module of its own.
-fn build(go: &Go, name: &str, flags: &[&str], to: &Path, folder: &Path) {
-    let source = folder.join(name);
-    std::fs::create_dir_all(&source).unwrap();
+/// Builds one of the test's programs, as a module of its own. Whoever loads plugins has C in it.
+fn build(go: &Go, name: &str, flags: &[&str], to: &Path) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.go"));
-    std::fs::copy(file, source.join("main.go")).unwrap();
-    std::fs::write(source.join("go.mod"), format!("module example.com/{name}\n\ngo 1.{}\n", go.minor())).unwrap();
-    let mut command = go.command(&["build"]);
-    command.args(flags).arg("-o").arg(to).arg(".").current_dir(&source);
-    let output = command.env("CGO_ENABLED", "1").env("GO111MODULE", "on").output().unwrap();
-    assert!(output.status.success(), "{}: {}", go.version, String::from_utf8_lossy(&output.stderr));
+    go.build_module(&format!("example.com/{name}"), &[file], &[&[WITH_C], flags].concat(), HOST, to);
 }
 
 fn options(target: &Target, freeze: Freeze) -> Options {

@@ -50,6 +50,7 @@ fn where_captured_variables_live_is_told() {
                     (words[2].to_owned(), words[1].parse().unwrap())
                 })
                 .collect();
+            running.settle();
             let target = Target::process(running.pid()).unwrap();
             let binary = Binary::parse(&target.program).unwrap();
             let options = Options { freeze: residue_runtime::Freeze::Roots, key: [1; 32], reveal: false, now: None };

@@ -12,7 +12,7 @@ mod stacks;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, Command};
 
 use residue_gobin::Binary;
@@ -20,21 +20,7 @@ use residue_runtime::DeferKind::{HeapRecord, OpenCoded, StackRecord};
 use residue_runtime::PanicState::{Active, Goexit, Recovered, Superseded};
 use residue_runtime::{DeferKind, Goroutine, Options, PanicState, Phase, Report, Role, Status, Word, inspect};
 use residue_target::Target;
-use residue_testkit::go::{Go, Running, WITH_C, emulated, has_emulator, releases, uses_c};
-
-const BUILDS: &[&[&str]] = &[
-    &["-ldflags=-s -w"],
-    &[],
-    &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"],
-    &[WITH_C],
-    &[WITH_C, "-ldflags=-s -w", "-buildmode=pie"],
-    &["-race"],
-    &["-race", "-ldflags=-s -w"],
-];
-
-/// What programs are built for, as Go names it.
-const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
-const ARM: &str = "arm64";
+use residue_testkit::go::{ARM, BUILDS, Go, HOST, Running, emulated, has_emulator, releases};
 
 /// How often a goroutine that runs is looked at.
 const ROUNDS: usize = 40;
@@ -63,22 +49,9 @@ struct Truth {
 impl Truth {
     fn start(go: &Go, flags: &[&str], folder: &Path, arch: &str) -> Self {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
-        // A folder, so that build constraints count.
-        let source = folder.join("source");
-        std::fs::create_dir_all(&source).unwrap();
-        for name in ["truth.go", "truth_range.go", "truth_c.go", "quit_arm64.go"] {
-            std::fs::copy(sources.join(name), source.join(name)).unwrap();
-        }
-        std::fs::write(source.join("go.mod"), format!("module truth\n\ngo 1.{}\n", go.minor())).unwrap();
-        let program: PathBuf = folder.join("truth");
-        let mut command = go.command(&["build"]);
-        command.args(flags).arg("-o").arg(&program).arg(".").current_dir(&source).env("GOARCH", arch);
-        let output = command
-            .env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" })
-            .env("GO111MODULE", "on")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}: {}", go.version, String::from_utf8_lossy(&output.stderr));
+        let files = ["truth.go", "truth_range.go", "truth_c.go", "quit_arm64.go"].map(|name| sources.join(name));
+        let program = folder.join("truth");
+        go.build_module("truth", &files, flags, arch, &program);
         let mut command = if arch == ARM { emulated(&program, folder) } else { Command::new(&program) };
         let mut running = Running::start(&mut command);
         let stdin = running.stdin();
@@ -123,12 +96,7 @@ fn what_is_seen_is_what_the_program_says() {
             check_stacks(&truth, &report, &stacks, &said);
             check_running(&truth, &target, &binary, flags.contains(&"-race"), &said);
 
-            let prefix = folder.path().join("core");
-            let pid = truth.running.pid().to_string();
-            let made =
-                Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output().expect("gcore, of the package gdb");
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-            let core = Target::core(&folder.path().join(format!("core.{pid}")), None).unwrap();
+            let core = Target::core(&truth.running.core(folder.path()), None).unwrap();
             let report =
                 inspect(&core, &binary, &options(&core)).unwrap_or_else(|error| panic!("{said}, core: {error}"));
             assert_eq!(report.frozen, None);

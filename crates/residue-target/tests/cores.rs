@@ -6,7 +6,7 @@
     reason = "a test runs programs, and fails where it can't go on"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -26,14 +26,6 @@ fn start(program: &Path, prepare: &str) -> (Running, u64) {
     (running, u64::from_str_radix(address.trim_start_matches("0x"), 16).unwrap())
 }
 
-fn gcore(running: &Running, folder: &Path) -> PathBuf {
-    let pid = running.pid().to_string();
-    let made = Command::new("gcore").arg("-o").arg(folder.join("core")).arg(&pid).output();
-    let made = made.expect("gcore, of the package gdb");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    folder.join(format!("core.{pid}"))
-}
-
 /// Whether a core has the marker, and the program's own pages.
 fn check(core: &Target, marker: u64) {
     assert_eq!(core.read_up_to(marker, MARKER.len()), MARKER);
@@ -48,7 +40,7 @@ fn cores_are_read_packed_and_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("alive");
     let (running, marker) = start(&program, "");
-    let core = gcore(&running, folder.path());
+    let core = running.core(folder.path());
     for (tool, ending) in [("zstd", "zst"), ("lz4", "lz4")] {
         let path = core.with_extension(ending);
         let mut command = Command::new(tool);
@@ -75,7 +67,7 @@ fn a_core_without_anonymous_memory_says_so() {
     let folder = tempfile::tempdir().unwrap();
     // Bits of core(5): 4 keeps the first pages of files, 0 to 3 memory that was written to.
     let (running, marker) = start(&folder.path().join("alive"), "echo 0x10 >/proc/self/coredump_filter; ");
-    let core = gcore(&running, folder.path());
+    let core = running.core(folder.path());
     let target = Target::core(&core, None).unwrap();
     assert!(target.missing().filtered, "{:?}", target.missing());
     assert_ne!(target.read_up_to(marker, MARKER.len()), MARKER);
@@ -114,7 +106,7 @@ fn the_program_of_a_core_is_found_by_what_it_is() {
     let program = folder.path().join("alive-elsewhere");
     let (running, marker) = start(&program, "");
     let elsewhere = tempfile::tempdir().unwrap();
-    let core = gcore(&running, elsewhere.path());
+    let core = running.core(elsewhere.path());
     let found = |binary: Option<&Path>| Target::core(&core, binary);
     assert_eq!(found(None).unwrap().program_path, program);
 

@@ -60,11 +60,7 @@ fn memory_of_a_process_and_of_its_core_is_the_same() {
     let code = target.mappings().iter().find(|mapping| mapping.executable).unwrap();
     assert!(target.byte(code.start).is_some() && code.name.ends_with("/alive"));
 
-    let prefix = folder.path().join("core");
-    let made = Command::new("gcore").arg("-o").arg(&prefix).arg(running.pid().to_string()).output();
-    let made = made.expect("gcore, of the package gdb");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let core = Target::core(&folder.path().join(format!("core.{}", running.pid())), None).unwrap();
+    let core = Target::core(&running.core(folder.path()), None).unwrap();
     assert_eq!(core.slide, target.slide);
     assert_eq!(core.read_up_to(marker, MARKER.len()), MARKER);
     assert_eq!(core.word(code.start), target.word(code.start));

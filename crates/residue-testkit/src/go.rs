@@ -46,8 +46,27 @@ pub fn uses_c(flags: &[&str]) -> bool {
     flags.iter().any(|flag| [WITH_C, "-race"].contains(flag))
 }
 
+/// The ways programs are built that what is read of them is compared with what they say.
+pub const BUILDS: &[&[&str]] = &[
+    &["-ldflags=-s -w"],
+    &[],
+    &["-ldflags=-s -w", "-buildmode=pie", "-trimpath"],
+    &[WITH_C],
+    &[WITH_C, "-ldflags=-s -w", "-buildmode=pie"],
+    &["-race"],
+    &["-race", "-ldflags=-s -w"],
+];
+
+/// What programs are built for, as Go names it.
+pub const HOST: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { ARM };
+/// What [`emulated`] programs are built for.
+pub const ARM: &str = "arm64";
+
 /// How long it may take until a core is written.
 const CORE_WAIT: Duration = Duration::from_secs(30);
+/// How long a program may take to come to rest, and how often in a row it has to be seen so.
+const SETTLE_WAIT: Duration = Duration::from_secs(20);
+const SETTLED: usize = 5;
 /// Bytes at the start of a core that have all of its headers.
 const HEADER_BYTES_MAX: u64 = 4 << 20;
 
@@ -108,8 +127,30 @@ impl Go {
     pub fn build(&self, source: &Path, flags: &[&str], program: &Path) {
         let mut command = self.command(&["build"]);
         command.args(flags).arg("-o").arg(program).arg(source);
-        command.env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" });
-        let output = command.output().expect("the go command runs");
+        self.run(&mut command, flags, source);
+    }
+
+    /// Builds a program of `files` as the module `name`, so that their build constraints count, for an architecture. The
+    /// module lies beside the program.
+    ///
+    /// # Panics
+    /// When it doesn't build.
+    pub fn build_module(&self, name: &str, files: &[PathBuf], flags: &[&str], arch: &str, program: &Path) {
+        let source = program.with_file_name(format!("source-{}", name.replace('/', "-")));
+        std::fs::create_dir_all(&source).expect("a folder for the module");
+        for file in files {
+            std::fs::copy(file, source.join(file.file_name().unwrap_or_default())).expect("the file is there");
+        }
+        let module = format!("module {name}\n\ngo 1.{}\n", self.minor());
+        std::fs::write(source.join("go.mod"), module).expect("the folder is there");
+        let mut command = self.command(&["build"]);
+        command.args(flags).arg("-o").arg(program).arg(".").current_dir(&source);
+        self.run(command.env("GO111MODULE", "on").env("GOARCH", arch), flags, &source);
+    }
+
+    fn run(&self, build: &mut Command, flags: &[&str], source: &Path) {
+        let output = build.env("CGO_ENABLED", if uses_c(flags) { "1" } else { "0" }).output();
+        let output = output.expect("the go command runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} doesn't build {}: {said}", self.version, source.display());
     }
@@ -164,6 +205,20 @@ impl Running {
         }
     }
 
+    /// Waits until all its threads sleep: what it did after its last line is over then.
+    ///
+    /// # Panics
+    /// When it doesn't come to rest.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + SETTLE_WAIT;
+        let mut at_rest = 0;
+        while at_rest < SETTLED {
+            assert!(Instant::now() < deadline, "it doesn't come to rest");
+            at_rest = if sleeps(self.pid()) { at_rest + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// What it reads.
     ///
     /// # Panics
@@ -177,6 +232,18 @@ impl Running {
         self.child.wait().ok().and_then(|status| status.code())
     }
 
+    /// A core of it in `folder`, written by gdb; it runs on.
+    ///
+    /// # Panics
+    /// When there is no gdb, or it can't.
+    pub fn core(&self, folder: &Path) -> PathBuf {
+        let pid = self.pid().to_string();
+        let made = Command::new("gcore").arg("-o").arg(folder.join("core")).arg(&pid).output();
+        let made = made.expect("gcore, of the package gdb");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        folder.join(format!("core.{pid}"))
+    }
+
     /// Ends a program that was [`emulated`] in `folder`, and doesn't handle SIGQUIT, for a core: the emulator writes one of
     /// what it emulates.
     ///
@@ -185,6 +252,8 @@ impl Running {
     pub fn emulated_core(&mut self, folder: &Path) -> PathBuf {
         let killed = Command::new("kill").args(["-QUIT", &self.pid().to_string()]).status();
         assert!(killed.is_ok_and(|status| status.success()), "it lives");
+        // Waiting closes what it reads, and the signal comes a while later: it would go on until then.
+        let _stdin = self.child.stdin.take();
         self.code();
         let entries = std::fs::read_dir(folder).expect("the folder is there").flatten().map(|entry| entry.path());
         let is_core = |path: &PathBuf| {
@@ -204,6 +273,13 @@ impl Running {
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+/// Whether all threads of a process sleep.
+fn sleeps(pid: u32) -> bool {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let mut states = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
 }
 
 impl Drop for Running {

@@ -268,10 +268,7 @@ fn a_core_is_shown_like_the_process_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = start(folder.path());
     let pid = running.pid().to_string();
-    let prefix = folder.path().join("core");
-    let made = Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output().expect("gcore, of the package gdb");
-    assert!(made.status.success());
-    let core = folder.path().join(format!("core.{pid}")).to_string_lossy().into_owned();
+    let core = running.core(folder.path()).to_string_lossy().into_owned();
     let strip = |mut document: Value| {
         for goroutine in document["goroutines"].as_array_mut().expect("a list") {
             goroutine.as_object_mut().expect("an object").remove("waiting_ms");

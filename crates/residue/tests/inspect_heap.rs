@@ -75,6 +75,7 @@ fn start(folder: &Path) -> (Running, String, String) {
     releases().pop().expect("a release").build(&source, &[], &program);
     let mut running = Running::start(&mut Command::new(&program));
     let said = running.lines_until("ready");
+    running.settle();
     let address = said[0].strip_prefix("object ").expect("an address").to_owned();
     let pid = running.pid().to_string();
     (running, pid, address)

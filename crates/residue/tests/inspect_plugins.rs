@@ -5,22 +5,15 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use residue_testkit::go::{Go, Running, releases};
+use residue_testkit::go::{Go, HOST, Running, WITH_C, releases};
 use residue_testkit::schema;
 use serde_json::{Value, json};
 
 /// The programs are those of the library's test.
-fn build(go: &Go, name: &str, flags: &[&str], to: &Path, folder: &Path) {
-    let source = folder.join(name);
+fn build(go: &Go, name: &str, flags: &[&str], to: &Path) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../residue-runtime/tests/programs/{name}.go"));
-    std::fs::create_dir(&source).expect("a folder");
-    std::fs::copy(file, source.join("main.go")).expect("the program is there");
-    std::fs::write(source.join("go.mod"), format!("module example.com/{name}\n\ngo 1.{}\n", go.minor()))
-        .expect("a file");
-    let mut command = go.command(&["build", "-ldflags=-s -w"]);
-    command.args(flags).arg("-o").arg(to).arg(".").current_dir(&source);
-    let output = command.env("CGO_ENABLED", "1").env("GO111MODULE", "on").output().expect("the go command runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let flags = [&["-ldflags=-s -w", WITH_C], flags].concat();
+    go.build_module(&format!("example.com/{name}"), &[file], &flags, HOST, to);
 }
 
 fn inspect(args: &[&str]) -> Output {
@@ -38,12 +31,13 @@ fn plugins_are_named_with_what_they_hold() {
     let folder = tempfile::tempdir().expect("a folder");
     let go = releases().pop().expect("a release");
     let file = |name: &str| folder.path().join(name);
-    build(&go, "plugin", &["-buildmode=plugin"], &file("plugin.so"), folder.path());
-    build(&go, "plugin_other", &["-buildmode=plugin"], &file("plugin_other.so"), folder.path());
-    build(&go, "plugin_host", &[], &file("host"), folder.path());
+    build(&go, "plugin", &["-buildmode=plugin"], &file("plugin.so"));
+    build(&go, "plugin_other", &["-buildmode=plugin"], &file("plugin_other.so"));
+    build(&go, "plugin_host", &[], &file("host"));
     let mut running = Running::start(Command::new(file("host")).args([file("plugin.so"), file("plugin_other.so")]));
     let _stdin = running.stdin();
     let said = running.lines_until("ready");
+    running.settle();
     let pid = running.pid().to_string();
 
     let summary = out(&[&pid]);
