@@ -108,17 +108,17 @@ impl Heap<'_> {
     pub fn holders(&mut self) -> Vec<Holder> {
         let numbers = self.numbers();
         let holder = |(number, object, sure): (u32, u32, bool)| {
-            let path = self.reach.path(object);
-            let above = path.iter().flat_map(|(objects, _)| &objects[1..]).filter(|object| !self.is_internal(**object));
-            let above: Vec<String> = above.filter_map(|object| self.object_name(*object)).take(ABOVE_MAX).collect();
+            let above = self.reach.above(object).filter(|object| !self.is_internal(*object));
+            let above: Vec<String> = above.filter_map(|object| self.object_name(object)).take(ABOVE_MAX).collect();
+            let from = self.reach.root(object).map(|root| self.roots[root as usize].from);
             Holder {
                 number,
                 address: self.spans.extent(object).map_or(0, |(start, _)| start),
                 kind: self.object_name(object),
                 sure,
                 above,
-                root: path.as_ref().map(|(_, root)| self.root_name(self.roots[*root as usize].from)),
-                root_class: path.map(|(_, root)| self.root_class(self.roots[root as usize].from)),
+                root: from.map(|from| self.root_name(from)),
+                root_class: from.map(|from| self.root_class(from)),
             }
         };
         numbers.into_iter().map(holder).collect()

@@ -136,7 +136,7 @@ impl Heap<'_> {
             let span = self.spans.span_of(object).map(|(span, _)| span);
             span.is_some_and(|span| span.marked == Marked::NoScan && span.element == TINY_BYTES)
         };
-        let Some((_, root)) = self.reach.path(object) else { return (State::Unreachable, None) };
+        let Some(root) = self.reach.root(object) else { return (State::Unreachable, None) };
         let from = self.roots[root as usize].from;
         if (root as usize) < self.strong {
             let own = match from {

@@ -236,14 +236,14 @@ impl Heap<'_> {
     fn unheld_sources(&mut self, object: u32, looked: &mut Looked) {
         let sources = self.graph.sources(object, LISTED_MAX * 4);
         for source in sources.into_iter().filter(|source| *source != object) {
-            if self.wait(source).is_none() {
+            if self.is_held(source) {
                 continue;
             }
             let at = self.word_to(source, object).unwrap_or(0);
             let field = self.field(source, at);
             let (address, bytes) = self.spans.extent(source).unwrap_or_default();
             let kind = self.object_name(source);
-            let leads = self.spans.extent(source).and_then(|(start, _)| self.target.word(start.checked_add(at)?));
+            let leads = address.checked_add(at).and_then(|at| self.target.word(at));
             let into = leads.and_then(|value| looked.how_far(value)).unwrap_or(0);
             looked.add(into, || HintPlace::Unheld { address, bytes, kind, field });
         }

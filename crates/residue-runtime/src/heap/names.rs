@@ -170,7 +170,7 @@ impl Heap<'_> {
     fn users(&self, at: u64) -> String {
         let references = self.references.get_or_init(|| References::of(self.binary));
         let Some((_, users)) = references.to(at.wrapping_sub(self.target.slide)) else { return String::new() };
-        let functions = users.take(USERS_MAX).filter_map(|pc| self.binary.functions.find(pc));
+        let functions = users.take(USERS_MAX).filter_map(|pc| self.binary.find(pc));
         let mut names: Vec<String> = functions.map(|function| function.name().into_owned()).collect();
         names.sort();
         names.dedup();

@@ -1,11 +1,15 @@
 //! What is reachable from which root, by the shortest way.
 
+use std::cell::OnceCell;
+
 use super::graph::Graph;
 use super::roots::Root;
 
 const NOTHING: u32 = u32::MAX;
 /// Stands for a root's number.
 const ROOT: u32 = 1 << 31;
+/// Steps towards a root that are gone for one object, before the roots of all are noted.
+const STEPS: usize = 64;
 
 /// How each object is reached.
 pub(crate) struct Reach {
@@ -13,6 +17,8 @@ pub(crate) struct Reach {
     parents: Vec<u32>,
     /// The objects that are reached, the nearest first.
     pub(crate) order: Vec<u32>,
+    /// The root of each object: without them a long list, asked about whole, would be gone along once for each of its parts.
+    roots: OnceCell<Vec<u32>>,
 }
 
 /// What leads to an object.
@@ -24,11 +30,12 @@ pub(crate) enum Parent {
 
 impl Reach {
     pub(crate) fn new(objects: u32) -> Self {
-        Self { parents: vec![NOTHING; objects as usize], order: Vec::new() }
+        Self { parents: vec![NOTHING; objects as usize], order: Vec::new(), roots: OnceCell::new() }
     }
 
     /// Goes breadth first from `roots`, numbered from `first` on, to what isn't reached yet.
     pub(crate) fn from(&mut self, graph: &Graph, roots: &[Root], first: u32) {
+        self.roots.take();
         let mut at = self.order.len();
         for (index, root) in roots.iter().enumerate() {
             let number = first.saturating_add(index as u32).min(ROOT - 2);
@@ -62,13 +69,39 @@ impl Reach {
 
     /// The root that an object's way begins at.
     pub(crate) fn root(&self, object: u32) -> Option<u32> {
-        let mut at = object;
-        loop {
-            match self.parent(at)? {
-                Parent::Root(root) => return Some(root),
-                Parent::Object(parent) => at = parent,
+        if self.roots.get().is_none() {
+            let mut at = object;
+            for _ in 0..STEPS {
+                match self.parent(at)? {
+                    Parent::Root(root) => return Some(root),
+                    Parent::Object(parent) => at = parent,
+                }
             }
         }
+        let root = *self.roots.get_or_init(|| self.all_roots()).get(object as usize)?;
+        (root != NOTHING).then_some(root)
+    }
+
+    fn all_roots(&self) -> Vec<u32> {
+        let mut roots = vec![NOTHING; self.parents.len()];
+        // What leads to an object was reached before it.
+        for object in &self.order {
+            roots[*object as usize] = match self.parent(*object) {
+                Some(Parent::Root(root)) => root,
+                Some(Parent::Object(parent)) => roots[parent as usize],
+                None => NOTHING,
+            };
+        }
+        roots
+    }
+
+    /// The objects on the way to one, from the nearest to it on.
+    pub(crate) fn above(&self, object: u32) -> impl Iterator<Item = u32> {
+        let above = |object| match self.parent(object)? {
+            Parent::Object(parent) => Some(parent),
+            Parent::Root(_) => None,
+        };
+        std::iter::successors(above(object), move |object| above(*object))
     }
 
     /// The way to an object, itself first, and the root it begins at.
@@ -80,5 +113,24 @@ impl Reach {
                 Parent::Object(parent) => path.push(parent),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_long_list_have_the_root_of_its_head() {
+        let count = 1_000_000;
+        let mut reach = Reach::new(count + 1);
+        reach.reach(0, ROOT | 3);
+        for object in 1..count {
+            reach.reach(object, object - 1);
+        }
+        // Going along it from each would take minutes.
+        assert!((0..count).all(|object| reach.root(object) == Some(3)));
+        assert_eq!((reach.root(count), reach.root(count + 1)), (None, None));
+        assert_eq!(reach.above(2).collect::<Vec<_>>(), [1, 0]);
     }
 }

@@ -4,6 +4,7 @@
 //! leads to kept until the function has been called; what an object with a finalizer leads to can only follow after that.
 
 use super::Heap;
+use super::reach::Parent;
 use super::report::{NoteKind, Runner, State};
 use super::roots::From;
 use super::specials::Noted;
@@ -81,7 +82,13 @@ impl Wait {
 impl Heap<'_> {
     /// How many of some objects a root keeps: one that is not a queue, nor an object whose finalizer hasn't run.
     pub fn held(&self, objects: &[u32]) -> usize {
-        objects.iter().filter(|object| self.wait(**object).is_none()).count()
+        objects.iter().filter(|object| self.is_held(**object)).count()
+    }
+
+    /// Whether a root keeps an object that is not a queue, nor one whose finalizer hasn't run.
+    pub(super) fn is_held(&self, object: u32) -> bool {
+        let root = self.reach.root(object).and_then(|root| self.roots.get(root as usize));
+        root.is_some_and(|root| !matches!(root.from, From::Queued(_) | From::QueuedCleanup(_) | From::Finalizable(_)))
     }
 
     /// What is known of an object that no root keeps; none when one does.
@@ -111,7 +118,7 @@ impl Heap<'_> {
 
     /// What an object waits for; none when a root keeps it.
     pub fn wait(&self, object: u32) -> Option<Wait> {
-        let Some((path, root)) = self.reach.path(object) else {
+        let Some(root) = self.reach.root(object) else {
             let unswept = self.spans.span_of(object).is_some_and(|(span, _)| span.unswept);
             return Some(if unswept { Wait::Sweep } else { Wait::Collection });
         };
@@ -122,7 +129,7 @@ impl Heap<'_> {
                 cleanups,
                 calls: entries.len(),
                 function: entry.and_then(|entry| self.called(entry.function)),
-                direct: path.len() == 1,
+                direct: matches!(self.reach.parent(object), Some(Parent::Root(_))),
             }
         };
         match self.roots.get(root as usize)?.from {
