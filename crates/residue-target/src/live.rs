@@ -145,24 +145,30 @@ impl Memory for Live {
     }
 }
 
-/// What the kernel told the program of a process. Words of zeros are there already while it is being loaded
-/// (`begin_new_exec` to `create_elf_tables` of the kernel), and a thread of the kernel has none.
+/// What the kernel told the program of a process. A thread of the kernel has none; while a program is being loaded it is made
+/// word by word, and where the code begins is noted after that (`load_elf_binary` of the kernel).
 fn told(pid: u32) -> Result<Vec<u8>, Error> {
     let deadline = Instant::now() + LOAD_WAIT;
     loop {
+        let is_loading = stat(pid, 26) == Some(0) && Instant::now() < deadline;
         let auxv = std::fs::read(format!("/proc/{pid}/auxv")).map_err(|error| refused(pid, &error))?;
-        if auxv.is_empty() || auxv.iter().any(|byte| *byte != 0) || Instant::now() > deadline {
+        if auxv.is_empty() || !is_loading {
             return Ok(auxv);
         }
         std::thread::sleep(LOAD_POLL);
     }
 }
 
-/// When a process was started: field 22 of `/proc/PID/stat`, in ticks since the machine was.
+/// When a process was started, in ticks since the machine was.
 fn started(pid: u32) -> Option<u64> {
+    stat(pid, 22)
+}
+
+/// A field of `/proc/PID/stat`, as the kernel's documentation numbers them, from 3 on.
+fn stat(pid: u32, field: usize) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may contain anything.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(field - 3)?.parse().ok()
 }
 
 /// Why the kernel refused.

@@ -228,7 +228,7 @@ fn a_process_that_is_killed_while_it_stands_still_can_be_reaped() {
 /// A program has its name a moment before it is loaded.
 #[test]
 fn a_program_that_is_being_loaded_is_waited_for() {
-    for _ in 0..50 {
+    for _ in 0..100 {
         let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
         let comm = format!("/proc/{}/comm", sleeper.id());
         while std::fs::read(&comm).unwrap() != b"sleep\n" {}
