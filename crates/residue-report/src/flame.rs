@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::shown_name;
+use crate::xml::xml_text;
 
 /// Width of the picture, and the height of a box, in pixels.
 const WIDTH: f64 = 1200.0;
@@ -95,7 +96,7 @@ impl<'a> Flame<'a> {
              rect{{stroke:#fff;stroke-width:.5}}text{{pointer-events:none}}</style>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
              <text x=\"8\" y=\"22\" font-size=\"15\">{title}</text>\n",
-            title = text(title)
+            title = xml_text(title)
         )?;
         let mut boxes = String::new();
         let all = format!("all: {} {unit}", self.total);
@@ -110,7 +111,7 @@ impl<'a> Flame<'a> {
         for (index, (_, colour, meaning)) in Tint::ALL.iter().enumerate() {
             let (x, y) = (8.0 + 260.0 * index as f64, height - 8.0);
             let swatch = format!("<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>", y - 11.0);
-            writeln!(out, "{swatch}<text x=\"{}\" y=\"{y}\">{}</text>", x + 18.0, text(meaning))?;
+            writeln!(out, "{swatch}<text x=\"{}\" y=\"{y}\">{}</text>", x + 18.0, xml_text(meaning))?;
         }
         writeln!(out, "<script><![CDATA[{SCRIPT}]]></script>\n</svg>")
     }
@@ -134,9 +135,9 @@ impl<'a> Flame<'a> {
             frame.tint.colour(),
             x + 3.0,
             place.floor + 13.0,
-            text(&fitting(&name, width)),
-            name = text(&name),
-            detail = text(&detail),
+            xml_text(&fitting(&name, width)),
+            name = xml_text(&name),
+            detail = xml_text(&detail),
             y = place.floor,
         );
         let mut start = place.start;
@@ -166,24 +167,6 @@ fn fitting(name: &str, width: f64) -> String {
         _ if room < 3 => String::new(),
         _ => name.chars().take(room - 1).chain(['…']).collect(),
     }
-}
-
-/// Text for XML. Control characters have been written out by then; XML 1.0 has no way to say them.
-fn text(raw: &str) -> String {
-    let mut safe = String::with_capacity(raw.len());
-    for character in raw.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            '\t' | '\n' | '\r' => safe.push(' '),
-            _ if character.is_control() => safe.push('\u{fffd}'),
-            _ => safe.push(character),
-        }
-    }
-    safe
 }
 
 /// A click on a box widens it to the whole picture; one on the lowest shows all again.

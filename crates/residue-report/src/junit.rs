@@ -10,6 +10,7 @@ use residue_finding::{Diagnostic, Finding, Severity};
 
 use crate::source::SourceCache;
 use crate::text::{TextStyle, clean, render};
+use crate::xml::xml_text;
 use crate::{Report, shown_name, switched_off};
 
 /// Writes the findings of a run, and the parts of the input that were not analysed, as JUnit XML.
@@ -32,7 +33,7 @@ pub fn write_junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<(
     if findings.is_empty() && errors.is_empty() {
         writeln!(out, "    <testcase classname=\"residue\" name=\"check\"/>")?;
     }
-    let switched_off: Vec<String> = switched_off(&report.outcome.summary).map(|off| escape(&off.text())).collect();
+    let switched_off: Vec<String> = switched_off(&report.outcome.summary).map(|off| xml_text(&off.text())).collect();
     if !switched_off.is_empty() {
         writeln!(out, "    <system-out>{}</system-out>", switched_off.join("\n"))?;
     }
@@ -48,13 +49,13 @@ fn failure(report: &Report<'_>, finding: &Finding, sources: &SourceCache<'_>) ->
     format!(
         "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\">\n      \
          <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
-        escape(&shown_name(&site.import_path)),
-        escape(&name),
-        escape(&file),
+        xml_text(&shown_name(&site.import_path)),
+        xml_text(&name),
+        xml_text(&file),
         site.start.line,
         finding.severity,
-        escape(&clean(&finding.message)),
-        escape(block.trim_end()),
+        xml_text(&clean(&finding.message)),
+        xml_text(block.trim_end()),
     )
 }
 
@@ -67,25 +68,7 @@ fn error(report: &Report<'_>, diagnostic: &Diagnostic) -> String {
     format!(
         "    <testcase classname=\"residue\" name=\"{}\">\n      <error type=\"not analysed\" message=\"{}\"/>\n    \
          </testcase>\n",
-        escape(format!("analysis {}", shown_name(&place)).trim_end()),
-        escape(&clean(&diagnostic.message)),
+        xml_text(format!("analysis {}", shown_name(&place)).trim_end()),
+        xml_text(&clean(&diagnostic.message)),
     )
-}
-
-/// Text for an element or an attribute in double quotes. Control characters are gone by now; two characters that are none
-/// and that XML has no way to say are replaced.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            // Also breaks `]]>`.
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -20,6 +20,7 @@ mod source;
 mod talk;
 mod text;
 mod visible;
+mod xml;
 
 use residue_finding::{Outcome, RuleCode, RuleMeta, Summary};
 
@@ -32,6 +33,7 @@ pub use sarif::write_sarif;
 pub use source::Sources;
 pub use talk::{Talk, plural, write_talk};
 pub use text::{TextStyle, write_text};
+pub use xml::xml_text;
 
 /// What there is to report.
 #[derive(Clone, Copy)]

@@ -136,14 +136,7 @@ impl Core {
             let start = segment.address.wrapping_add(slide);
             let known = self.mappings.iter().any(|mapping| (mapping.start..mapping.end).contains(&start));
             if !known {
-                self.mappings.push(Mapping {
-                    start,
-                    end: start.saturating_add(segment.size),
-                    readable: true,
-                    writable: segment.writable,
-                    executable: segment.executable,
-                    name: name.to_owned(),
-                });
+                self.mappings.push(Mapping::of(segment, slide, name));
             }
         }
         self.mappings.sort_by_key(|mapping| mapping.start);

@@ -108,14 +108,7 @@ impl Library {
             if !segment.writable && !self.from_memory {
                 self.fixed.push((start, place, segment.data.len()));
             }
-            self.mappings.push(Mapping {
-                start,
-                end: start.saturating_add(segment.size),
-                readable: true,
-                writable: segment.writable,
-                executable: segment.executable,
-                name: self.path.clone(),
-            });
+            self.mappings.push(Mapping::of(segment, self.slide, &self.path));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a process has mapped.
 
+use residue_gobin::Segment;
+
 /// Mappings that are looked at, at most; the kernel's own default limit is 65,530.
 const MAPPINGS_MAX: usize = 1 << 20;
 
@@ -18,6 +20,21 @@ pub struct Mapping {
     pub executable: bool,
     /// The file, or the kernel's name for it (`[heap]`, `[stack]`); empty for anonymous memory.
     pub name: String,
+}
+
+impl Mapping {
+    /// Where a segment of a file lies.
+    pub(crate) fn of(segment: &Segment<'_>, slide: u64, name: &str) -> Self {
+        let start = segment.address.wrapping_add(slide);
+        Self {
+            start,
+            end: start.saturating_add(segment.size),
+            readable: true,
+            writable: segment.writable,
+            executable: segment.executable,
+            name: name.to_owned(),
+        }
+    }
 }
 
 /// Reads `/proc/PID/maps`, sorted as it is. Lines that can't be read are left out.

@@ -166,7 +166,7 @@ fn namespaces(hidden: &mut Vec<String>) -> Vec<Namespace> {
         hidden.push(format!("there are more than {NAMESPACES_MAX} network namespaces; the rest is left out"));
     }
     if refused > 0 {
-        let whose = plural(refused);
+        let whose = if refused == 1 { "1 process".to_owned() } else { format!("{refused} processes") };
         hidden.push(format!(
             "what is attached in the network namespaces of {whose}, unless others are in them too: it takes CAP_SYS_PTRACE, and \
              no security module that forbids it, to look"
@@ -181,10 +181,6 @@ pub(super) fn attached(target: u32, attach_type: u32, unasked: &mut bool) -> Vec
         *unasked |= error.raw_os_error() == Some(libc::EPERM);
         Vec::new()
     })
-}
-
-fn plural(processes: usize) -> String {
-    format!("{processes} process{}", if processes == 1 { "" } else { "es" })
 }
 
 /// Moves this thread into a namespace; `false` if there is no way into it any more.

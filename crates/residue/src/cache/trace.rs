@@ -116,6 +116,7 @@ pub(crate) struct Stamp {
 }
 
 /// The coarsest clock of a file system in use ticks each two seconds (FAT).
+#[cfg(unix)]
 const TICK_NANOS: i64 = 2_000_000_000;
 
 impl Stamp {
