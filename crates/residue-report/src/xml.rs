@@ -1,7 +1,7 @@
 //! Text for XML 1.0.
 
-/// Text for an element or an attribute in double quotes. Characters that XML has no way to say are replaced: control characters but
-/// for tabs and line feeds, and two that are none.
+/// Text for an element or an attribute in double quotes. Two characters that XML has no way to say are replaced, and control
+/// characters but for tabs and line feeds.
 pub fn xml_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {

@@ -1,6 +1,7 @@
 //! Reading all goroutines of a target.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use residue_gobin::{Basis, Binary};
@@ -16,12 +17,13 @@ use crate::gather::gathered;
 use crate::interrupted::{self, General};
 use crate::model::{self, Goroutine, Options, Phase, Report, Role, Status};
 use crate::offsets::{Offsets, half, word};
-use crate::stack::{Copied, Physical, Start, Walked, Walker};
+use crate::stack::{Copied, Physical, Place, Start, Walked, Walker};
 use crate::words::Words;
 use crate::{Error, labels, plugins, symbols};
 
-/// Functions that call C code of a detector on the system stack (`runtime/race_amd64.s`, `msan_amd64.s`, `asan_amd64.s`).
-const DETECTORS: [&str; 3] = ["racecall", "msancall", "asancall"];
+/// Functions that call C code of a detector on the system stack (`runtime/race_amd64.s`, `msan_amd64.s`, `asan_amd64.s`,
+/// `libfuzzer_amd64.s`).
+const DETECTORS: [&str; 4] = ["racecall", "msancall", "asancall", "runtime.libfuzzerCall4"];
 /// Bytes of a stack that are copied, from the stack pointer on; nearly all are smaller.
 const STACK_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of stacks that are copied at once.
@@ -63,10 +65,12 @@ pub(crate) struct KeptStack {
     pub(crate) id: u64,
     /// Where its record is.
     pub(crate) record: u64,
-    /// The first address of the stack; what is copied of it begins at the stack pointer.
+    /// The first address of the stack; what is copied of it begins at the stack pointer, or there where that isn't known.
     pub(crate) low: u64,
     pub(crate) stack: Copied,
     pub(crate) frames: Vec<Physical>,
+    /// The frames are there to the stack's end.
+    pub(crate) whole: bool,
     /// It was interrupted anywhere, so the innermost frame has no map that holds.
     pub(crate) interrupted: bool,
     /// What was in registers then.
@@ -274,7 +278,7 @@ impl Collector<'_, '_, '_> {
     }
 
     /// Where a goroutine is: its saved registers, or those of the thread it runs on.
-    fn candidate(&self, address: u64, record: Vec<u8>, threads: &BTreeMap<u64, Thread>) -> Candidate {
+    fn candidate(&mut self, address: u64, record: Vec<u8>, threads: &BTreeMap<u64, Thread>) -> Candidate {
         let offsets = self.offsets;
         let field = |at| word(&record, at);
         let bounds = (field(offsets.stack), field(offsets.stack + 8));
@@ -285,10 +289,12 @@ impl Collector<'_, '_, '_> {
             2 => {
                 let m = field(offsets.m);
                 // A debugger outside of the process's namespace writes other ids into a core than the process knows.
+                let vdso = self.vdso(m, bounds);
                 let on_stack = threads.values().find(|thread| (bounds.0..bounds.1).contains(&thread.registers.sp));
                 let noted = || self.target.word(m.wrapping_add(offsets.m_thread)).and_then(|tid| threads.get(&tid));
                 match on_stack.or_else(noted) {
                     None => (None, Some("it was running")),
+                    Some(_) if vdso.is_some() => (vdso, None),
                     Some(thread) if (bounds.0..bounds.1).contains(&thread.registers.sp) => {
                         let registers = thread.registers;
                         general = Some(General::of_thread(&registers.general, arch));
@@ -302,11 +308,11 @@ impl Collector<'_, '_, '_> {
                                     (Some(start), None)
                                 }
                                 // The system stack was interrupted.
-                                Some(_) => self.left(m, bounds, saved),
+                                Some((start, _)) => self.left(start.pc, saved),
                                 None => (None, Some("its thread was in a signal handler")),
                             }
                         }
-                        _ => self.left(m, bounds, saved),
+                        _ => self.left(thread.registers.pc, saved),
                     },
                 }
             }
@@ -320,28 +326,39 @@ impl Collector<'_, '_, '_> {
         Candidate { address, record, start, registers: general, why }
     }
 
-    /// Where a goroutine was when its thread went to the system stack. Its record says so, but for two ways to go there: calls
-    /// of the kernel's code for the time note it with the thread, and those of the race detector nowhere; the record has
-    /// then what it had before.
-    fn left(&self, m: u64, bounds: (u64, u64), saved: Start) -> (Option<Start>, Option<&'static str>) {
-        let noted = |at: u64| self.target.word(m.wrapping_add(at)).unwrap_or(0);
-        let sp = noted(self.offsets.m_vdso_sp);
-        if (bounds.0..bounds.1).contains(&sp) {
-            // The address behind the call.
-            let pc = noted(self.offsets.m_vdso_pc).wrapping_sub(1);
-            (Some(Start { pc, sp, lr: 0 }), None)
-        } else if self.has_detector {
-            (None, Some("its thread was on the system stack, perhaps for the race detector"))
-        } else {
-            (Some(saved), None)
+    /// Where a goroutine calls the kernel's code in its own address space (`runtime/time_linux_amd64.s`, `vgetrandom1` of
+    /// `runtime/sys_linux_amd64.s`): on which stack that runs differs, the runtime has noted what called it.
+    fn vdso(&self, m: u64, bounds: (u64, u64)) -> Option<Start> {
+        let noted = |at: u64| self.target.word(m.wrapping_add(at));
+        let sp = noted(self.offsets.m_vdso_sp).filter(|sp| (bounds.0..bounds.1).contains(sp))?;
+        // The address behind the call.
+        Some(Start { pc: noted(self.offsets.m_vdso_pc)?.wrapping_sub(1), sp, lr: 0 })
+    }
+
+    /// Where a goroutine was whose thread is at `pc` on the system stack. Its record says so, but for calls of a detector's C
+    /// code, which are noted nowhere; the record has then what it had before.
+    fn left(&mut self, pc: u64, saved: Start) -> (Option<Start>, Option<&'static str>) {
+        let is_go = |place: Rc<Place>| place.is_sized() && !DETECTORS.contains(&&*place.name);
+        if self.has_detector && !self.walker.place(pc).is_some_and(is_go) {
+            return (None, Some("its thread was on the system stack, perhaps in the race detector"));
         }
+        (Some(saved), None)
     }
 
     /// Copies stacks in batches, and reads what is on them.
     fn stacks(&mut self, candidates: Vec<Candidate>) {
         let range = |candidate: &Candidate| {
-            let high = word(&candidate.record, self.offsets.stack + 8);
-            candidate.start.map_or((0, 0), |start| (start.sp, (high - start.sp).min(STACK_BYTES_MAX) as usize))
+            let (low, high) =
+                (word(&candidate.record, self.offsets.stack), word(&candidate.record, self.offsets.stack + 8));
+            match candidate.start {
+                Some(start) => (start.sp, (high - start.sp).min(STACK_BYTES_MAX) as usize),
+                // Any word of it may keep an object.
+                None if self.more.is_some() => {
+                    let low = low.max(high.saturating_sub(STACK_BYTES_MAX));
+                    (low, high.saturating_sub(low) as usize)
+                }
+                None => (0, 0),
+            }
         };
         let ranges: Vec<(u64, usize)> = candidates.iter().map(range).collect();
         let mut candidates = candidates.into_iter();
@@ -433,6 +450,7 @@ impl Collector<'_, '_, '_> {
                             record: candidate.address,
                             low: word(&candidate.record, self.offsets.stack),
                             stack,
+                            whole: walked.as_ref().is_some_and(|walked| walked.cut.is_none()),
                             frames: walked.map(|walked| walked.frames).unwrap_or_default(),
                             interrupted: goroutine.status == Status::Running,
                             registers: candidate.registers,

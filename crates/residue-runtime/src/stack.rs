@@ -48,6 +48,13 @@ pub(crate) struct Place {
     pub(crate) open_coded: Option<Rc<OpenCoded>>,
 }
 
+impl Place {
+    /// Whether its frame's size is known, as of all of Go's functions.
+    pub(crate) fn is_sized(&self) -> bool {
+        self.delta.is_some()
+    }
+}
+
 /// Where a function keeps its open-coded deferred calls, below the end of its variables (`varp`).
 pub(crate) struct OpenCoded {
     pub(crate) bits: u64,

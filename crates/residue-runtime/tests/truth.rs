@@ -228,6 +228,7 @@ fn check(truth: &Truth, report: &Report, said: &str) {
 
 /// Wherever a goroutine that runs is met, its stack is its own and whole, or it is said that it isn't there.
 fn check_running(truth: &Truth, target: &Target, binary: &Binary<'_>, has_detector: bool, said: &str) {
+    assert_eq!(binary.functions.has_name("racecall"), has_detector, "{said}");
     let (mut whole, mut asks_for_time) = (0, 0);
     for _ in 0..ROUNDS {
         let report = inspect(target, binary, &options(target)).unwrap();
@@ -236,6 +237,11 @@ fn check_running(truth: &Truth, target: &Target, binary: &Binary<'_>, has_detect
         let is_its_own = calls.iter().any(|call| call.starts_with("main.main.func"));
         let is_whole = is_its_own && calls.last() == Some(&"runtime.goexit");
         assert!(is_whole || running.stack_cut.is_some(), "{said}: {calls:?}");
+        // It wrote what it is long before.
+        assert!(
+            !calls.iter().any(|call| call.starts_with("main.tell") || call.starts_with("syscall.")),
+            "{said}: {calls:?}"
+        );
         whole += usize::from(is_whole);
         asks_for_time += usize::from(calls.iter().any(|call| call.starts_with("time.")));
     }

@@ -150,9 +150,10 @@ impl Memory for Live {
 fn told(pid: u32) -> Result<Vec<u8>, Error> {
     let deadline = Instant::now() + LOAD_WAIT;
     loop {
-        let is_loading = stat(pid, 26) == Some(0) && Instant::now() < deadline;
+        let is_loading = || stat(pid, 26) == Some(0);
+        let was_loading = is_loading();
         let auxv = std::fs::read(format!("/proc/{pid}/auxv")).map_err(|error| refused(pid, &error))?;
-        if auxv.is_empty() || !is_loading {
+        if auxv.is_empty() || !(was_loading || is_loading()) || Instant::now() > deadline {
             return Ok(auxv);
         }
         std::thread::sleep(LOAD_POLL);

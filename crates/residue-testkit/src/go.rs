@@ -278,8 +278,10 @@ impl Running {
 /// Whether all threads of a process sleep.
 fn sleeps(pid: u32) -> bool {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
-    let mut states = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-    states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
+    let states = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let sleeps: Vec<bool> =
+        states.map(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))).collect();
+    !sleeps.is_empty() && sleeps.iter().all(|sleeps| *sleeps)
 }
 
 impl Drop for Running {

@@ -17,6 +17,8 @@ const DEPTH_MAX: usize = 4;
 const HOLDERS: [(&str, &str); 2] = [("poll.FD", "Sysfd"), ("sys.FD", "raw")];
 /// Types above the holder that are told.
 const ABOVE_MAX: usize = 3;
+/// Objects above a holder that are looked at for those that are named.
+const STEPS_MAX: usize = 256;
 /// Descriptors have numbers below (`fs.nr_open` can't be more).
 const NUMBER_MAX: u32 = 1 << 30;
 
@@ -108,7 +110,7 @@ impl Heap<'_> {
     pub fn holders(&mut self) -> Vec<Holder> {
         let numbers = self.numbers();
         let holder = |(number, object, sure): (u32, u32, bool)| {
-            let above = self.reach.above(object).filter(|object| !self.is_internal(*object));
+            let above = self.reach.above(object).take(STEPS_MAX).filter(|object| !self.is_internal(*object));
             let above: Vec<String> = above.filter_map(|object| self.object_name(object)).take(ABOVE_MAX).collect();
             let from = self.reach.root(object).map(|root| self.roots[root as usize].from);
             Holder {

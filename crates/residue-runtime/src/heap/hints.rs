@@ -182,7 +182,8 @@ impl Heap<'_> {
         let mut left = DEAD_BYTES_TOTAL;
         let mut all = true;
         let mut ranges: Vec<(&KeptStack, u64, usize)> = Vec::new();
-        for kept in self.stacks.iter().filter(|kept| !kept.stack.bytes.is_empty()) {
+        // Where no frame is known, what is copied isn't what lies above the stack pointer.
+        for kept in self.stacks.iter().filter(|kept| !kept.frames.is_empty()) {
             // A stack pointer that isn't on its stack is none.
             let Some(below) = kept.stack.address.checked_sub(kept.low) else { continue };
             let read = below.min(DEAD_BYTES_MAX).min(left) / WORD * WORD;

@@ -61,6 +61,10 @@ impl Heap<'_> {
         frames.iter().find(|frame| !waits(frame)).or_else(|| frames.first())
     }
 
+    fn frame_name(&self, stack: u32, frame: u32) -> &str {
+        self.telling_frame(stack, frame).map_or("a frame that isn't known", |frame| &*frame.place.name)
+    }
+
     /// The variable that an address belongs to, and how far in it is.
     pub(super) fn variable(&self, address: u64) -> Option<(&Variable, u64)> {
         let after = self.symbols.partition_point(|variable| variable.start <= address);
@@ -109,7 +113,7 @@ impl Heap<'_> {
     /// What a root is called.
     pub(super) fn root_name(&self, from: From) -> String {
         let goroutine = |stack: u32| self.stacks.get(stack as usize).map_or(0, |kept| kept.id);
-        let function = |stack: u32, frame: u32| self.telling_frame(stack, frame).map_or("", |frame| &*frame.place.name);
+        let function = |stack: u32, frame: u32| self.frame_name(stack, frame);
         match from {
             From::Variable(at) => match self.variable(at) {
                 Some((variable, 0)) => format!("package variable {}", variable.name),
@@ -140,7 +144,7 @@ impl Heap<'_> {
         match from {
             From::Frame { stack, .. } | From::Register { stack, .. } => {
                 let frame = if let From::Frame { frame, .. } = from { frame } else { 0 };
-                format!("goroutines in {}", self.telling_frame(stack, frame).map_or("", |frame| &*frame.place.name))
+                format!("goroutines in {}", self.frame_name(stack, frame))
             }
             From::Deferred { .. } => "deferred calls of goroutines".to_owned(),
             From::FinalizerOf(_) => "functions of finalizers".to_owned(),

@@ -145,6 +145,12 @@ impl Stacks<'_> {
             // The frame above was interrupted where there is no map.
             guess = injected;
         }
+        if !kept.whole {
+            // What lies beyond the frames that are known, or all where none is.
+            let start = kept.frames.last().map_or(kept.stack.address, |frame| frame.end);
+            let end = kept.stack.address.saturating_add(kept.stack.bytes.len() as u64);
+            self.words(kept, (start, end), (number, kept.frames.len() as u32), &mut found);
+        }
         for (register, value) in (0..).zip(kept.registers.iter().flat_map(|registers| &registers.values)) {
             match self.spans.object_at(*value) {
                 Some((object, _)) => {
@@ -185,14 +191,18 @@ impl Stacks<'_> {
     fn conservative(&self, kept: &KeptStack, frame: &Physical, from: (u32, u32), found: &mut Found) {
         let arguments = self.argument_bytes(frame);
         let ranges = [(frame.sp, frame.varp), (frame.end, frame.end.saturating_add(arguments))];
-        for (start, end) in ranges {
-            let mut at = start;
-            while at < end && found.roots.len() < STACK_ROOTS_MAX {
-                if let Some(value) = kept.stack.word(at) {
-                    found.word(self.spans, from, at, value, false);
-                }
-                at += 8;
-            }
+        for range in ranges {
+            self.words(kept, range, from, found);
+        }
+    }
+
+    /// Any word of a part of a stack may be a pointer.
+    fn words(&self, kept: &KeptStack, (start, end): (u64, u64), from: (u32, u32), found: &mut Found) {
+        let mut at = start;
+        while at < end && found.roots.len() < STACK_ROOTS_MAX {
+            let Some(value) = kept.stack.word(at) else { return };
+            found.word(self.spans, from, at, value, false);
+            at += 8;
         }
     }
 
