@@ -53,6 +53,16 @@ pub enum Basis {
     Neighbour(String),
 }
 
+impl Basis {
+    /// The release whose layouts were taken because the program's own is not known.
+    pub fn neighbour(&self) -> Option<&str> {
+        match self {
+            Self::Neighbour(version) => Some(version),
+            Self::Dwarf | Self::Table => None,
+        }
+    }
+}
+
 /// Where fields of the runtime's structs are.
 #[derive(Clone, Debug)]
 pub struct Layouts {

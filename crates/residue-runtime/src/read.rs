@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use residue_gobin::{Basis, Binary};
+use residue_gobin::Binary;
 #[cfg(target_os = "linux")]
 use residue_target::Freeze;
 use residue_target::{Mapping, Memory as _, MemoryExt as _, Target, Thread};
@@ -264,10 +264,7 @@ impl Collector<'_, '_, '_> {
             read += count as u64;
         }
         if implausible > (len as usize) / IMPLAUSIBLE_SHARE {
-            let neighbour = match self.binary.layouts.basis() {
-                Basis::Neighbour(version) => Some(version.clone()),
-                _ => None,
-            };
+            let neighbour = self.binary.layouts.basis().neighbour().map(str::to_owned);
             return Err(Error::Nonsense(self.binary.build.version.to_string(), neighbour));
         }
         self.note_many("goroutines that look impossible", implausible);
@@ -288,8 +285,8 @@ impl Collector<'_, '_, '_> {
         let (start, why) = match allgs::status(&record, offsets) {
             2 => {
                 let m = field(offsets.m);
-                // A debugger outside of the process's namespace writes other ids into a core than the process knows.
                 let vdso = self.vdso(m, bounds);
+                // A debugger outside of the process's namespace writes other ids into a core than the process knows.
                 let on_stack = threads.values().find(|thread| (bounds.0..bounds.1).contains(&thread.registers.sp));
                 let noted = || self.target.word(m.wrapping_add(offsets.m_thread)).and_then(|tid| threads.get(&tid));
                 match on_stack.or_else(noted) {

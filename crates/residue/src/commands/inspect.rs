@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
-use residue_gobin::{Basis, Binary};
+use residue_gobin::Binary;
 use residue_report::{plural, shown_name as visible};
 use residue_runtime::heap::{Heap, Layouts};
 use residue_runtime::{Frame, Goroutine, Options, Report, StackView};
@@ -257,13 +257,6 @@ impl Shown<'_> {
                 format!("frozen for {:.1} ms ({}), {odd}", frozen.as_secs_f64() * 1000.0, self.mode())
             }
             (Kind::Process(_), None) => format!("not frozen: what changed meanwhile may look odd; {odd}"),
-        }
-    }
-
-    fn neighbour(&self) -> Option<&str> {
-        match &self.report.basis {
-            Basis::Neighbour(version) => Some(version),
-            Basis::Dwarf | Basis::Table => None,
         }
     }
 }

@@ -193,7 +193,7 @@ pub(super) fn document<'a>(shown: &'a Shown<'_>, view: View) -> impl Serialize +
                 residue_gobin::Basis::Table => "table",
                 residue_gobin::Basis::Neighbour(_) => "neighbour",
             },
-            neighbour: shown.neighbour(),
+            neighbour: shown.report.basis.neighbour(),
         },
         mode: shown.mode(),
         up_seconds: shown.target.uptime().map(|up| up.as_secs()),

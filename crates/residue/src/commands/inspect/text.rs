@@ -90,7 +90,7 @@ pub(super) fn identity(shown: &Shown<'_>) -> String {
 
 fn header(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", identity(shown))?;
-    if let Some(neighbour) = shown.neighbour() {
+    if let Some(neighbour) = shown.report.basis.neighbour() {
         writeln!(out, "{}", self::neighbour(neighbour))?;
     }
     Ok(())

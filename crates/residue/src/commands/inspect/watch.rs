@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use residue_gobin::Basis;
 use residue_runtime::heap::{Heap, Incarnation, Layouts, Sameness, Wait, Why};
 use residue_runtime::{Freeze, Options};
 use residue_target::{Descriptor, Kind, Target};
@@ -158,10 +157,7 @@ pub(super) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Exit, Error
     }
     let binary = super::program(&target)?;
     let version = binary.build.version.to_string();
-    let neighbour = match binary.layouts.basis() {
-        Basis::Neighbour(version) => Some(version.clone()),
-        Basis::Dwarf | Basis::Table => None,
-    };
+    let neighbour = binary.layouts.basis().neighbour().map(str::to_owned);
     drop(binary);
     let options = super::options(args, &target)?;
     let what = args.what.as_deref().unwrap_or_default();
