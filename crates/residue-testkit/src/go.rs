@@ -279,9 +279,9 @@ impl Running {
 fn sleeps(pid: u32) -> bool {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
     let states = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-    let sleeps: Vec<bool> =
-        states.map(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))).collect();
-    !sleeps.is_empty() && sleeps.iter().all(|sleeps| *sleeps)
+    let mut states = states.peekable();
+    // One that has ended has no threads.
+    states.peek().is_some() && states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
 }
 
 impl Drop for Running {

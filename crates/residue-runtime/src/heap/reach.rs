@@ -106,12 +106,10 @@ impl Reach {
 
     /// The way to an object, itself first, and the root it begins at.
     pub(crate) fn path(&self, object: u32) -> Option<(Vec<u32>, u32)> {
-        let mut path = vec![object];
-        loop {
-            match self.parent(*path.last()?)? {
-                Parent::Root(root) => return Some((path, root)),
-                Parent::Object(parent) => path.push(parent),
-            }
+        let path: Vec<u32> = std::iter::once(object).chain(self.above(object)).collect();
+        match self.parent(*path.last()?)? {
+            Parent::Root(root) => Some((path, root)),
+            Parent::Object(_) => None,
         }
     }
 }
